@@ -1,0 +1,105 @@
+"""Between Hydra and the project: a plain, checked configuration in; one-line errors and exit statuses out."""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import configs.schema as schema
+from errors import RequestError, TrainingError
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain values, checked, with the names of the choices and the run directory."""
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    chosen = HydraConfig.get().runtime.choices
+    values = {"choices": {axis: str(chosen[axis]) for axis in schema.AXES}} | values
+    schema.check(values)
+    if values["run_dir"] is None:
+        values["run_dir"] = default_run_dir(values)
+    return values
+
+
+def default_run_dir(values: dict[str, Any]) -> str:
+    """A name that reads, and a hash of everything that makes the run what it is."""
+    from inference.run_directory import identity
+
+    digest = hashlib.sha256(json.dumps(identity(values), sort_keys=True).encode()).hexdigest()[:8]
+    choices = values["choices"]
+    parts = [choices[axis] for axis in schema.AXES if axis != "data"]
+    return f"runs/{choices['data']}/{'-'.join(parts)}-z{values['latent_dim']}-seed{values['seed']}-{digest}"
+
+
+def run_command(main: Callable[[], Any]) -> int:
+    """Run a Hydra program: 0 done, 2 the request was wrong (one line on stderr), 1 anything else."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        return complain(one_line(error), 2)
+    except KeyboardInterrupt:
+        return complain("interrupted; the same command continues the run", 1)
+    for message, _ in FAILURES:
+        complain(message, 0)
+    return max((status for _, status in FAILURES), default=0)
+
+
+FAILURES: list[tuple[str, int]] = []
+"""Message and exit status of the jobs of this command that failed: Hydra would print more than one line of its own."""
+
+
+def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """A Hydra job that notes what was wrong instead of raising it, so that the other jobs of a sweep go on."""
+
+    @functools.wraps(run)
+    def guarded(config: DictConfig) -> None:
+        try:
+            run(config)
+        except RequestError as error:
+            FAILURES.append((str(error), 2))
+        except TrainingError as error:
+            FAILURES.append((str(error), 1))
+
+    return guarded
+
+
+def complain(message: str, status: int) -> int:
+    """One line on stderr."""
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def one_line(error: BaseException) -> str:
+    """What the user gave, what is accepted, the nearest fix."""
+    message = str(error)
+    if found := re.search(r"Could not find '([^/']+)/([^']*)'", message):
+        axis, choice = found.groups()
+        options = re.findall(r"^\t(\S+)$", message, re.MULTILINE)
+        return f"{axis}={choice}: no such choice; choose from {', '.join(options)}"
+    if found := re.search(r"(?:override|Key) '([^']+)'", message):
+        return f"{found[1]}: no such option{_nearest(found[1])}"
+    if found := re.search(r"merging override (\S+=.*)$", message.splitlines()[0]):
+        kinds = {"Integer": "a whole number", "Float": "a number", "not Optional": "a value, not null"}
+        kind = re.search(r"could not be converted to (\w+)|(not Optional)", str(error.__cause__ or message))
+        name = (kind[1] or kind[2]) if kind else ""
+        return f"{found[1]}: expected {kinds.get(name, name or 'something else')}"
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def _nearest(option: str) -> str:
+    from dataclasses import fields
+
+    known = [f"train.{f.name}" for f in fields(schema.Train)] + [f.name for f in fields(schema.Schema)]
+    known += ["data.root", "data.space", "data.path", "data.limit", "network.width", "network.layers", "likelihood.scale"]
+    near = get_close_matches(option, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(k for k in known if k != 'train')}"

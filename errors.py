@@ -1,0 +1,12 @@
+"""The errors that are the user's to mend, as opposed to bugs."""
+
+
+class RequestError(ValueError):
+    """The request was wrong (exit status 2).
+
+    The message is one line: what was given, what is accepted, the nearest fix, with the name of the option.
+    """
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on (exit status 1); the last good checkpoint is intact."""

@@ -1,0 +1,51 @@
+"""A number about log p(x), with its error, its counts and its side."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jaxtyping import Float64
+from torch import Tensor
+
+Kind = Literal["lower", "upper", "exact"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Per-datum values in nats. `kind` says on which side of log p(x) their expectation lies.
+
+    `particles` is the number of posterior samples per datum (None where none are drawn); `details` holds what else a
+    reader needs to judge the number (tolerance, grid, temperatures).
+    """
+
+    per_datum: Float64[Tensor, " batch"]
+    kind: Kind
+    particles: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        """Average over the data, nats per datum."""
+        return float(self.per_datum.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean over data, in nats: the spread of the data and of the Monte Carlo noise together."""
+        return standard_error(self.per_datum)
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.per_datum)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for evaluation.json."""
+        plain: dict[str, Any] = {"mean": self.mean, "se": self.standard_error, "kind": self.kind}
+        plain["num_examples"] = self.num_examples
+        if self.particles is not None:
+            plain["particles"] = self.particles
+        return plain | self.details
+
+
+def standard_error(values: Float64[Tensor, " batch"]) -> float:
+    """Of the mean of independent `values`; NaN for a single one."""
+    return float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan

@@ -1,0 +1,29 @@
+"""q(z|x) = N(μ(x), L(x) L(x)ᵀ)."""
+
+import pyro.distributions as dist
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from guides.families.base import Family, positive
+
+
+class FullCovariance(Family):
+    """A normal with any covariance: h holds μ, the raw diagonal of the Cholesky factor L, and what is below it."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.num_parameters = 2 * latent_dim + latent_dim * (latent_dim - 1) // 2
+        rows, columns = torch.tril_indices(latent_dim, latent_dim, offset=-1)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+
+    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+        loc, raw_diagonal, below = h.split([self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1)
+        cholesky = torch.diag_embed(positive(raw_diagonal))
+        cholesky[..., self.rows, self.columns] = below
+        return dist.MultivariateNormal(loc, scale_tril=cholesky)

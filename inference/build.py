@@ -1,0 +1,126 @@
+"""The one place where a configuration becomes data, model and guide."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+import models.likelihoods
+from data import SPACES, Dataset, open_dataset
+from errors import RequestError
+from guides.families import Family
+from inference.components import build, locate
+from models.likelihoods import Likelihood
+
+Config = Mapping[str, Any]
+OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed")
+
+
+def build_data(config: Config, device: torch.device | str = "cpu", trust: bool = False) -> Dataset:
+    """The data set that `config` names, in its space.
+
+    Without `data.space` it is the first of the likelihood's spaces that holds the data.
+    """
+    options = {key: value for key, value in config["data"].items() if key not in OBSERVATION_OPTIONS}
+    raw = build("data", options, trust)
+    chosen = {key: config["data"].get(key) for key in OBSERVATION_OPTIONS}
+    likelihood = _likelihood_class(config, trust)
+    if chosen["space"] is not None and chosen["space"] not in SPACES:
+        raise RequestError(f"data.space={chosen['space']}: choose from {', '.join(SPACES)}")
+    if chosen["space"] is None:
+        chosen["space"] = _space_for(raw, likelihood, config)
+    elif chosen["space"] not in likelihood.spaces:
+        raise _misfit(config, chosen["space"], likelihood)
+    return open_dataset(raw, _name(config, "data"), device=device, **chosen)
+
+
+def build_pair(config: Config, data: Dataset, trust: bool = False) -> tuple[nn.Module, nn.Module]:
+    """Model and guide for `data`, with weights drawn from torch's generator, on the CPU."""
+    return build("model", config["model"], trust, parts=Parts(config, data, trust))
+
+
+class Parts:
+    """Makes the components that a configuration names, to be wired together by a model's recipe."""
+
+    def __init__(self, config: Config, data: Dataset, trust: bool = False) -> None:
+        self.config, self.data, self.trust = config, data, trust
+        self.latent_dim = int(config["latent_dim"])
+
+    def prior(self, latent_dim: int, **context: Any) -> nn.Module:
+        """p(z) over `latent_dim` dimensions."""
+        return build("prior", self.config["prior"], self.trust, latent_dim=latent_dim, **context)
+
+    def likelihood(self) -> Likelihood:
+        """p(x|h) on the data's shape and space."""
+        data = self.data
+        return build(
+            "likelihood", self.config["likelihood"], self.trust, shape=data.shape, levels=data.levels, quantum=data.quantum
+        )
+
+    def family(self, latent_dim: int) -> Family:
+        """q(z|h) over `latent_dim` dimensions."""
+        return build("guide", self.config["guide"], self.trust, latent_dim=latent_dim)
+
+    def encoder(self, *out_shape: int) -> nn.Module:
+        """A network from one datum to `out_shape`."""
+        return self.network(self.data.shape, out_shape)
+
+    def decoder(self, latent_dim: int, likelihood: Likelihood) -> nn.Module:
+        """A network from z to the likelihood's parameters, whose output starts at the data mean."""
+        network = self.network((latent_dim,), likelihood.parameter_shape)
+        network.start_at(likelihood.start(self.data.mean.cpu()))
+        return network
+
+    def network(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Any:
+        """A network between the two shapes."""
+        return build("network", self.config["network"], self.trust, in_shape=in_shape, out_shape=out_shape)
+
+
+def _name(config: Config, axis: str) -> str:
+    return str(config.get("choices", {}).get(axis, config[axis].get("_target_", axis)))
+
+
+def _likelihood_class(config: Config, trust: bool) -> type[Likelihood]:
+    found = locate("likelihood", str(config["likelihood"].get("_target_", "")), trust)
+    if not (isinstance(found, type) and issubclass(found, Likelihood)):
+        raise RequestError(f"likelihood: {found} is not a Likelihood")
+    return found
+
+
+def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
+    if raw.levels is not None:
+        return likelihood.spaces[0]
+    values = [torch.as_tensor(getattr(raw, part).values[:1000]) for part in ("train", "valid", "test")]
+    fits = [name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)]
+    for space in likelihood.spaces:
+        if space in fits:
+            return space
+    raise _misfit(config, " or ".join(fits) or "none", likelihood, fits)
+
+
+def _misfit(config: Config, space: str, likelihood: type[Likelihood], fits: list[str] | None = None) -> RequestError:
+    others = sorted(name for s in (fits or [space]) for name in likelihoods_on(s))
+    return RequestError(
+        f"likelihood={_name(config, 'likelihood')} is a distribution on {', '.join(likelihood.spaces)}, but "
+        f"data={_name(config, 'data')} is in the space {space}; likelihoods on it: {', '.join(dict.fromkeys(others))}"
+    )
+
+
+def likelihoods_on(space: str) -> list[str]:
+    """The names of the likelihoods that are distributions on `space`."""
+    return [name for name, likelihood in all_likelihoods().items() if space in likelihood.spaces]
+
+
+def all_likelihoods() -> dict[str, type[Likelihood]]:
+    """Every likelihood of the project, by the name of its file."""
+    found = {}
+    for module in pkgutil.iter_modules(models.likelihoods.__path__):
+        path = f"models.likelihoods.{module.name}"
+        for value in vars(importlib.import_module(path)).values():
+            is_likelihood = isinstance(value, type) and issubclass(value, Likelihood) and value is not Likelihood
+            if is_likelihood and value.__module__ == path:
+                found[module.name] = value
+    return found

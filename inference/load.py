@@ -1,0 +1,80 @@
+"""Open a finished run."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from data import Dataset, Split
+from errors import RequestError
+from inference.build import build_data, build_pair
+from inference.run_directory import RunDirectory
+
+
+@dataclass
+class Run:
+    """A trained pair with its data: `run.model`, `run.guide`, `run.data("test")`, `run.config`."""
+
+    path: Path
+    config: dict[str, Any]
+    model: nn.Module
+    guide: nn.Module
+    dataset: Dataset
+    epoch: int
+
+    def data(self, split: str) -> Split:
+        """`train`, `valid` or `test`; `run.data("test")[:10]` is the first ten data as floats."""
+        return self.dataset(split)
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return RunDirectory(self.path).read_metrics()
+
+
+def load_run(
+    path: str | Path, checkpoint: str = "best", device: str = "auto", trust: bool = False, unfinished: bool = False
+) -> Run:
+    """Rebuild the run in directory `path` with the weights of its best (or last) checkpoint, in evaluation mode.
+
+    Nothing in the directory is executed: components come from this project's own packages, unless `trust`. Raises
+    RequestError for a directory that is no run, a damaged checkpoint, or (unless `unfinished`) an unfinished run.
+    """
+    directory = RunDirectory(path)
+    config = directory.read_config()
+    for key in ("data", "model", "prior", "likelihood", "guide", "network", "objective", "train", "latent_dim"):
+        if key not in config:
+            raise RequestError(f"{directory.config_file}: not the configuration of a run (no {key})")
+    if not directory.is_done and not unfinished:
+        raise RequestError(f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it")
+    state = directory.load_checkpoint(checkpoint)
+    chosen = pick_device(device)
+    dataset = build_data(config, chosen, trust)
+    model, guide = build_pair(config, dataset, trust)
+    try:
+        model.load_state_dict(state["model"])
+        guide.load_state_dict(state["guide"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise RequestError(f"{directory.checkpoint(checkpoint)}: does not fit the configuration beside it") from error
+    model.to(chosen).eval()
+    guide.to(chosen).eval()
+    return Run(Path(path), config, model, guide, dataset, int(state["epoch"]))
+
+
+def _progress(directory: RunDirectory, config: dict[str, Any]) -> str:
+    epochs = [record["epoch"] for record in directory.read_metrics()]
+    return f"{max(epochs, default=0)} of {config['train']['epochs']} epochs done"
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises RequestError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RequestError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
+    if name not in ("cpu", "cuda"):
+        raise RequestError(f"device={name}: choose from auto, cpu, cuda")
+    return torch.device(name)

@@ -1,0 +1,160 @@
+"""Training: epochs of SVI steps, metrics, checkpoints; resumable at every epoch, bit for bit on the CPU."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from data import Dataset
+from errors import RequestError, TrainingError
+from inference.metrics import split_metrics
+from inference.optimiser import FusedAdam
+from inference.progress import Progress
+from inference.run_directory import RunDirectory
+from inference.schedule import factor
+from inference.step import make_step
+
+CHECKPOINT_SECONDS = 5.0
+METRICS_SEED = 0
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Make all noise of an epoch a function of (seed, epoch): a resumed run cannot draw other numbers."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
+
+
+@dataclass
+class Training:
+    """Everything that changes while a run trains."""
+
+    model: nn.Module
+    guide: nn.Module
+    optimiser: FusedAdam
+    epoch: int = 0
+    best_elbo: float = -math.inf
+    best_epoch: int = 0
+    best_weights: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def weights(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which training goes on."""
+        return {
+            "epoch": self.epoch,
+            "best_elbo": self.best_elbo,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "optimiser": self.optimiser.get_state(),
+            **self.weights(),
+        }
+
+    def restore(self, state: dict[str, Any], best: dict[str, Any]) -> None:
+        """Go on from `state()`, with the weights of the best epoch so far."""
+        self.model.load_state_dict(state["model"])
+        self.guide.load_state_dict(state["guide"])
+        self.optimiser.set_state(state["optimiser"])
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.best_elbo, self.best_epoch = state["best_elbo"], state["best_epoch"]
+        self.best_weights = {key: best[key] for key in ("model", "guide")}
+
+    def note_elbo(self, elbo: float) -> None:
+        """Keep the weights if this epoch's validation ELBO is the best so far."""
+        if elbo > self.best_elbo:
+            self.best_elbo, self.best_epoch = elbo, self.epoch
+            self.best_weights = copy.deepcopy(self.weights())
+
+
+def fit(
+    model: nn.Module, guide: nn.Module, objective: Any, data: Dataset, train: dict[str, Any], seed: int, run: RunDirectory
+) -> Training:
+    """Train the pair on `data` as the `train` options say, continuing what `run` holds.
+
+    Raises TrainingError at a NaN or infinite loss, naming epoch, step and site; the last checkpoint stays.
+    """
+    steps = math.ceil(len(data.train) / train["batch_size"])
+    total, warmup = steps * train["epochs"], steps * train["warmup_epochs"]
+    optimiser = FusedAdam(
+        (model, guide),
+        learning_rate=train["learning_rate"],
+        schedule=lambda step: factor(step, total, train["schedule"], warmup),
+        weight_decay=train["weight_decay"],
+        clip_norm=train["clip_norm"],
+    )
+    training = Training(model, guide, optimiser)
+    if run.checkpoint("last").exists():
+        resume(training, run)
+    step = make_step(model, guide, optimiser, objective)
+    last_saved = time.monotonic()
+
+    with Progress(train["epochs"], len(data.train), training.epoch) as progress:
+        while training.epoch < train["epochs"] and not out_of_patience(training, train["patience"]):
+            seed_epoch(seed, training.epoch)
+            progress.epoch(training.epoch + 1)
+            started = time.perf_counter()
+            train_epoch(step, data, train["batch_size"], training.epoch + 1, progress)
+            seconds = time.perf_counter() - started
+            training.epoch += 1
+            training.seconds += seconds
+            valid = record_metrics(training, data, seconds, run)
+            training.note_elbo(valid["elbo"])
+            progress.elbo(valid["elbo"], training.best_elbo)
+            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                save(training, run)
+                last_saved = time.monotonic()
+    save(training, run)
+    return training
+
+
+def train_epoch(step: Any, data: Dataset, batch_size: int, epoch: int, progress: Progress) -> None:
+    """One pass over the training split."""
+    for number, x in enumerate(data.train.shuffled(batch_size), start=1):
+        try:
+            step(x)
+        except TrainingError as error:
+            raise TrainingError(f"training stopped at epoch {epoch}, step {number}: {error}") from error
+        progress.advance(len(x))
+
+
+def record_metrics(training: Training, data: Dataset, seconds: float, run: RunDirectory) -> dict[str, Any]:
+    """Measure the epoch on the validation split and on as many training examples; write both; return validation's."""
+    records = []
+    for split in ("train", "valid"):
+        measured = split_metrics(training.model, training.guide, data(split), len(data.valid), METRICS_SEED)
+        if not math.isfinite(measured["elbo"]):
+            raise TrainingError(f"training stopped after epoch {training.epoch}: the {split} ELBO is {measured['elbo']}")
+        records.append(
+            {"epoch": training.epoch, "split": split}
+            | measured
+            | {"examples_per_second": len(data.train) / seconds, "seconds": training.seconds}
+        )
+    run.append_metrics(records)
+    return records[1]
+
+
+def out_of_patience(training: Training, patience: int | None) -> bool:
+    """Whether the validation ELBO has not improved for `patience` epochs."""
+    return patience is not None and training.epoch - training.best_epoch >= patience > 0 and training.epoch > 0
+
+
+def save(training: Training, run: RunDirectory) -> None:
+    """Best first: a kill between the two leaves a best that the repeated epochs write again."""
+    best = {"epoch": training.best_epoch, "elbo": training.best_elbo, **training.best_weights}
+    run.save_checkpoint("best", best)
+    run.save_checkpoint("last", training.state())
+
+
+def resume(training: Training, run: RunDirectory) -> None:
+    """Go on from the last checkpoint. One that does not fit or is damaged is refused, and left as it is."""
+    last, best = run.load_checkpoint("last"), run.load_checkpoint("best")
+    try:
+        training.restore(last, best)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise RequestError(f"{run.checkpoint('last')}: does not fit the configuration beside it") from error
+    run.keep_metrics_until(training.epoch)

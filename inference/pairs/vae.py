@@ -1,0 +1,16 @@
+"""p(z) p(x|z) with q(z|x): one latent, one encoder, one decoder."""
+
+from torch import nn
+
+from guides.amortized import Amortized
+from inference.build import Parts
+from models.generative import Generative
+
+
+def vae(parts: Parts) -> tuple[nn.Module, nn.Module]:
+    """The variational autoencoder of Kingma & Welling 2014."""
+    family = parts.family(parts.latent_dim)
+    guide = Amortized(parts.encoder(family.num_parameters), family)
+    likelihood = parts.likelihood()
+    prior = parts.prior(parts.latent_dim)
+    return Generative(prior, parts.decoder(parts.latent_dim, likelihood), likelihood), guide

@@ -1,0 +1,79 @@
+"""A training run from its request to DONE."""
+
+import datetime
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inference.build import build_data, build_pair
+from inference.components import build
+from inference.load import pick_device
+from inference.loop import fit
+from inference.run_directory import RunDirectory, write_json
+
+
+def train(config: dict[str, Any]) -> RunDirectory:
+    """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done."""
+    run = RunDirectory(config["run_dir"])
+    device = pick_device(config["device"])
+    data = build_data(config, device, trust=True)
+    torch.manual_seed(config["seed"])
+    model, guide = build_pair(config, data, trust=True)
+    objective = build("objective", config["objective"], trust=True)
+    with run.claim(config, resume=config["train"]["resume"] == "auto"):
+        if run.is_done:
+            print(f"{run.path} is done already; evaluate it: python evaluate.py {run.path}")
+            return run
+        write_json(run.path / "environment.json", environment(device))
+        print(summary(config, data, model, guide, device))
+        model.to(device)
+        guide.to(device)
+        training = fit(model, guide, objective, data, config["train"], config["seed"], run)
+        run.finish()
+    print(f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s")
+    print(f"kept in {run.path}\nnext: python evaluate.py {run.path}")
+    return run
+
+
+def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: torch.nn.Module, device: torch.device) -> str:
+    """What is about to be trained, in two lines."""
+    choices = config["choices"]
+    counts = [sum(p.numel() for p in module.parameters()) for module in (model, guide)]
+    shape = "×".join(map(str, data.shape))
+    return (
+        f"data {choices['data']} {shape} in {data.space}, {len(data.train):,} train / {len(data.valid):,} valid / "
+        f"{len(data.test):,} test\n"
+        f"{choices['model']}: prior {choices['prior']}, likelihood {choices['likelihood']}, guide {choices['guide']}, "
+        f"network {choices['network']}; "
+        f"z in {config['latent_dim']}-d; {counts[0]:,} parameters in p, {counts[1]:,} in q; {device}"
+    )
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, device, git revision and command line."""
+    packages = ("torch", "pyro-ppl", "numpy", "hydra-core")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: version(package) for package in packages},
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)",
+        "git_revision": git_revision(),
+        "command": sys.argv,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of this code, with `+` if the tree has changes; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout
+        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision.strip() + ("+" if changes.strip() else "")

@@ -1,0 +1,18 @@
+"""The generative model: p_θ(x, z) = p(z) p_θ(x|z)."""
+
+import pyro
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Generative(nn.Module):
+    """The joint as a Pyro program. `prior()` and `likelihood(h)` return distributions over one datum's z and x."""
+
+    def __init__(self, prior: nn.Module, decoder: nn.Module, likelihood: nn.Module) -> None:
+        super().__init__()
+        self.prior, self.decoder, self.likelihood = prior, decoder, likelihood
+
+    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", self.prior())  # z ~ p(z)
+            return pyro.sample("x", self.likelihood(self.decoder(z)), obs=x)  # x ~ p_θ(x|z)

@@ -1,0 +1,24 @@
+"""p(x|z) = Π Bernoulli(x_i; σ(h_i)), for x in {0, 1}."""
+
+import pyro.distributions as dist
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from models.likelihoods.base import Likelihood
+
+
+class Bernoulli(Likelihood):
+    """Independent bits; h are logits. On grey values this is no density (its normaliser is missing)."""
+
+    spaces = ("binary",)
+
+    def forward(self, h: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+        return dist.Bernoulli(logits=h).to_event(len(self.shape))
+
+    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        # A pixel that is always 0 would start at −∞; 1e-3 only bounds where training starts, not the model.
+        return torch.logit(mean, eps=1e-3)
+
+    def mean(self, h: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+        return torch.sigmoid(h)

@@ -1,0 +1,1 @@
+"""Priors p(z): one family a file. `prior()` has batch_shape () and event_shape (latent_dim,)."""

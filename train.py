@@ -1,0 +1,22 @@
+"""Fit p_θ and q_φ on one data set: python train.py [axis=choice …] [option=value …]."""
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from configs.cli import job, plain, run_command
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+@job
+def main(config: DictConfig) -> None:
+    """Check the request, then train."""
+    request = plain(config)
+    from inference.train import train  # torch and Pyro take seconds to import: only once the request is checked
+
+    train(request)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
