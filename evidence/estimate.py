@@ -1,9 +1,11 @@
 """A number about log p(x), with its error, its counts and its side."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float64
 from torch import Tensor
 
@@ -44,6 +46,12 @@ class Estimate:
         if self.particles is not None:
             plain["particles"] = self.particles
         return plain | self.details
+
+    @staticmethod
+    def join(parts: Sequence["Estimate"]) -> "Estimate":
+        """One estimate from those of consecutive blocks of data."""
+        first = parts[0]
+        return Estimate(torch.cat([part.per_datum for part in parts]), first.kind, first.particles, first.details)
 
 
 def standard_error(values: Float64[Tensor, " batch"]) -> float:

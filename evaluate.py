@@ -1,0 +1,70 @@
+"""Bracket log p(x) for finished runs: python evaluate.py RUN [RUN …]."""
+
+import argparse
+import sys
+
+from errors import RequestError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    new = argparse.ArgumentParser(
+        description="Say where log p(x) is: the ELBO and its terms, IWAE, the exact evidence where it can be had. "
+        "Prints a table; writes evaluation.json, evaluation.npz (per datum) and figures/ into each run directory.",
+        epilog="example: python evaluate.py runs/digits/* --particles 5000",
+    )
+    new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that train.py finished")
+    new.add_argument("--split", default="test", choices=("train", "valid", "test"), help="what to measure on (test)")
+    new.add_argument("--particles", type=positive, default=5000, help="importance samples per datum for IWAE (5000)")
+    new.add_argument("--elbo-particles", type=positive, default=100, help="draws of z per datum for the ELBO (100)")
+    new.add_argument("--limit", type=positive, help="only the first N examples of the split")
+    new.add_argument("--checkpoint", default="best", choices=("best", "last"), help="which weights (best)")
+    new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
+    new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
+    new.add_argument("--trust", action="store_true", help="run components from outside this project that a run names")
+    return new
+
+
+def positive(text: str) -> int:
+    """A whole number, at least 1."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    return value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Evaluate every run; 0 if all were, 2 if one was refused."""
+    options = parser().parse_args(arguments)
+    from inference.run_directory import RunDirectory
+
+    status = 0
+    for path in options.runs:
+        try:
+            RunDirectory(path).read_config()  # a wrong directory is refused before torch's models are built
+            evaluate_one(path, options)
+        except RequestError as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = 2
+    return status
+
+
+def evaluate_one(path: str, options: argparse.Namespace) -> None:
+    """Measure one run, print its table, write its files."""
+    from inference import load_run
+    from report.evaluation import evaluate
+    from report.figures import draw_all
+    from report.table import evaluation_table
+
+    run = load_run(path, options.checkpoint, options.device, options.trust)
+    evaluation = evaluate(run, options.split, options.particles, options.elbo_particles, options.limit, options.seed)
+    print(evaluation_table(evaluation))
+    evaluation.save(run.path)
+    print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(draw_all(run, evaluation))}\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -1,0 +1,62 @@
+"""What a pair makes of data and of its prior, as arrays to look at. Works on any pair the evidence works on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from evidence.structure import observed_site
+from evidence.weights import draw, repeat_rows
+
+Program = Callable[..., Any]
+
+
+def expected_x(model: Program, x: Tensor, latents: dict[str, Tensor]) -> Tensor:
+    """E[x|z] (N, *shape) at the given latents (N, latent); `x` (N, *shape) only says how many."""
+    trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(x)
+    return observed_site(trace, latents)["fn"].mean
+
+
+def reconstruct(model: Program, guide: Program, x: Tensor, particles: int = 32) -> Tensor:
+    """E_q[E[x|z]] (N, *shape): what the model expects of x after it has seen x."""
+    drawn = draw(model, guide, (x,), particles)
+    latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
+    means = expected_x(model, repeat_rows(x, particles), latents)
+    return means.unflatten(0, (particles, len(x))).mean(0)
+
+
+def posterior_means(model: Program, guide: Program, x: Tensor, particles: int = 32) -> dict[str, Tensor]:
+    """E_q[z] (N, latent) by site name."""
+    parts = [draw(model, guide, (part,), particles).latents for part in x.split(500)]
+    return {name: torch.cat([part[name].mean(0) for part in parts]) for name in parts[0]}
+
+
+def generate(model: Program, x: Tensor) -> Tensor:
+    """E[x|z] (N, *shape) at z ~ p(z); `x` only says how many and of what shape."""
+    trace = poutine.trace(poutine.uncondition(model)).get_trace(x)
+    sites = [site for site in trace.nodes.values() if site["type"] == "sample" and site["name"] == "x"]
+    return sites[0]["fn"].mean
+
+
+def is_picture(shape: tuple[int, ...]) -> bool:
+    """Whether one datum is an image: (H, W), (1, H, W) or (3, H, W)."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
+
+
+def mosaic(images: Tensor, rows: int, columns: int, border: int = 1) -> np.ndarray:
+    """Images (rows·columns, *shape), row by row, as one array (H, W) or (H, W, 3), scaled to [0, 1]; grey ones have
+    NaN between them."""
+    images = images.detach().float().cpu()
+    if images.dim() == 3:
+        images = images.unsqueeze(1)
+    low, high = float(images.min()), float(images.max())
+    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    images = (images - low) / max(high - low, 1e-12)
+    framed = torch.nn.functional.pad(images, (0, border, 0, border), value=torch.nan)
+    count, channels, height, width = framed.shape
+    grid = framed.reshape(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
+    grid = grid.reshape(rows * height, columns * width, channels)[:-border, :-border]
+    return grid.squeeze(-1).numpy() if channels == 1 else torch.nan_to_num(grid, 1.0).numpy()

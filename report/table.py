@@ -1,0 +1,39 @@
+"""The printed table: where log p(x) is."""
+
+from report.evaluation import Evaluation
+
+SIDES = {"lower": "lower bound", "upper": "upper bound", "exact": "exact"}
+
+
+def evaluation_table(evaluation: Evaluation) -> str:
+    """The identity, term by term, with standard errors and sides; nats per datum."""
+    data = evaluation.run.dataset
+    bounds = evaluation.bounds
+    terms = evaluation.as_json()["nats"]
+    rows = [
+        ("reconstruction  E_q[log p(x|z)]", terms["reconstruction"], ""),
+        ("− rate  KL(q(z|x)‖p(z))", terms["kl"], ""),
+        ("= ELBO", terms["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
+        (f"IWAE-{bounds['iwae'].particles}", terms["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
+    ]
+    if "exact" in bounds:
+        rows.append(("log p(x)", terms["exact"], "exact" + _how(bounds["exact"].details)))
+        rows.append(("gap  log p(x) − ELBO", terms["gap"], "paired per datum; KL(q(z|x)‖p(z|x))"))
+    if "truth" in bounds:
+        rows.append(("log p(x) of the data's own law", terms["truth"], "exact; no model is better on average"))
+    bits = evaluation.bits_per_dim()
+    side = "" if bits["from"] == "exact" else ", an upper bound"
+    rows.append(("bits per dimension", bits, f"from {bits['from']}{side}"))
+    width = max(len(name) for name, _, _ in rows)
+    head = (
+        f"{evaluation.run.path}\n{data.name}, {evaluation.split} split, {evaluation.num_examples:,} examples, "
+        f"space {data.description} ({data.space.measure} measure), epoch {evaluation.run.epoch}\n"
+    )
+    lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
+    lines += [f"  {name:<{width}}  {v['mean']:>10.3f}  {v['se']:>7.3f}  {note}".rstrip() for name, v, note in rows]
+    return "\n".join([head, *lines])
+
+
+def _how(details: dict[str, object]) -> str:
+    method, error = details.get("method"), details.get("tolerance")
+    return (f", {method}" if method else "") + (f", error below {error:.0e} nats" if isinstance(error, float) else "")
