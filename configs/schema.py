@@ -23,6 +23,7 @@ class Train:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     patience: int | None = None
+    checkpoint_seconds: float = 5.0
     compile: str = "auto"
     resume: str = "auto"
 
@@ -70,6 +71,7 @@ def check(config: Mapping[str, Any]) -> None:
     for name, value, zero_too in (
         ("train.learning_rate", train["learning_rate"], False),
         ("train.weight_decay", train["weight_decay"], True),
+        ("train.checkpoint_seconds", train["checkpoint_seconds"], True),
         ("train.clip_norm", train["clip_norm"], False),
     ):
         if value is not None and not ((value > 0 or (zero_too and value == 0)) and value < float("inf")):

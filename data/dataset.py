@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.distributions import Distribution
 
 from data.observation import Draw, Observation, observe
 from data.raw import RawData, RawSplit
@@ -60,7 +61,7 @@ class Dataset:
     valid: Split
     test: Split
     description: str
-    truth: object | None = None
+    truth: Distribution | None = None
 
     def __call__(self, split: str) -> Split:
         if split not in ("train", "valid", "test"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
+from torch.distributions import Distribution
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ class RawSplit:
 class RawData:
     """Three splits. `levels` is the number of grey levels 0..levels-1 of quantised data, None for others.
 
-    `log_prob`, where the data were drawn from a known distribution, is that distribution (`.log_prob(x)`).
+    `truth`, where the data were drawn from a known distribution, is that distribution (`.log_prob(x)`).
     """
 
     train: RawSplit
     valid: RawSplit
     test: RawSplit
     levels: int | None
-    truth: object | None = None
+    truth: Distribution | None = None
 
 
 def split_off(values: RawSplit, count: int) -> tuple[RawSplit, RawSplit]:

@@ -19,7 +19,6 @@ from inference.run_directory import RunDirectory
 from inference.schedule import factor
 from inference.step import make_step
 
-CHECKPOINT_SECONDS = 5.0
 METRICS_SEED = 0
 
 
@@ -105,7 +104,7 @@ def fit(
             valid = record_metrics(training, data, seconds, run)
             training.note_elbo(valid["elbo"])
             progress.elbo(valid["elbo"], training.best_elbo)
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            if time.monotonic() - last_saved > train["checkpoint_seconds"]:
                 save(training, run)
                 last_saved = time.monotonic()
     save(training, run)

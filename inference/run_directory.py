@@ -21,7 +21,8 @@ import yaml
 from errors import RequestError
 
 Config = Mapping[str, Any]
-WHERE_NOT_WHAT = (("run_dir",), ("device",), ("data", "root"), ("data", "download"), ("train", "compile"), ("train", "resume"))
+WHERE_NOT_WHAT = (("run_dir",), ("device",), ("data", "root"), ("data", "download"), ("train", "compile"),
+    ("train", "checkpoint_seconds"), ("train", "resume"))
 """Options that say where or how to run, not what: they do not make another run."""
 
 

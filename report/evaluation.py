@@ -90,7 +90,7 @@ class Evaluation:
         arrays = {"reconstruction": self.reconstruction, "kl": self.kl}
         arrays |= {name: estimate.per_datum for name, estimate in self.bounds.items()}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{name: values.cpu().numpy() for name, values in arrays.items()})
+        np.savez_compressed(buffer, **{n: v.cpu().numpy() for n, v in arrays.items()})  # type: ignore[arg-type]
         write_whole(directory / "evaluation.npz", buffer.getvalue())
         write_json(directory / "evaluation.json", self.as_json())
 

@@ -50,14 +50,14 @@ def _principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None) -> None:
     size = float(np.clip(20_000 / len(points), 4, 20))
     if labels is None:
-        axis.scatter(*points.T, s=size, color=MIDDLE, linewidths=0)
+        axis.scatter(points[:, 0], points[:, 1], s=size, color=MIDDLE, linewidths=0)
         return
     classes = np.unique(labels)
     colours = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
     for index, label in enumerate(classes):
         mine = points[labels == label]
         colour = colours(index if len(classes) <= 10 else index / len(classes))
-        axis.scatter(*mine.T, s=size, color=colour, alpha=0.7, linewidths=0)
+        axis.scatter(mine[:, 0], mine[:, 1], s=size, color=colour, alpha=0.7, linewidths=0)
         # The label itself, at the median: the colours need no legend, and the figure reads in black and white.
         axis.annotate(
             str(label),

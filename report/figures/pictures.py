@@ -38,7 +38,8 @@ def generate(model: Program, x: Tensor) -> Tensor:
     """E[x|z] (N, *shape) at z ~ p(z); `x` only says how many and of what shape."""
     trace = poutine.trace(poutine.uncondition(model)).get_trace(x)
     sites = [site for site in trace.nodes.values() if site["type"] == "sample" and site["name"] == "x"]
-    return sites[0]["fn"].mean
+    likelihood: Any = sites[0]["fn"]
+    return likelihood.mean
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
@@ -56,7 +57,7 @@ def mosaic(images: Tensor, rows: int, columns: int, border: int = 1) -> np.ndarr
     low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
     images = (images - low) / max(high - low, 1e-12)
     framed = torch.nn.functional.pad(images, (0, border, 0, border), value=torch.nan)
-    count, channels, height, width = framed.shape
+    _, channels, height, width = framed.shape
     grid = framed.reshape(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
     grid = grid.reshape(rows * height, columns * width, channels)[:-border, :-border]
     return grid.squeeze(-1).numpy() if channels == 1 else torch.nan_to_num(grid, 1.0).numpy()

@@ -1,8 +1,10 @@
 """One look for every figure: quiet axes, few colours, told apart in black and white by lightness and mark."""
 
+from typing import Any
+
 DARK, ACCENT, MIDDLE, LIGHT = "#1b1b1b", "#c2410c", "#5b7fa6", "#c9d3de"
 
-STYLE = {
+STYLE: Any = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
     "font.size": 10,

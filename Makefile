@@ -1,0 +1,40 @@
+# make demo    train the default VAE on digits, evaluate it, draw its figures
+# make test    ruff, mypy and the default tests        make verify   the slow statistical checks
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu make demo    installs the light, CPU-only torch
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+DEMO := runs/demo
+
+.PHONY: demo test verify clean
+
+demo: $(VENV)/.core
+	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=300
+	$(BIN)/python evaluate.py $(DEMO)
+	@echo "look at the figures in $(DEMO)/figures"
+
+test: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not verify"
+
+verify: $(VENV)/.dev
+	$(BIN)/python -m pytest -m verify
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(VENV)/bin/python requirements.txt
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core requirements/dev.txt
+	$(PIP) -r requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
