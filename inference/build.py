@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -93,7 +94,7 @@ def _likelihood_class(config: Config, trust: bool) -> type[Likelihood]:
 def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
     if raw.levels is not None:
         return likelihood.spaces[0]
-    values = [torch.as_tensor(getattr(raw, part).values[:1000]) for part in ("train", "valid", "test")]
+    values = [torch.tensor(np.array(getattr(raw, part).values[:1000])) for part in ("train", "valid", "test")]
     fits = [name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)]
     for space in likelihood.spaces:
         if space in fits:
