@@ -43,6 +43,7 @@ def default_run_dir(values: dict[str, Any]) -> str:
 def run_command(main: Callable[[], Any]) -> int:
     """Run a Hydra program: 0 done, 2 the request was wrong (one line on stderr), 1 anything else."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
+    FAILURES.clear()
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:

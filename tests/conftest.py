@@ -45,3 +45,19 @@ def command():
         )
 
     return run
+
+
+@pytest.fixture
+def train(capsys, monkeypatch):
+    """train.py in this process: `train("prior=foo")` returns (status, stdout, stderr)."""
+    import train as script
+    from configs import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        capsys.readouterr()
+        status = cli.run_command(script.main)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

@@ -1,0 +1,222 @@
+"""Every wrong request: one line on stderr that names the option and says what is right, status 2, nothing lost."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import evaluate
+
+TINY = ["train.epochs=2", "network.width=8", "data.limit=60"]
+
+
+def refused(result, *words):
+    status, _, err = result
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert status == 2, err
+    assert len(lines) == 1 and lines[0].startswith("error: "), err
+    assert "Traceback" not in err
+    for word in words:
+        assert word in lines[0], f"{word!r} is not in {lines[0]!r}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["prior=foo"], ["prior=foo", "standard_normal"]),
+        (["likelihood=bernouli"], ["likelihood=bernouli", "bernoulli", "gaussian"]),
+        (["data=minst"], ["data=minst", "mnist", "digits"]),
+        (["trian.epochs=3"], ["trian.epochs", "train.epochs"]),
+        (["train.epohcs=3"], ["train.epohcs", "train.epochs"]),
+        (["network.widht=3"], ["network.widht", "network.width"]),
+        (["+extra=1"], ["extra", "latent_dim"]),
+        (["+network.extra=1"], ["network.extra", "width"]),
+        (["train.epochs=abc"], ["train.epochs=abc", "whole number"]),
+        (["train.epochs=1.5"], ["train.epochs=1.5", "whole number"]),
+        (["train.epochs=0"], ["train.epochs=0", "at least 1"]),
+        (["train.learning_rate=-1"], ["train.learning_rate=-1", "positive"]),
+        (["train.learning_rate=nan"], ["train.learning_rate=nan", "positive"]),
+        (["train.weight_decay=-1"], ["train.weight_decay=-1.0", "0"]),
+        (["train.schedule=step"], ["train.schedule=step", "cosine"]),
+        (["train.compile=maybe"], ["train.compile=maybe", "auto, on, off"]),
+        (["train.resume=yes"], ["train.resume", "auto, never"]),
+        (["network.layers=abc"], ["network.layers='abc'", "whole number"]),
+        (["network.activation=foo"], ["network.activation=foo", "gelu"]),
+        (["latent_dim=0"], ["latent_dim=0", "at least 1"]),
+        (["latent_dim=null"], ["latent_dim", "not null"]),
+        (["seed=-1"], ["seed=-1", "at least 0"]),
+        (["device=tpu"], ["device=tpu", "auto, cpu, cuda"]),
+        (["data.space=grey"], ["data.space=grey", "binary"]),
+        (["data.binarisation=foo"], ["data.binarisation=foo", "dynamic, fixed, threshold"]),
+        (["data.limit=0"], ["data.limit=0", "at least 1"]),
+        (["likelihood=gaussian", "data.space=binary"], ["likelihood=gaussian", "unit, real", "binary", "bernoulli"]),
+        (["data=linear_gaussian"], ["likelihood=bernoulli", "real", "gaussian"]),
+        (["likelihood=gaussian", "likelihood.scale=-1"], ["likelihood.scale=-1", "learned"]),
+        (["data=mnist", "data.root=/nowhere"], ["data.root=/nowhere", "/nowhere/MNIST/raw", "data=digits"]),
+        (["data=svhn", "data.root=/nowhere"], ["data.root=/nowhere", "SVHN", "data=digits"]),
+        (["data=arrays"], ["data.path", ".npy"]),
+        (["data=arrays", "data.path=/nowhere.npy"], ["/nowhere.npy", "no such file"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
+)
+def test_wrong_requests(train, tmp_path, arguments, words):
+    refused(train(*arguments, f"run_dir={tmp_path / 'run'}"), *words)
+    assert not (tmp_path / "run").exists(), "a refused request leaves nothing behind"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there(train):
+    refused(train("device=cuda"), "device=cuda", "device=cpu")
+
+
+def array_with(value):
+    array = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    array[7, 1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "words"),
+    [
+        (array_with(np.nan), [], ["NaN", "(7, 1)"]),
+        (array_with(np.inf), [], ["infinity", "(7, 1)"]),
+        (array_with(3.0), ["data.space=unit"], ["data.space=unit", "3", "(7, 1)", "[0, 1]"]),
+        (array_with(-1.0), [], ["likelihood=bernoulli", "real"]),
+        (np.zeros(40), [], ["shape (40,)"]),
+        (np.zeros((40, 0)), [], ["empty"]),
+        (np.zeros((0, 3)), [], ["empty"]),
+        (np.zeros((5, 3)), [], ["5 examples", "at least 10"]),
+        (np.array([["a"] * 3] * 40), [], ["dtype"]),
+        (np.array([[{}] * 3] * 40, dtype=object), [], ["not a readable array"]),
+    ],
+    ids=["nan", "inf", "outside", "negative", "rank", "empty", "no_rows", "few", "text", "pickle"],
+)
+def test_wrong_arrays(train, tmp_path, array, options, words):
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    likelihood = ["likelihood=gaussian"] if options else []
+    refused(train("data=arrays", f"data.path={tmp_path / 'x.npy'}", *likelihood, *options), "data", *words)
+
+
+def test_a_pickle_is_not_run(train, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return open, (str(tmp_path / "exploded"), "w")
+
+    np.save(tmp_path / "x.npy", np.array([[Bomb()]], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "x.npz", x=np.array([[Bomb()]], dtype=object), allow_pickle=True)
+    for name in ("x.npy", "x.npz"):
+        refused(train("data=arrays", f"data.path={tmp_path / name}"), "data.path")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, request):
+    """A tiny finished run."""
+    import sys
+
+    import train as script
+    from configs import cli
+
+    path = tmp_path_factory.mktemp("finished") / "run"
+    before, sys.argv = sys.argv, ["train.py", *TINY, f"run_dir={path}"]
+    try:
+        assert cli.run_command(script.main) == 0
+    finally:
+        sys.argv = before
+    return path
+
+
+def files(path):
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def test_another_configuration_in_the_same_directory(train, finished):
+    before = files(finished)
+    refused(train(*TINY, f"run_dir={finished}", "latent_dim=3"), "run_dir", "latent_dim is 2 there, 3 now", "another run_dir")
+    assert files(finished) == before
+
+
+def test_resume_never_keeps_what_is_there(train, finished):
+    before = files(finished)
+    refused(train(*TINY, f"run_dir={finished}", "train.resume=never"), "train.resume=never", "another run_dir")
+    assert files(finished) == before
+
+
+def test_a_done_run_is_left_alone(train, finished):
+    before = files(finished)
+    status, out, _ = train(*TINY, f"run_dir={finished}", "device=cpu")
+    assert status == 0 and "done already" in out
+    assert files(finished) == before
+
+
+def evaluated(capsys, *arguments):
+    capsys.readouterr()
+    status = evaluate.main(list(map(str, arguments)))
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def copy_of(finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_evaluate_what_is_no_run(capsys, tmp_path):
+    refused(evaluated(capsys, tmp_path), str(tmp_path), "not a run directory")
+    refused(evaluated(capsys, tmp_path / "absent"), "absent", "not a run directory")
+
+
+def test_evaluate_an_unfinished_run(capsys, finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    (run / "DONE").unlink()
+    refused(evaluated(capsys, run), "unfinished", "2 of 2 epochs")
+
+
+def test_evaluate_a_truncated_checkpoint(capsys, finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    content = (run / "checkpoint-best.pt").read_bytes()
+    (run / "checkpoint-best.pt").write_bytes(content[: len(content) // 2])
+    refused(evaluated(capsys, run), "checkpoint-best.pt", "damaged", "checkpoint-last.pt")
+
+
+def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    for target in ("os.system", "inference.run_directory.os.system", "inference.run_directory.pickle.loads"):
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        config["prior"] = {"_target_": target, "command": f"touch {tmp_path / 'exploded'}"}
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        refused(evaluated(capsys, run), "prior")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_wrong_options_of_evaluate(capsys, finished):
+    for arguments, word in ((["--particles", "0"], "--particles"), (["--split", "all"], "--split"), (["--foo"], "--foo")):
+        with pytest.raises(SystemExit) as stopped:
+            evaluate.main([str(finished), *arguments])
+        assert stopped.value.code == 2 and word in capsys.readouterr().err
+
+
+def test_a_truncated_last_checkpoint_is_refused_and_kept(train, finished, tmp_path):
+    run = copy_of(finished, tmp_path)
+    (run / "DONE").unlink()
+    (run / "checkpoint-last.pt").write_bytes(b"half")
+    metrics = (run / "metrics.jsonl").read_text()
+    status, _, err = train(*TINY, f"run_dir={run}")
+    if status == 0:  # it went on from the other checkpoint, and said so
+        assert "checkpoint-best.pt" in err
+    else:
+        refused((status, "", err), "checkpoint-last.pt", "damaged", "checkpoint-best.pt")
+        assert (run / "metrics.jsonl").read_text() == metrics
+        assert (run / "checkpoint-last.pt").read_bytes() == b"half"
+
+
+def test_metrics_are_json_lines_as_documented(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["epoch"], line["split"]) for line in lines] == [(1, "train"), (1, "valid"), (2, "train"), (2, "valid")]
+    for line in lines:
+        assert line["elbo"] == pytest.approx(line["reconstruction"] - line["kl"])
+        assert line["examples_per_second"] > 0 and line["seconds"] > 0
