@@ -12,12 +12,13 @@ from torch import nn
 
 from data import Dataset
 from errors import RequestError, TrainingError
+from inference.compile_choice import choose
 from inference.metrics import split_metrics
 from inference.optimiser import FusedAdam
 from inference.progress import Progress
 from inference.run_directory import RunDirectory
 from inference.schedule import factor
-from inference.step import make_step
+from inference.step import NonFinite, Step
 
 METRICS_SEED = 0
 
@@ -39,6 +40,7 @@ class Training:
     best_epoch: int = 0
     best_weights: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    compiled: bool | None = None
 
     def weights(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
@@ -50,6 +52,7 @@ class Training:
             "best_elbo": self.best_elbo,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
+            "compiled": self.compiled,
             "optimiser": self.optimiser.get_state(),
             **self.weights(),
         }
@@ -59,7 +62,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
         self.optimiser.set_state(state["optimiser"])
-        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.epoch, self.seconds, self.compiled = state["epoch"], state["seconds"], state["compiled"]
         self.best_elbo, self.best_epoch = state["best_elbo"], state["best_epoch"]
         self.best_weights = {key: best[key] for key in ("model", "guide")}
 
@@ -89,7 +92,9 @@ def fit(
     training = Training(model, guide, optimiser)
     if run.checkpoint("last").exists():
         resume(training, run)
-    step = make_step(model, guide, optimiser, objective)
+    choice = choose(train["compile"], total, training.compiled)
+    print(choice.line)
+    step = Step(model, guide, optimiser, objective, choice.compiled)
     last_saved = time.monotonic()
 
     with Progress(train["epochs"], len(data.train), training.epoch) as progress:
@@ -99,6 +104,7 @@ def fit(
             started = time.perf_counter()
             train_epoch(step, data, train["batch_size"], training.epoch + 1, progress)
             seconds = time.perf_counter() - started
+            training.compiled = step.is_compiled
             training.epoch += 1
             training.seconds += seconds
             valid = record_metrics(training, data, seconds, run)
@@ -111,14 +117,16 @@ def fit(
     return training
 
 
-def train_epoch(step: Any, data: Dataset, batch_size: int, epoch: int, progress: Progress) -> None:
+def train_epoch(step: Step, data: Dataset, batch_size: int, epoch: int, progress: Progress) -> None:
     """One pass over the training split."""
-    for number, x in enumerate(data.train.shuffled(batch_size), start=1):
-        try:
+    number = 0
+    try:
+        for number, x in enumerate(data.train.shuffled(batch_size), start=1):  # noqa: B007 - named where it fails
             step(x)
-        except TrainingError as error:
-            raise TrainingError(f"training stopped at epoch {epoch}, step {number}: {error}") from error
-        progress.advance(len(x))
+            progress.advance(len(x))
+        step.read(x)
+    except NonFinite as error:
+        raise TrainingError(f"training stopped at epoch {epoch}, step {number - error.steps_ago}: {error}") from error
 
 
 def record_metrics(training: Training, data: Dataset, seconds: float, run: RunDirectory) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class FusedAdam(PyroOptim):
         self.schedule.step()
         self.adam.zero_grad(set_to_none=True)
 
+    def skip_unless_finite(self, loss: torch.Tensor) -> None:
+        """The next step changes nothing if `loss` is NaN or infinite; decided on the device, without reading it."""
+        self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
+
     def get_state(self) -> dict[str, Any]:
         """Tensors and plain values: moments, and where the schedule stands."""
         return {"adam": self.adam.state_dict(), "schedule": self.schedule.state_dict()}

@@ -1,7 +1,5 @@
 """One step of stochastic variational inference."""
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import pyro
@@ -11,40 +9,87 @@ from pyro.infer import SVI
 from torch import Tensor, nn
 
 from errors import TrainingError
+from inference.compiled import CompiledELBO, generator_unmoved
 from inference.optimiser import FusedAdam
+
+LOSSES_READ_TOGETHER = 100
 
 
 class NonFinite(TrainingError):
-    """The loss is NaN or infinite; the parameters have not been updated with it."""
+    """The loss `steps_ago` was NaN or infinite; the parameters have not been updated with it."""
+
+    def __init__(self, message: str, steps_ago: int = 0) -> None:
+        super().__init__(message)
+        self.steps_ago = steps_ago
 
 
-def make_step(model: nn.Module, guide: nn.Module, optimiser: FusedAdam, objective: Any) -> Callable[[Tensor], float]:
+class DeviceSVI(SVI):
+    """Pyro's SVI, which leaves the loss on the device: reading it as a number would wait for the device at every step."""
+
+    optim: FusedAdam
+
+    def step(self, *batch: Tensor) -> Tensor:
+        """One step; the loss before it. Parameters are left alone where it is not finite."""
+        loss = self.loss_and_grads(self.model, self.guide, *batch)
+        self.optim.skip_unless_finite(loss)
+        self.optim(())
+        return loss
+
+
+class Step:
     """SVI on `objective`, as loss per datum: batches of any size then weigh the same against `weight_decay` and
-    `clip_norm`. The first step runs with Pyro's and torch's validation of arguments on, the others without."""
+    `clip_norm`. Before the first step the programs run once with Pyro's and torch's validation of arguments on.
 
-    def loss(model: nn.Module, guide: nn.Module, x: Tensor) -> Tensor:
-        value = objective.differentiable_loss(model, guide, x) / len(x)
-        if not math.isfinite(value.item()):
-            raise NonFinite(f"loss {value.item()} at {broken_site(model, guide, x)}")
-        return value
+    The CPU's losses are read at every step; those of a GPU are gathered there and read `LOSSES_READ_TOGETHER`.
+    """
 
-    svi = SVI(model, guide, optimiser, loss=loss)
-    validate = True
+    def __init__(self, model: nn.Module, guide: nn.Module, optimiser: FusedAdam, objective: Any, compiled: bool) -> None:
+        self.model, self.guide = model, guide
+        self.loss = CompiledELBO(objective, per_datum=True)
+        if not compiled:
+            self.loss.why_eager = "not asked to"
+        self.svi = DeviceSVI(model, guide, optimiser, loss=self.loss)
+        self.losses: list[Tensor] = []
+        self.validated = False
 
-    def step(x: Tensor) -> float:
-        nonlocal validate
-        with pyro.validation_enabled(validate):
-            validate = False
-            return svi.step(x)
+    @property
+    def is_compiled(self) -> bool:
+        """Whether steps have been running compiled."""
+        return self.loss.why_eager is None
 
-    return step
+    def __call__(self, *batch: Tensor) -> None:
+        if not self.validated:
+            self._validate(*batch)
+        with pyro.validation_enabled(False):
+            self.losses.append(self.svi.step(*batch))
+        if batch[0].device.type == "cpu" or len(self.losses) == LOSSES_READ_TOGETHER:
+            self.read(*batch)
+
+    def read(self, *batch: Tensor) -> list[float]:
+        """The losses since the last reading, in nats per datum. Raises NonFinite, naming the site that broke."""
+        if not self.losses:
+            return []
+        losses = torch.stack(self.losses)
+        self.losses.clear()
+        broken = (~losses.isfinite()).nonzero()
+        if len(broken):
+            first = int(broken[0])
+            site = broken_site(self.model, self.guide, *batch)
+            raise NonFinite(f"loss {losses[first].item()} at {site}", steps_ago=len(losses) - 1 - first)
+        return losses.tolist()
+
+    def _validate(self, *batch: Tensor) -> None:
+        self.validated = True
+        with pyro.validation_enabled(True), generator_unmoved(batch[0].device):
+            self.loss.loss(self.model, self.guide, *batch)
 
 
 @torch.no_grad()
-def broken_site(model: nn.Module, guide: nn.Module, x: Tensor) -> str:
+def broken_site(model: nn.Module, guide: nn.Module, *batch: Tensor) -> str:
     """The first site, guide before model, whose value, parameters or log-probability are not finite."""
-    guide_trace = poutine.trace(guide).get_trace(x)
-    model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(x)
+    with pyro.validation_enabled(False):
+        guide_trace = poutine.trace(guide).get_trace(*batch)
+        model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*batch)
     for program, trace in (("guide", guide_trace), ("model", model_trace)):
         for name, site in dict[str, Any](trace.nodes).items():
             if site["type"] != "sample" or not isinstance(site["value"], Tensor) or name == "data":

@@ -1,0 +1,46 @@
+"""Whether a run is worth compiling."""
+
+import os
+import shutil
+from dataclasses import dataclass
+
+COMPILE_SECONDS = 20.0
+SAVED_SECONDS_PER_STEP = 0.004
+"""What recording and compiling cost the first time, and what they save at a step of an MLP: docs/performance.md."""
+
+
+@dataclass(frozen=True)
+class CompileChoice:
+    """Whether to compile, and the line that says so."""
+
+    compiled: bool
+    line: str
+
+
+def choose(requested: str, steps: int, before: bool | None = None) -> CompileChoice:
+    """What `train.compile` (auto, on or off) comes to in a run of `steps` steps in all.
+
+    `before` is what the run did until now, where it goes on from a checkpoint: auto keeps it, since a compiled and an
+    eager step differ in rounding and a resumed run is to be the uninterrupted one, bit for bit.
+    """
+    if requested != "off" and not has_compiler():
+        return CompileChoice(False, f"train.compile={requested}: eager, no C++ compiler found (g++, clang++ or $CXX)")
+    if requested == "auto" and before is not None:
+        return CompileChoice(before, f"train.compile=auto: {_mode(before)}, as until the checkpoint")
+    least = round(COMPILE_SECONDS / SAVED_SECONDS_PER_STEP)
+    compiled = requested == "on" or (requested == "auto" and steps >= least)
+    line = f"train.compile={requested}: {_mode(compiled)}"
+    if requested == "auto":
+        line += f", {steps:,} steps {'repay' if compiled else 'would not repay'} the compilation (from {least:,} on)"
+    if before is not None and compiled != before:
+        line += f"; {_mode(before)} until the checkpoint, so no longer bit for bit the uninterrupted run"
+    return CompileChoice(compiled, line)
+
+
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler for torch.compile to call."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++"))
+
+
+def _mode(compiled: bool) -> str:
+    return "compiled" if compiled else "eager"

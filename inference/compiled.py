@@ -1,0 +1,257 @@
+"""An objective recorded once as a graph of tensor operations, and run compiled.
+
+A step of a small VAE is a few matrix products; Python, Pyro's effect handlers and autograd's tape cost as much again. All
+of that does the same at every step, so it is done once: the programs run under `make_fx`, which writes down the tensor
+operations of the loss and of its gradients, and `torch.compile` fuses what is between the matrix products.
+
+Noise stays in the graph as calls of torch's generator in the order in which the programs ask for it: a compiled step
+draws exactly what an eager one would, from the same seed.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyro
+import pyro.util
+import torch
+from pyro import poutine
+from pyro.infer import Trace_ELBO
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
+
+Graph = Callable[[list[Tensor], tuple[Tensor, ...]], tuple[Tensor, list[Tensor | None]]]
+
+
+class Unrecordable(RuntimeError):
+    """The programs do something that a graph of tensor operations does not hold."""
+
+
+class CompiledELBO(Trace_ELBO):
+    """`objective`, compiled: `SVI(model, guide, optimiser, loss=CompiledELBO(objective))`.
+
+    `objective` has Pyro's `differentiable_loss(model, guide, *batch)`; with `per_datum` it is divided by the number of
+    data in the batch. Model and guide are modules, and must be functions of their parameters, their buffers and the batch.
+    Attributes of the objective that are tensors, and numbers that it names in `varying` (an annealed weight, say), are read
+    anew at every step; any other number that changes makes it record again.
+
+    The first batch is recorded. Batches of another shape (the last of an epoch) run eagerly, as does everything if the
+    programs cannot be recorded or compiled: `why_eager` then says why.
+    """
+
+    def __init__(self, objective: Any, per_datum: bool = False, backend: str = "inductor") -> None:
+        super().__init__()
+        self.objective, self.per_datum, self.backend = objective, per_datum, backend
+        self.why_eager: str | None = None
+        self._recording: Recording | None = None
+
+    def differentiable_loss(self, model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
+        """The objective itself, eagerly."""
+        loss = self.objective.differentiable_loss(model, guide, *batch)
+        return loss / len(batch[0]) if self.per_datum else loss
+
+    def loss(self, model: nn.Module, guide: nn.Module, *batch: Tensor) -> float:
+        """The loss without gradients, eagerly."""
+        with torch.no_grad():
+            return self.differentiable_loss(model, guide, *batch).item()
+
+    def loss_and_grads(self, model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
+        """The loss, a scalar left on its device; adds its gradients to those of the parameters."""
+        if self.why_eager is None and (self._recording is None or self._recording.is_outdated(model, guide, batch)):
+            self._record(model, guide, batch)
+        if self._recording is None or not self._recording.fits(batch):
+            return eager_loss_and_grads(self.differentiable_loss, model, guide, *batch)
+        return self._recording(batch)
+
+    def _record(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
+        """Record, compile and try; whatever goes wrong there, eager always works."""
+        try:
+            with generator_unmoved(batch[0].device):
+                recording = Recording(self, model, guide, batch)
+                recording.compile(self.backend)
+                recording.run(batch)
+        except Exception as error:
+            self._recording, self.why_eager = None, one_line(error)
+        else:
+            self._recording = recording
+
+
+class Recording:
+    """The graph of one pair on batches of one shape: (state, batch) -> (loss, gradients)."""
+
+    def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
+        self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
+        self.constants = self._constants()
+        self.slots = self._slots()
+        self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
+        self.graph: Graph = self._trace(batch)
+
+    def fits(self, batch: tuple[Tensor, ...]) -> bool:
+        """Whether the batch has the recorded shape, type and device."""
+        return _shapes(batch) == self.shapes
+
+    def is_outdated(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> bool:
+        """Whether something that was recorded as a constant is another one now."""
+        other_pair = self.pair.model is not model or self.pair.guide is not guide
+        return other_pair or (self.fits(batch) and self._constants() != self.constants)
+
+    def compile(self, backend: str) -> None:
+        """Replace the graph by a compiled one. `fallback_random` keeps torch's generator and the order of its calls."""
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no GPU is no news
+        options: dict[str, Any] | None = {"fallback_random": True} if backend == "inductor" else None
+        self.graph = torch.compile(self.graph, backend=backend, options=options, dynamic=False, fullgraph=True)
+
+    @torch.no_grad()
+    def run(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor | None]]:
+        """Loss and gradients at the present parameters, buffers and varying numbers."""
+        return self.graph(self._inputs(batch), batch)
+
+    def __call__(self, batch: tuple[Tensor, ...]) -> Tensor:
+        loss, gradients = self.run(batch)
+        for i, gradient in zip(self.learnt, gradients, strict=True):
+            _, tensors, key = self.slots[i]
+            parameter = tensors[key]
+            if parameter.grad is None:
+                parameter.grad = gradient
+            elif gradient is not None:
+                parameter.grad += gradient
+        return loss
+
+    def _constants(self) -> tuple[Any, ...]:
+        """What a graph takes as given: training or evaluation, and the plain numbers of the objective."""
+        changing = varying(self.elbo.objective)
+        plain = vars(self.elbo.objective).items() if hasattr(self.elbo.objective, "__dict__") else ()
+        numbers = [(k, v) for k, v in plain if isinstance(v, bool | int | float | str) and k not in changing]
+        return tuple(module.training for module in self.pair.modules()), tuple(numbers)
+
+    def _slots(self) -> list[tuple[str, Any, str]]:
+        """Names of parameters and buffers, and where they live: a module may put another tensor there at any time."""
+        found: dict[int, tuple[str, Any, str]] = {}
+        for prefix, module in self.pair.named_modules():
+            for tensors in (module._parameters, module._buffers):
+                for key, tensor in tensors.items():
+                    if tensor is not None:
+                        found.setdefault(id(tensor), (f"{prefix}.{key}", tensors, key))
+        return list(found.values())
+
+    def _inputs(self, batch: tuple[Tensor, ...]) -> list[Tensor]:
+        state = [tensors[key] for _, tensors, key in self.slots]
+        objective = self.elbo.objective
+        return state + [_as_tensor(getattr(objective, name), batch[0]) for name in varying(objective)]
+
+    def _trace(self, batch: tuple[Tensor, ...]) -> GraphModule:
+        names = [name for name, _, _ in self.slots]
+
+        def loss_and_gradients(inputs: list[Tensor], batch: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor | None]]:
+            state, numbers = inputs[: len(names)], inputs[len(names) :]
+            with replaced(self.elbo.objective, varying(self.elbo.objective), numbers):
+                loss = functional_call(self.pair, dict(zip(names, state, strict=True)), batch)
+            gradients = torch.autograd.grad(loss, [state[i] for i in self.learnt], allow_unused=True)
+            return loss.detach(), list(gradients)
+
+        with poutine.trace(param_only=True) as captured, recording_mode(), torch.enable_grad():
+            graph = make_fx(loss_and_gradients)(self._inputs(batch), batch)
+        if captured.trace.nodes:
+            raise Unrecordable(f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})")
+        return graph
+
+
+class Pair(nn.Module):
+    """Objective of model and guide as one module, so that all its tensors can be replaced for a call."""
+
+    def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module) -> None:
+        super().__init__()
+        if not (isinstance(model, nn.Module) and isinstance(guide, nn.Module)):
+            raise Unrecordable("model and guide must be modules for their parameters to be known")
+        self.model, self.guide, self.loss = model, guide, elbo.differentiable_loss
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        given = dict(self.named_buffers())
+        loss = self.loss(self.model, self.guide, *batch)
+        for name, buffer in self.named_buffers():
+            if buffer is not given.get(name):
+                raise Unrecordable(f"the programs put another tensor in the place of the buffer {name}; update it in place")
+        return loss
+
+
+class OnDevice(TorchFunctionMode):
+    """Numbers stay where they are: under this mode `.item()` is the detached tensor itself, and nothing waits for it.
+
+    Pyro's objectives read the loss as a number only to return `loss + (surrogate − surrogate.item())`.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function is Tensor.item:
+            return args[0].detach()
+        return function(*args, **(kwargs or {}))
+
+
+def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
+    """The loss, a scalar left on its device, after a backward pass."""
+    if batch[0].device.type == "cpu":  # reading a number costs nothing there
+        value = loss(model, guide, *batch)
+    else:
+        with without_nan_warnings(), OnDevice():
+            value = loss(model, guide, *batch)
+    value.backward()
+    return value.detach()
+
+
+@contextmanager
+def recording_mode() -> Iterator[None]:
+    """No step of the programs may depend on the numbers at hand: they are checked elsewhere."""
+    with pyro.validation_enabled(False), without_nan_warnings(), OnDevice():
+        yield
+
+
+@contextmanager
+def without_nan_warnings() -> Iterator[None]:
+    """Pyro looks for NaN by reading the loss and every gradient of it; the loop checks the losses itself."""
+    with replaced(pyro.util, ("torch_isnan",), [lambda x: False]):
+        yield
+
+
+@contextmanager
+def replaced(owner: Any, names: tuple[str, ...], values: list[Any]) -> Iterator[None]:
+    """Attributes of `owner` hold `values` for a while."""
+    before = [getattr(owner, name) for name in names]
+    try:
+        for name, value in zip(names, values, strict=True):
+            setattr(owner, name, value)
+        yield
+    finally:
+        for name, value in zip(names, before, strict=True):
+            setattr(owner, name, value)
+
+
+@contextmanager
+def generator_unmoved(device: torch.device) -> Iterator[None]:
+    """What happens inside draws no noise from the run."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
+
+
+def varying(objective: Any) -> tuple[str, ...]:
+    """The attributes of an objective that change as training goes, and are inputs of the graph."""
+    tensors = (name for name, value in getattr(objective, "__dict__", {}).items() if isinstance(value, Tensor))
+    return (*tensors, *getattr(objective, "varying", ()))
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error, at most 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+
+
+def _as_tensor(value: Any, like: Tensor) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=like.dtype, device=like.device)
+
+
+def _shapes(batch: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:
+    return [(x.shape, x.dtype, x.device) for x in batch]
