@@ -67,7 +67,7 @@ def _open(name: str, root: str, download: bool, **which: Any) -> RawSplit:
     directory = Path(root).expanduser().resolve()
     try:
         found = getattr(torchvision.datasets, name)(directory, download=download, **which)
-    except (RuntimeError, OSError) as error:  # torchvision: "Dataset not found or corrupted"
+    except (RuntimeError, OSError, AssertionError, ValueError, KeyError) as error:  # not found, or not what it should be
         where = directory if name in ("SVHN", "CIFAR10") else directory / name / "raw"
         hint = f"download failed ({error})" if download else "with a network, data.download=true fetches them"
         raise RequestError(

@@ -1,0 +1,160 @@
+"""Every source: shapes, splits, types; and torchvision's sets through files written in their own formats."""
+
+import gzip
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from data.raw import RawSplit
+from data.sources import arrays, digits, linear_gaussian, vision
+from errors import RequestError
+
+
+def test_digits():
+    raw = digits.load()
+    assert [len(part.values) for part in (raw.train, raw.valid, raw.test)] == [1297, 250, 250]
+    values = np.concatenate([part.values for part in (raw.train, raw.valid, raw.test)])
+    assert values.shape == (1797, 8, 8) and values.dtype == np.uint8 and values.max() == 16 and raw.levels == 17
+    assert len(np.unique(values.reshape(1797, -1).astype(int) @ np.arange(64) ** 3)) > 1790, "the splits overlap"
+    assert set(raw.test.labels) == set(range(10))
+
+
+def test_linear_gaussian_has_the_law_it_says():
+    """The mean log-density of N draws is minus the entropy within 5 standard errors (error probability < 1e-6)."""
+    raw = linear_gaussian.load(dimensions=6, factors=2, noise=0.7, examples=20_000)
+    log_prob = raw.truth.log_prob(raw.train.values.double())
+    error = (log_prob.mean() + raw.truth.entropy()).abs() / (log_prob.std() / len(log_prob) ** 0.5)
+    assert error < 5
+    shifted = raw.truth.log_prob(raw.train.values.double() + 0.1)  # planted: a shifted law is noticed
+    assert (shifted.mean() + raw.truth.entropy()).abs() / (shifted.std() / len(shifted) ** 0.5) > 5
+    assert torch.equal(raw.train.values, linear_gaussian.load(dimensions=6, factors=2, noise=0.7, examples=20_000).train.values)
+
+
+def idx(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+def write_mnist_like(root, folder, prefix="", train=10_020, test=7):
+    generator = np.random.default_rng(0)
+    for part, count in (("train", train), ("t10k" if not prefix else "test", test)):
+        name = f"{prefix}{part}" if not prefix else f"{prefix}-{part}"
+        idx(root / folder / "raw" / f"{name}-images-idx3-ubyte", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+        idx(root / folder / "raw" / f"{name}-labels-idx1-ubyte", generator.integers(0, 10, count, dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("load", "folder"), [(vision.mnist, "MNIST"), (vision.fashion_mnist, "FashionMNIST"), (vision.kmnist, "KMNIST")]
+)
+def test_mnist_and_its_kin(tmp_path, load, folder):
+    write_mnist_like(tmp_path, folder)
+    raw = load(str(tmp_path))
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(20, 28, 28), (10_000, 28, 28), (7, 28, 28)]
+    assert raw.levels == 256 and raw.test.labels.shape == (7,)
+
+
+def test_emnist_is_upright(tmp_path):
+    write_mnist_like(tmp_path, "EMNIST", "emnist-balanced", train=12_810)
+    raw = vision.emnist(str(tmp_path))
+    stored = np.frombuffer((tmp_path / "EMNIST/raw/emnist-balanced-test-images-idx3-ubyte").read_bytes()[16:], np.uint8)
+    assert np.array_equal(np.swapaxes(stored.reshape(7, 28, 28), 1, 2), raw.test.values)
+    assert [len(part.values) for part in (raw.train, raw.valid, raw.test)] == [10, 12_800, 7]
+
+
+def test_svhn(tmp_path, monkeypatch):
+    import torchvision.datasets.svhn as module
+
+    monkeypatch.setattr(module, "check_integrity", lambda *_: True)  # the real files' checksum
+    for part, count in (("train", 10_003), ("test", 5)):
+        images = np.random.default_rng(0).integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
+        scipy.io.savemat(tmp_path / f"{part}_32x32.mat", {"X": images, "y": np.arange(count)[:, None] % 10 + 1})
+    raw = vision.svhn(str(tmp_path))
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(n, 3, 32, 32) for n in (3, 10_000, 5)]
+    assert raw.test.labels.shape == (5,)
+
+
+def test_cifar10_has_channels_first(tmp_path, monkeypatch):
+    import torchvision.datasets.cifar as module
+
+    monkeypatch.setattr(module, "check_integrity", lambda *_: True)
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    rows = np.random.default_rng(0).integers(0, 256, (2100, 3072), dtype=np.uint8)
+    for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
+        (folder / name).write_bytes(pickle.dumps({"data": rows, "labels": [0] * len(rows)}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["plane"]}))
+    raw = vision.cifar10(str(tmp_path))
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(n, 3, 32, 32) for n in (500, 10_000, 2100)]
+    assert np.array_equal(raw.test.values[0].ravel(), rows[0])
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist", "emnist", "svhn", "cifar10"])
+def test_missing_files_are_one_clear_line(tmp_path, name):
+    with pytest.raises(RequestError, match=f"data.root={tmp_path}: .*missing.*looked for in {tmp_path}.*data=digits") as error:
+        getattr(vision, name)(str(tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_files_are_one_clear_line(tmp_path):
+    write_mnist_like(tmp_path, "MNIST")
+    (tmp_path / "MNIST/raw/train-images-idx3-ubyte").write_bytes(gzip.compress(b"not an idx file"))
+    with pytest.raises(RequestError, match="missing or damaged"):
+        vision.mnist(str(tmp_path))
+
+
+class TestArrays:
+    x = np.random.default_rng(0).random((50, 3), dtype=np.float32)
+
+    def test_npy_is_split_by_tenths_and_memory_mapped(self, tmp_path):
+        np.save(tmp_path / "x.npy", self.x)
+        np.save(tmp_path / "y.npy", np.arange(50))
+        raw = arrays.load(str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
+        assert isinstance(raw.train.values, np.memmap) and raw.levels is None
+        assert np.array_equal(np.concatenate([p.values for p in (raw.train, raw.valid, raw.test)]), self.x)
+        assert [len(p.values) for p in (raw.train, raw.valid, raw.test)] == [40, 5, 5]
+        assert list(raw.test.labels) == [45, 46, 47, 48, 49]
+
+    def test_npz_with_splits(self, tmp_path):
+        np.savez(tmp_path / "x.npz", train=self.x, valid=self.x[:4], test=self.x[:3], test_labels=np.arange(3))
+        raw = arrays.load(str(tmp_path / "x.npz"))
+        assert [len(p.values) for p in (raw.train, raw.valid, raw.test)] == [50, 4, 3]
+        assert raw.train.labels is None and list(raw.test.labels) == [0, 1, 2]
+
+    @pytest.mark.parametrize(("dtype", "levels"), [(np.uint8, 256), (np.bool_, 2), (np.int64, None), (np.float64, None)])
+    def test_levels_by_type(self, tmp_path, dtype, levels):
+        np.save(tmp_path / "x.npy", (self.x > 0.5).astype(dtype))
+        assert arrays.load(str(tmp_path / "x.npy")).levels == levels
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ({"a": x}, "expected arrays train, valid, test, or x; found a"),
+            ({"train": x, "valid": x, "test": x[:, :2]}, "differ in the shape"),
+            ({"x": x, "labels": np.arange(3)}, "data.labels"),
+            ({"x": x, "labels": np.zeros(50)}, "data.labels"),
+        ],
+    )
+    def test_wrong_archives(self, tmp_path, content, message):
+        np.savez(tmp_path / "x.npz", **content)
+        with pytest.raises(RequestError, match=message):
+            arrays.load(str(tmp_path / "x.npz"))
+
+    def test_wrong_levels(self, tmp_path):
+        np.save(tmp_path / "x.npy", np.full((20, 2), 9))
+        with pytest.raises(RequestError, match="whole numbers 0..7"):
+            arrays.load(str(tmp_path / "x.npy"), levels=8)
+
+    def test_a_text_file_is_refused(self, tmp_path):
+        (tmp_path / "x.npy").write_text("1 2 3")
+        with pytest.raises(RequestError, match="not a readable array"):
+            arrays.load(str(tmp_path / "x.npy"))
+
+
+def test_head_keeps_values_and_labels_together():
+    split = RawSplit(np.arange(6).reshape(3, 2), np.arange(3)).head(2)
+    assert len(split.values) == len(split.labels) == 2

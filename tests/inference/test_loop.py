@@ -1,0 +1,103 @@
+"""The loop: metrics are the true ELBO, the best weights are kept, NaN stops it by name, patience, determinism."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from evidence import elbo_terms
+from inference import load_run
+
+TINY = ["train.epochs=4", "network.width=16", "data.limit=200", "device=cpu"]
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_same_seed_same_result_and_another_seed_another(train, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert train(*TINY, f"seed={seed}", f"run_dir={tmp_path / name}")[0] == 0
+    a, b, c = ([line["elbo"] for line in lines(tmp_path / name)] for name in "abc")
+    assert a == b and a != c
+
+
+def test_the_kept_weights_have_the_kept_elbo(train, tmp_path):
+    """checkpoint-best.pt is the epoch of the best validation ELBO, which its weights reproduce."""
+    assert train(*TINY, "train.learning_rate=0.05", f"run_dir={tmp_path / 'run'}")[0] == 0
+    valid = {line["epoch"]: line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"}
+    run = load_run(tmp_path / "run")
+    assert run.epoch == max(valid, key=valid.get)
+    torch.manual_seed(0)
+    assert elbo_terms(run.model, run.guide, run.data("valid")[:], 1).elbo.mean == pytest.approx(valid[run.epoch], abs=1e-5)
+
+
+def test_patience_stops_early(train, tmp_path):
+    status, out, _ = train(
+        *TINY, "train.epochs=500", "train.learning_rate=0.2", "train.patience=2", f"run_dir={tmp_path / 'run'}"
+    )
+    valid = [line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"]
+    assert status == 0 and len(valid) < 500
+    assert max(valid[-2:]) <= max(valid[:-2]), "it stopped though it was still improving"
+    assert (tmp_path / "run/DONE").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_site(train, tmp_path):
+    options = [*TINY, "train.epochs=50", "train.learning_rate=1e18", "train.schedule=constant", "train.checkpoint_seconds=0"]
+    status, _, err = train(*options, f"run_dir={tmp_path / 'run'}")
+    (line,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert status == 1
+    assert re.search(r"epoch \d+, step \d+: loss \S+ at site '[zx]' of the (guide|model)", line) or "ELBO is" in line
+    assert not (tmp_path / "run/DONE").exists()
+
+
+def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
+    """The decoder breaks in epoch 3: the checkpoint of epoch 2 is there, finite, and of an earlier epoch."""
+    from models.generative import Generative
+
+    forward, calls = Generative.forward, []
+
+    def breaking(self, x):
+        calls.append(self.training and torch.is_grad_enabled())
+        if sum(calls) > 5:  # two steps an epoch
+            self.decoder.output.bias.data.fill_(torch.nan)
+        return forward(self, x)
+
+    monkeypatch.setattr(Generative, "forward", breaking)
+    status, _, err = train(*TINY, "train.compile=off", "train.checkpoint_seconds=0", f"run_dir={tmp_path / 'run'}")
+    assert status == 1 and "epoch 3, step 2" in err and "site 'x' of the model" in err
+    state = torch.load(tmp_path / "run/checkpoint-last.pt", weights_only=True)
+    assert state["epoch"] == 2 and all(value.isfinite().all() for value in state["model"].values())
+    assert [line["epoch"] for line in lines(tmp_path / "run")] == [1, 1, 2, 2]
+
+
+def test_metrics_do_not_disturb_training(train, tmp_path):
+    """Measuring twice as much changes no weight."""
+    import inference.loop as loop
+
+    measure = loop.split_metrics
+    assert train(*TINY, f"run_dir={tmp_path / 'a'}")[0] == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "split_metrics", lambda *args: (measure(*args), measure(*args))[0])
+        assert train(*TINY, f"run_dir={tmp_path / 'b'}")[0] == 0
+    a, b = (torch.load(tmp_path / name / "checkpoint-last.pt", weights_only=True)["model"] for name in "ab")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_validation_is_on_at_the_first_step_only(train, tmp_path, monkeypatch):
+    from torch.distributions import Distribution
+
+    from models.generative import Generative
+
+    forward, seen = Generative.forward, []
+
+    def watched(self, x):
+        seen.append((Distribution._validate_args, torch.is_grad_enabled()))
+        return forward(self, x)
+
+    monkeypatch.setattr(Generative, "forward", watched)
+    assert train(*TINY, "train.epochs=2", "train.compile=off", f"run_dir={tmp_path / 'run'}")[0] == 0
+    assert seen[0][0] is True, "the programs are validated before the first step"
+    in_steps = [validated for validated, is_step in seen[1:] if is_step]
+    assert in_steps and not any(in_steps), "and not in the hot loop"
