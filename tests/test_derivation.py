@@ -181,7 +181,7 @@ class TestMeanOverPixelsIsABetaVAE:
 
     def test_it_is_not_that_of_the_elbo(self, pair, x):
         """The check above can fail: with β = 1 the gradients are not even parallel."""
-        model, guide = pair
+        _, guide = pair
         squares, kl = self.terms(pair, x)
         averaged = torch.cat([g.flatten() for g in gradients(squares / D + kl, guide)])
         squares, kl = self.terms(pair, x)

@@ -95,9 +95,11 @@ def test_cifar10_has_channels_first(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist", "emnist", "svhn", "cifar10"])
 def test_missing_files_are_one_clear_line(tmp_path, name):
-    with pytest.raises(RequestError, match=f"data.root={tmp_path}: .*missing.*looked for in {tmp_path}.*data=digits") as error:
+    with pytest.raises(RequestError, match="missing") as error:
         getattr(vision, name)(str(tmp_path))
-    assert "\n" not in str(error.value)
+    message = str(error.value)
+    assert message.startswith(f"data.root={tmp_path}: ") and f"looked for in {tmp_path}" in message
+    assert "data=digits" in message and "\n" not in message
 
 
 def test_damaged_files_are_one_clear_line(tmp_path):
@@ -146,7 +148,7 @@ class TestArrays:
 
     def test_wrong_levels(self, tmp_path):
         np.save(tmp_path / "x.npy", np.full((20, 2), 9))
-        with pytest.raises(RequestError, match="whole numbers 0..7"):
+        with pytest.raises(RequestError, match="whole numbers"):
             arrays.load(str(tmp_path / "x.npy"), levels=8)
 
     def test_a_text_file_is_refused(self, tmp_path):

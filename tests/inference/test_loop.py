@@ -34,7 +34,7 @@ def test_the_kept_weights_have_the_kept_elbo(train, tmp_path):
 
 
 def test_patience_stops_early(train, tmp_path):
-    status, out, _ = train(
+    status, _, _ = train(
         *TINY, "train.epochs=500", "train.learning_rate=0.2", "train.patience=2", f"run_dir={tmp_path / 'run'}"
     )
     valid = [line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"]

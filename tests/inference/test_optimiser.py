@@ -1,6 +1,7 @@
 """The one optimiser over all parameters: which are decayed, clipping, schedule, state, Pyro's interface."""
 
 import copy
+import itertools
 
 import pyro
 import pytest
@@ -45,7 +46,7 @@ def test_clipping_bounds_the_step_of_plain_gradients():
 def test_schedule(schedule):
     rates = [factor(step, 100, schedule, warmup=10) for step in range(101)]
     assert rates[0] == pytest.approx(1 / 11) and rates[10] == pytest.approx(1)
-    assert all(a < b for a, b in zip(rates[:10], rates[1:11], strict=True))
+    assert all(a < b for a, b in itertools.pairwise(rates[:11]))
     assert rates[100] == pytest.approx(0 if schedule == "cosine" else 1)
     assert rates[55] == pytest.approx(0.5 if schedule == "cosine" else 1)
 
