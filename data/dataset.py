@@ -1,7 +1,8 @@
 """A data set on the device: three splits of one tensor each, in one space."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from data.raw import RawData, RawSplit
 from data.spaces import SPACES, Space
 from errors import RequestError
 
+Batch = Any
+"""x (batch, *shape) as floats; or, where the model is given labels, (x, labels)."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -22,20 +26,22 @@ class Split:
     stored: Tensor
     labels: Int[Tensor, " N"] | None
     draw: Draw
+    given_labels: bool = False
 
     def __len__(self) -> int:
         return len(self.stored)
 
-    def __getitem__(self, index: Tensor | slice) -> Float[Tensor, "batch *shape"]:
-        """Examples as float32; drawn anew at each call where the split is dynamic."""
-        return self.draw(self.stored[index])
+    def __getitem__(self, index: Tensor | slice) -> Batch:
+        """Examples as float32; drawn anew at each call where the split is dynamic. With `given_labels`, (x, labels)."""
+        x = self.draw(self.stored[index])
+        return (x, self.labels[index]) if self.given_labels and self.labels is not None else x
 
-    def batches(self, size: int) -> Iterator[Float[Tensor, "batch *shape"]]:
+    def batches(self, size: int) -> Iterator[Batch]:
         """All examples in order, the last batch as short as it must be."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def shuffled(self, size: int) -> Iterator[Float[Tensor, "batch *shape"]]:
+    def shuffled(self, size: int) -> Iterator[Batch]:
         """All examples once, in an order drawn from torch's generator: gathered on the device, no workers."""
         order = torch.randperm(len(self), device=self.stored.device)
         for index in order.split(size):
@@ -67,6 +73,20 @@ class Dataset:
         if split not in ("train", "valid", "test"):
             raise RequestError(f"split={split}: choose from train, valid, test")
         return getattr(self, split)
+
+    def with_labels(self) -> "Dataset":
+        """The same data for a model that is given labels: every batch is (x, labels)."""
+        if any(split.labels is None for split in (self.train, self.valid, self.test)):
+            raise RequestError(
+                f"model=conditional: data={self.name} has no labels to condition on; choose data that has, or model=vae"
+            )
+        train, valid, test = (replace(split, given_labels=True) for split in (self.train, self.valid, self.test))
+        return replace(self, train=train, valid=valid, test=test)
+
+    @property
+    def num_classes(self) -> int:
+        """One more than the largest label of any split."""
+        return 1 + max(int(split.labels.max()) for split in (self.train, self.valid, self.test) if split.labels is not None)
 
     @property
     def dimensions(self) -> int:

@@ -1,0 +1,56 @@
+"""What posteriors made by flows share: z = f(ε; context), ε from a mean-field normal, both read from h."""
+
+import itertools
+from abc import ABC, abstractmethod
+
+import pyro.distributions as dist
+import pyro.distributions.transforms as T
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from errors import RequestError
+from guides.families.base import Family, positive
+
+
+class FlowFamily(Family, ABC):
+    """`layers` conditional transforms of a mean-field normal, the order of the dimensions reversed between them.
+
+    h holds μ, the raw σ and a `context` that every layer sees. log q of a draw is exact and costs no inversion: Pyro's
+    transforms remember what they mapped. In one dimension there is nothing to couple or to order: each layer is then a
+    conditional spline (Dolatabadi et al. 2020).
+    """
+
+    reversal: Tensor
+
+    def __init__(self, latent_dim: int, layers: int, width: int, context: int) -> None:
+        super().__init__()
+        for name, value, least in (("layers", layers, 1), ("width", width, latent_dim), ("context", context, 1)):
+            if value < least:
+                raise RequestError(f"guide.{name}={value}: must be at least {least}")
+        self.latent_dim = latent_dim
+        self.num_parameters = 2 * latent_dim + context
+        self.layers = nn.ModuleList(
+            self.layer(width, context) if latent_dim > 1 else T.conditional_spline(1, context, hidden_dims=[width])
+            for _ in range(layers)
+        )
+        self.register_buffer("reversal", torch.arange(latent_dim - 1, -1, -1), persistent=False)
+
+    @abstractmethod
+    def layer(self, width: int, context: int) -> nn.Module:
+        """One conditional transform of ℝ^latent."""
+
+    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+        loc, raw_scale, context = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
+        layers = [(layer.condition(context), T.Permute(self.reversal)) for layer in self.layers]  # type: ignore[operator]
+        transforms = list(itertools.chain.from_iterable(layers))[:-1]
+        return FlowDistribution(dist.Normal(loc, positive(raw_scale)).to_event(1), transforms)
+
+
+class FlowDistribution(dist.TransformedDistribution):
+    """A transformed distribution whose log_prob broadcasts: conditioned transforms want their whole batch shape."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)
+        # A value of full shape goes through as it is: the transforms know their own draws by identity.
+        return super().log_prob(value if value.shape == shape else value.expand(shape))

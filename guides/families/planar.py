@@ -1,0 +1,63 @@
+"""Planar flow: z = z′ + û tanh(wᵀz′ + b), u, w and b read from h (Rezende & Mohamed 2015, eq. 10)."""
+
+import pyro.distributions as dist
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pyro.distributions.transforms.planar import ConditionedPlanar
+from torch import Tensor, nn
+
+from errors import RequestError
+from guides.families.base import Family, positive
+from guides.families.flow import FlowDistribution
+
+BISECTIONS = 60
+
+
+class PlanarFlow(Family):
+    """`layers` planar layers after a mean-field normal: h holds μ, the raw σ, and u, w, b of every layer.
+
+    `start` is added to what h says: a layer is not defined at w = 0, where an encoder starts, so w starts at a random
+    unit vector; u starts at 0, where a layer is the identity.
+    """
+
+    def __init__(self, latent_dim: int, layers: int = 4) -> None:
+        super().__init__()
+        if layers < 1:
+            raise RequestError(f"guide.layers={layers}: must be at least 1")
+        self.latent_dim, self.num_layers = latent_dim, layers
+        self.num_parameters = 2 * latent_dim + layers * (2 * latent_dim + 1)
+        directions = F.normalize(torch.randn(layers, latent_dim), dim=-1)
+        self.start = nn.Parameter(torch.cat([torch.zeros(layers, latent_dim + 1), directions], dim=-1))
+
+    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+        loc, raw_scale, rest = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
+        parameters = rest.unflatten(-1, self.start.shape) + self.start
+        layers = [InvertiblePlanar(p.tensor_split([1, self.latent_dim + 1], dim=-1)) for p in parameters.unbind(-2)]
+        return FlowDistribution(dist.Normal(loc, positive(raw_scale)).to_event(1), layers)
+
+
+class InvertiblePlanar(ConditionedPlanar):
+    """Pyro's planar layer with parameters (b, u, w), its inverse, and a constraint that makes u = 0 the identity."""
+
+    def u_hat(self, u: Tensor, w: Tensor) -> Tensor:
+        """û with wᵀû > −1, which makes the layer invertible (Rezende & Mohamed 2015, appendix A.1), û(0) = 0."""
+        along = (u * w).sum(-1, keepdim=True)
+        return u + (positive(along) - 1 - along) * w / w.square().sum(-1, keepdim=True)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        """Along w the layer is a ↦ a + wᵀû tanh(a), increasing: bisect, then one Newton step that carries gradients."""
+        bias, u, w = self._params
+        u_hat = self.u_hat(u, w)
+        slope, target = (w * u_hat).sum(-1, keepdim=True), (w * y).sum(-1, keepdim=True) + bias
+        with torch.no_grad():
+            low, high = target - slope.abs(), target + slope.abs()
+            for _ in range(BISECTIONS):
+                middle = (low + high) / 2
+                above = middle + slope * torch.tanh(middle) > target
+                low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+            root = (low + high) / 2
+        along = root - (root + slope * torch.tanh(root) - target) / (1 + slope * (1 - torch.tanh(root) ** 2))
+        x = y - u_hat * torch.tanh(along)
+        self._call(x)  # Pyro reads the log-determinant from its last call
+        return x

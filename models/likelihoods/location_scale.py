@@ -1,0 +1,67 @@
+"""Likelihoods on ℝ with a location h and a scale that is given, learned or predicted."""
+
+import math
+from abc import ABC
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from errors import RequestError
+from models.likelihoods.base import Likelihood, inverse_softplus, positive
+
+START_SCALE = 0.5
+UNQUANTISED_FLOOR = 1e-3
+
+
+class LocationScale(Likelihood, ABC):
+    """Independent dimensions with location h and a scale σ, in the units of x:
+
+    a positive number; `learned`, one for all dimensions; `per_dimension`, one for each; `predicted`, σ(z), a second
+    output of the decoder. A learned scale is floored at the width of one grey level (`quantum`; 0.001 where the data are
+    not quantised): below it a density grows without bound on atoms of the data (Mattei & Frellsen 2018).
+    """
+
+    raw_scale: Tensor
+    fixed_scale: Tensor
+    scales: ClassVar[tuple[str, ...]] = ("learned", "per_dimension", "predicted")
+    spaces = ("unit", "real")
+
+    def __init__(self, shape: tuple[int, ...], quantum: float | None, scale: float | str) -> None:
+        super().__init__(shape, parameters_per_dimension=2 if scale == "predicted" else 1)
+        self.kind = scale if isinstance(scale, str) else "fixed"
+        self.floor = UNQUANTISED_FLOOR if quantum is None else quantum
+        self.quantised = quantum is not None
+        if isinstance(scale, str):
+            if scale not in self.scales:
+                raise RequestError(f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}")
+        elif not (scale > 0 and math.isfinite(scale)):
+            raise RequestError(f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}")
+        if scale in ("learned", "per_dimension"):
+            size = () if scale == "learned" else self.shape
+            self.raw_scale = nn.Parameter(torch.full(size, inverse_softplus(START_SCALE)))
+        elif self.kind == "fixed":
+            self.register_buffer("fixed_scale", torch.tensor(float(scale)))
+
+    def location_and_scale(self, h: Float[Tensor, "N *parameter_shape"]) -> tuple[Tensor, Tensor]:
+        """Location (N, *shape), and σ of a shape that broadcasts with it."""
+        if self.kind == "predicted":
+            location, raw_scale = self.unbind(h)
+            return location, self.floor + positive(raw_scale)
+        return h, self.fixed_scale if self.kind == "fixed" else self.floor + positive(self.raw_scale)
+
+    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*parameter_shape"]:
+        if self.kind == "predicted":
+            return torch.stack([mean, torch.full_like(mean, inverse_softplus(START_SCALE))])
+        return mean
+
+    def mean(self, h: Float[Tensor, "N *parameter_shape"]) -> Float[Tensor, "N *shape"]:
+        return self.unbind(h)[0] if self.kind == "predicted" else h
+
+    @property
+    def note(self) -> str | None:
+        if self.kind == "fixed":
+            return None
+        why = "one grey level of the data" if self.quantised else "the data are not quantised"
+        return f"likelihood: the {self.kind} scale is floored at {self.floor:.3g} ({why})"

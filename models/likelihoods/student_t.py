@@ -1,0 +1,28 @@
+"""p(x|z) = Π t_ν((x_i − h_i)/σ)/σ: heavy tails, so that outliers do not pull the mean."""
+
+import pyro.distributions as dist
+from jaxtyping import Float
+from torch import Tensor
+
+from errors import RequestError
+from models.likelihoods.location_scale import LocationScale
+
+
+class StudentT(LocationScale):
+    """Independent Student-t with location h, scale σ = `scale` (no standard deviation) and ν degrees of freedom."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        quantum: float | None = None,
+        scale: float | str = "learned",
+        degrees_of_freedom: float = 4.0,
+    ) -> None:
+        super().__init__(shape, quantum, scale)
+        if not degrees_of_freedom > 0:
+            raise RequestError(f"likelihood.degrees_of_freedom={degrees_of_freedom}: must be a positive number")
+        self.degrees_of_freedom = float(degrees_of_freedom)
+
+    def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
+        location, scale = self.location_and_scale(h)
+        return dist.StudentT(location.new_tensor(self.degrees_of_freedom), location, scale).to_event(len(self.shape))

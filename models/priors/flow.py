@@ -1,0 +1,77 @@
+"""p(z): a standard normal through invertible layers, log p(z) = log N(f⁻¹(z); 0, I) + log |det ∂f⁻¹/∂z|."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pyro.distributions as dist
+import pyro.distributions.transforms as T
+import torch
+from pyro.nn import AutoRegressiveNN, DenseNN
+from torch import Tensor, nn
+
+from errors import RequestError
+from networks.autoregressive import InvertibleAutoregressive
+
+Kind = Literal["affine_coupling", "spline_coupling", "inverse_autoregressive"]
+
+
+class Flow(nn.Module):
+    """A normalizing flow of `layers` Pyro transforms of one `kind`, the order of the dimensions reversed between them.
+
+    - `affine_coupling`: RealNVP (Dinh et al. 2017)
+    - `spline_coupling`: rational linear splines (Durkan et al. 2019, Dolatabadi et al. 2020)
+    - `inverse_autoregressive`: the inverse of Pyro's AffineAutoregressive, so that log p(z), which training needs, takes
+      one pass, and only drawing from the prior is sequential (Papamakarios et al. 2017; as a prior, Chen et al. 2017)
+
+    In one dimension there is nothing to couple or to order: each layer is then a Pyro `Spline`.
+    """
+
+    loc: Tensor
+    scale: Tensor
+    reversal: Tensor
+
+    def __init__(self, latent_dim: int, kind: Kind = "affine_coupling", layers: int = 4, width: int = 64) -> None:
+        super().__init__()
+        if layers < 1 or width < latent_dim:
+            raise RequestError(
+                f"prior.layers={layers}, prior.width={width}: at least 1 layer, and at least latent_dim={latent_dim} units wide"
+            )
+        make = LAYERS[kind] if latent_dim > 1 else _spline
+        self.inverted = kind == "inverse_autoregressive" and latent_dim > 1
+        self.layers = nn.ModuleList(make(latent_dim, width) for _ in range(layers))
+        self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
+        self.register_buffer("reversal", torch.arange(latent_dim - 1, -1, -1), persistent=False)
+
+    def forward(self) -> dist.TorchDistribution:
+        layers: list[Any] = [layer.inv if self.inverted else layer for layer in self.layers]
+        reversed_between = [(layer, T.Permute(self.reversal)) for layer in layers]
+        transforms = list(itertools.chain.from_iterable(reversed_between))[:-1]
+        return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), transforms)
+
+
+def _affine_coupling(dim: int, width: int) -> nn.Module:
+    half = dim // 2
+    return T.AffineCoupling(half, DenseNN(half, [width, width], [dim - half, dim - half]))
+
+
+def _spline_coupling(dim: int, width: int) -> nn.Module:
+    return T.spline_coupling(dim, hidden_dims=[width, width])
+
+
+def _autoregressive(dim: int, width: int) -> nn.Module:
+    # The order is fixed: the layers' masks depend on it, and a random one would have to be kept with them.
+    order: Any = torch.arange(dim)
+    return InvertibleAutoregressive(AutoRegressiveNN(dim, [width, width], permutation=order))
+
+
+def _spline(dim: int, width: int) -> nn.Module:
+    return T.Spline(dim)
+
+
+LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "affine_coupling": _affine_coupling,
+    "spline_coupling": _spline_coupling,
+    "inverse_autoregressive": _autoregressive,
+}

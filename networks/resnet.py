@@ -1,0 +1,43 @@
+"""The residual convolutional network."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from networks.images import ImageNetwork
+
+BRANCH = 0.1
+"""What a block's branch starts at, beside its identity: small enough to train without normalisation (Zhang et al. 2019)."""
+
+
+class Block(nn.Module):
+    """x + conv(gelu(conv(gelu(x)))), pre-activation (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first, last = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        with torch.no_grad():
+            last.weight.mul_(BRANCH)
+        self.branch = nn.Sequential(nn.GELU(), first, nn.GELU(), last)
+
+    def forward(self, inputs: Float[Tensor, "N channels h w"]) -> Float[Tensor, "N channels h w"]:
+        return inputs + self.branch(inputs)
+
+
+class ResNet(ImageNetwork):
+    """`blocks` residual blocks after every halving and every doubling."""
+
+    def __init__(
+        self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int = 32, layers: int = 2, blocks: int = 2
+    ) -> None:
+        self.blocks = blocks
+        super().__init__(in_shape, out_shape, width, layers, name="resnet")
+
+    def down(self, inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *self._blocks(outputs))
+
+    def up(self, inputs: int, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1), *self._blocks(outputs))
+
+    def _blocks(self, channels: int) -> list[nn.Module]:
+        return [Block(channels) for _ in range(self.blocks)]
