@@ -1,0 +1,1 @@
+"""Contenders: each file has functions `(network, batches) -> run`, where `run(steps)` trains for that many steps."""

@@ -1,0 +1,49 @@
+"""This project: its components, its optimiser, its step."""
+
+import pyro
+import torch
+
+from benchmarks.timing import Run
+from benchmarks.workload import LEARNING_RATE, PIXELS, Batches, Network
+from guides.amortized import Amortized
+from guides.families.mean_field import MeanField
+from inference.objectives.elbo import ELBO
+from inference.optimiser import FusedAdam
+from inference.step import Step
+from models.generative import Generative
+from models.likelihoods.bernoulli import Bernoulli
+from models.priors.standard_normal import StandardNormal
+from networks.mlp import MLP
+
+
+def pair(network: Network) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """p(z) p(x|z) and q(z|x)."""
+    width, layers, family = network.hidden[0], len(network.hidden), MeanField(network.latent)
+    guide = Amortized(MLP((PIXELS,), (family.num_parameters,), width, layers, "softplus"), family)
+    decoder = MLP((network.latent,), (PIXELS,), width, layers, "softplus")
+    return Generative(StandardNormal(network.latent), decoder, Bernoulli((PIXELS,))), guide
+
+
+def _step(network: Network, batches: Batches, compiled: bool) -> Run:
+    model, guide = (module.to(batches.device) for module in pair(network))
+    step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), compiled)
+    stream = iter(batches)
+
+    def run(steps: int) -> None:
+        with pyro.validation_enabled(False):
+            for _ in range(steps):
+                step(next(stream))
+        if step.is_compiled != compiled:
+            raise RuntimeError(f"not compiled: {step.loss.why_eager}")
+
+    return run
+
+
+def compiled(network: Network, batches: Batches) -> Run:
+    """train.compile=on."""
+    return _step(network, batches, compiled=True)
+
+
+def eager(network: Network, batches: Batches) -> Run:
+    """train.compile=off."""
+    return _step(network, batches, compiled=False)

@@ -1,0 +1,78 @@
+"""Interleaved timing: every contender runs a little in every round, so that a slow minute of the machine slows them all."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "jaxlib", "numpy")
+Run = Callable[[int], None]
+
+
+def interleaved(runs: Mapping[str, Run], rounds: int, seconds: float = 0.15) -> dict[str, list[float]]:
+    """Milliseconds a step of each contender in each round; `run(steps)` does that many steps.
+
+    A first round, of the same length, is thrown away: compilation, caches, memory.
+    """
+    steps = {name: _steps_in(run, seconds) for name, run in runs.items()}
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            run(3)  # what the contender before has left in the caches
+            times[name].append(_milliseconds(run, steps[name]))
+    return times
+
+
+def rows(times: Mapping[str, list[float]], reference: str, **labels: Any) -> list[dict[str, Any]]:
+    """One record a contender: median, quartiles, and the ratio of its median to the reference's."""
+    base = statistics.median(times[reference])
+    found = []
+    for name, values in times.items():
+        low, median, high = statistics.quantiles(values, n=4)
+        found.append(labels | {"peer": name, "ms": median, "quartiles_ms": [low, high], "ratio": median / base})
+    return found
+
+
+def table(records: list[dict[str, Any]], columns: Mapping[str, str]) -> str:
+    """Records as Markdown; `columns` maps headings to format strings over a record."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(form.format(**record) for form in columns.values()) + " |" for record in records]
+    return "\n".join(lines)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What the figures depend on."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
+    return {"python": platform.python_version(), "device": device, "name": name, "threads": torch.get_num_threads(), **versions}
+
+
+def write(path: str | None, device: str, records: list[dict[str, Any]]) -> None:
+    """The records and what they depend on, as JSON."""
+    if path is not None:
+        Path(path).write_text(json.dumps({"environment": environment(device), "records": records}, indent=1) + "\n")
+
+
+def _steps_in(run: Run, seconds: float) -> int:
+    run(3)  # compiles
+    run(10)
+    return max(3, round(seconds * 1e3 / _milliseconds(run, 10)))
+
+
+def _milliseconds(run: Run, steps: int) -> float:
+    started = time.perf_counter()
+    run(steps)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) * 1e3 / steps
