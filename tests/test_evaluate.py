@@ -1,0 +1,146 @@
+"""evaluate.py: the contract of its files, the table, the figures, and numbers that mean what they say."""
+
+import json
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+import evaluate
+from inference import load_run
+
+FIGURES = {"learning_curves", "identity", "reconstructions", "samples", "latent_space"}
+
+
+def trained(path, *options):
+    import train as script
+    from configs import cli
+
+    before = sys.argv
+    sys.argv = ["train.py", "network.width=16", "device=cpu", f"run_dir={path}", *options]
+    try:
+        assert cli.run_command(script.main) == 0
+    finally:
+        sys.argv = before
+    return path
+
+
+def evaluated(run, *options):
+    assert evaluate.main([str(run), "--particles", "64", "--elbo-particles", "8", *options]) == 0
+    return json.loads((run / "evaluation.json").read_text()), np.load(run / "evaluation.npz", allow_pickle=False)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A digits run with a 2-d latent, evaluated."""
+    run = trained(tmp_path_factory.mktemp("pictures") / "run", "train.epochs=2", "data.limit=120")
+    return run, *evaluated(run)
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory):
+    """A linear model on data whose law is known, evaluated."""
+    run = trained(
+        tmp_path_factory.mktemp("linear") / "run",
+        "data=linear_gaussian", "likelihood=gaussian", "likelihood.scale=0.5", "network.layers=0", "latent_dim=3",
+        "guide=full_covariance", "train.epochs=2", "data.examples=400",
+    )  # fmt: skip
+    return run, *evaluated(run)
+
+
+def test_the_file_has_what_the_contract_says(pictures):
+    _, content, arrays = pictures
+    assert content["data"]["name"] == "digits" and content["data"]["split"] == "test"
+    assert content["data"]["space"] == "binary" and content["data"]["num_examples"] == 120
+    nats = content["nats"]
+    for name in ("elbo", "reconstruction", "kl", "iwae"):
+        assert set(nats[name]) >= {"mean", "se"} and arrays[name].dtype == np.float64 and arrays[name].shape == (120,)
+        assert nats[name]["mean"] == pytest.approx(arrays[name].mean())
+        assert nats[name]["se"] == pytest.approx(arrays[name].std(ddof=1) / 120**0.5)
+    assert nats["iwae"]["particles"] == 64 and nats["elbo"]["kind"] == nats["iwae"]["kind"] == "lower"
+    assert np.allclose(arrays["elbo"], arrays["reconstruction"] - arrays["kl"])
+    assert {"bits_per_dim", "diagnostics"} <= set(content)
+
+
+def test_bits_per_dimension_of_binary_data(pictures):
+    _, content, _ = pictures
+    best = content["nats"][content["bits_per_dim"]["from"]]
+    assert content["bits_per_dim"]["mean"] == pytest.approx(-best["mean"] / 64 / np.log(2))
+
+
+def test_bits_per_dimension_undo_the_dequantisation(tmp_path):
+    """x = (v + u)/17: one nat of density per dimension is worth log 17 more as mass of v."""
+    run = trained(tmp_path / "run", "likelihood=gaussian", "train.epochs=1", "data.limit=50", "latent_dim=5")
+    content, _ = evaluated(run)
+    density = content["nats"][content["bits_per_dim"]["from"]]["mean"]
+    assert content["data"]["space"] == "unit"
+    assert content["bits_per_dim"]["mean"] == pytest.approx(np.log2(17) - density / 64 / np.log(2))
+
+
+@pytest.mark.parametrize("which", ["pictures", "linear"])
+def test_figures_are_drawn(which, request):
+    run, _, _ = request.getfixturevalue(which)
+    names = {file.stem for file in (run / "figures").glob("*.png")}
+    assert names >= FIGURES | ({"manifold"} if which == "pictures" else set())
+    for file in (run / "figures").glob("*.png"):
+        image = matplotlib.image.imread(file)
+        assert min(image.shape[:2]) > 150 and image[..., :3].std() > 0.02, f"{file.name} is blank"
+
+
+def test_the_exact_evidence_of_a_linear_model(linear):
+    """Closed form against the trained weights put into the marginal by hand, and the order of the bounds."""
+    run, content, arrays = linear
+    loaded = load_run(run)
+    weight, bias = loaded.model.decoder.output.weight.double(), loaded.model.decoder.output.bias.double()
+    marginal = torch.distributions.MultivariateNormal(bias, weight @ weight.T + 0.25 * torch.eye(10, dtype=torch.float64))
+    by_hand = marginal.log_prob(loaded.data("test")[:].double()).detach().numpy()
+    assert np.allclose(arrays["exact"], by_hand, atol=1e-6)
+    assert content["nats"]["exact"]["kind"] == "exact"
+    assert arrays["exact"].mean() > arrays["elbo"].mean()
+    assert content["nats"]["gap"]["mean"] == pytest.approx((arrays["exact"] - arrays["elbo"]).mean())
+
+
+def test_the_same_seed_gives_the_same_numbers(pictures):
+    run, content, arrays = pictures
+    before = dict(arrays)
+    again, arrays = evaluated(run)
+    assert again == content and all(np.array_equal(before[name], arrays[name]) for name in before)
+    other, _ = evaluated(run, "--seed", "1")
+    assert other["nats"]["elbo"]["mean"] != content["nats"]["elbo"]["mean"]
+
+
+def test_limit_and_split(pictures, capsys):
+    run, _, arrays = pictures
+    elbo = arrays["elbo"]
+    part, arrays = evaluated(run, "--limit", "30")
+    assert part["data"]["num_examples"] == 30 and len(arrays["elbo"]) == 30
+    assert np.abs(arrays["elbo"] - elbo[:30]).max() < 5, "the first 30 of the same data"
+    valid, _ = evaluated(run, "--split", "valid")
+    assert valid["data"]["split"] == "valid" and "valid split" in capsys.readouterr().out
+    evaluated(run)
+
+
+def test_the_table_names_sides_and_errors(pictures, capsys):
+    run, content, _ = pictures
+    evaluated(run)
+    table = capsys.readouterr().out
+    for words in ("s.e.", "reconstruction", "rate", "= ELBO", "IWAE-64", "lower bound", "bits per dimension", "120 examples"):
+        assert words in table
+    assert f"{content['nats']['elbo']['mean']:.3f}" in table
+
+
+def test_evaluation_leaves_the_weights_alone(pictures):
+    run, _, _ = pictures
+    before = {file.name: file.read_bytes() for file in run.glob("checkpoint-*.pt")}
+    evaluated(run)
+    assert before == {file.name: file.read_bytes() for file in run.glob("checkpoint-*.pt")}
+
+
+def test_one_bad_run_does_not_stop_the_others(pictures, tmp_path, capsys):
+    run, _, _ = pictures
+    (run / "evaluation.json").unlink()
+    assert evaluate.main([str(tmp_path), str(run), "--particles", "4", "--elbo-particles", "2"]) == 2
+    assert (run / "evaluation.json").exists()
+    evaluated(run)
