@@ -12,6 +12,8 @@ from torch import nn
 
 from data import Dataset
 from errors import RequestError, TrainingError
+from evidence.weights import as_batch
+from inference.calibration import measuring
 from inference.compile_choice import choose
 from inference.metrics import split_metrics
 from inference.optimiser import FusedAdam
@@ -101,13 +103,16 @@ def fit(
         while training.epoch < train["epochs"] and not out_of_patience(training, train["patience"]):
             seed_epoch(seed, training.epoch)
             progress.epoch(training.epoch + 1)
+            if hasattr(objective, "at_epoch"):  # annealed: a function of the epoch, so that a resumed run anneals alike
+                objective.at_epoch(training.epoch, train["epochs"])
             started = time.perf_counter()
             train_epoch(step, data, train["batch_size"], training.epoch + 1, progress)
             seconds = time.perf_counter() - started
             training.compiled = step.is_compiled
             training.epoch += 1
             training.seconds += seconds
-            valid = record_metrics(training, data, seconds, run)
+            with measuring(model, guide, data.train):
+                valid = record_metrics(training, data, seconds, run)
             training.note_elbo(valid["elbo"])
             progress.elbo(valid["elbo"], training.best_elbo)
             if time.monotonic() - last_saved > train["checkpoint_seconds"]:
@@ -122,9 +127,10 @@ def train_epoch(step: Step, data: Dataset, batch_size: int, epoch: int, progress
     number = 0
     try:
         for number, x in enumerate(data.train.shuffled(batch_size), start=1):  # noqa: B007 - named where it fails
-            step(x)
-            progress.advance(len(x))
-        step.read(x)
+            batch = as_batch(x)
+            step(*batch)
+            progress.advance(len(batch[0]))
+        step.read(*batch)
     except NonFinite as error:
         raise TrainingError(f"training stopped at epoch {epoch}, step {number - error.steps_ago}: {error}") from error
 

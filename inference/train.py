@@ -4,12 +4,14 @@ import datetime
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from evidence.weights import as_batch
 from inference.build import build_data, build_pair
 from inference.components import build
 from inference.load import pick_device
@@ -33,6 +35,8 @@ def train(config: dict[str, Any]) -> RunDirectory:
         print(summary(config, data, model, guide, device))
         model.to(device)
         guide.to(device)
+        for line in notes(model, guide, objective, data):
+            print(line)
         training = fit(model, guide, objective, data, config["train"], config["seed"], run)
         run.finish()
     print(f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s")
@@ -52,6 +56,14 @@ def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: to
         f"network {choices['network']}; "
         f"z in {config['latent_dim']}-d; {counts[0]:,} parameters in p, {counts[1]:,} in q; {device}"
     )
+
+
+def notes(model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: Any) -> Iterator[str]:
+    """What components have to say about themselves (`note`), and the objective about this pair (`describe`)."""
+    yield from (note for module in (*model.modules(), *guide.modules()) if (note := getattr(module, "note", None)))
+    if hasattr(objective, "describe"):
+        with torch.random.fork_rng(devices=[data.train.stored.device] if data.train.stored.is_cuda else []):
+            yield objective.describe(model, guide, *as_batch(data.train[:2]))
 
 
 def environment(device: torch.device) -> dict[str, Any]:
