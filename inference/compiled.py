@@ -9,6 +9,7 @@ draws exactly what an eager one would, from the same seed.
 """
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,10 +41,11 @@ class CompiledELBO(Trace_ELBO):
     anew at every step; any other number that changes makes it record again.
 
     The first batch is recorded. Batches of another shape (the last of an epoch) run eagerly, as does everything if the
-    programs cannot be recorded or compiled: `why_eager` then says why.
+    programs cannot be recorded or compiled: `why_eager` then says why. `backend` is torch.compile's; None runs the
+    recorded graph as it is.
     """
 
-    def __init__(self, objective: Any, per_datum: bool = False, backend: str = "inductor") -> None:
+    def __init__(self, objective: Any, per_datum: bool = False, backend: str | None = "inductor") -> None:
         super().__init__()
         self.objective, self.per_datum, self.backend = objective, per_datum, backend
         self.why_eager: str | None = None
@@ -70,9 +72,11 @@ class CompiledELBO(Trace_ELBO):
     def _record(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         """Record, compile and try; whatever goes wrong there, eager always works."""
         try:
-            with generator_unmoved(batch[0].device):
+            with generator_unmoved(batch[0].device), warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of torch, at itself
                 recording = Recording(self, model, guide, batch)
-                recording.compile(self.backend)
+                if self.backend is not None:
+                    recording.compile(self.backend)
                 recording.run(batch)
         except Exception as error:
             self._recording, self.why_eager = None, one_line(error)
@@ -85,10 +89,10 @@ class Recording:
 
     def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
-        self.constants = self._constants()
         self.slots = self._slots()
         self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
         self.graph: Graph = self._trace(batch)
+        self.constants = self._constants()
 
     def fits(self, batch: tuple[Tensor, ...]) -> bool:
         """Whether the batch has the recorded shape, type and device."""
