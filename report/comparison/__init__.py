@@ -1,0 +1,4 @@
+"""Several runs side by side: read, grouped by what they measure, averaged over seeds, tested, set in tables.
+
+Needs numpy and scipy only: no model is rebuilt, and nothing in a run directory is executed.
+"""

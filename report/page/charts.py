@@ -1,0 +1,189 @@
+"""Charts as data: coordinates ready to draw. The template turns them into SVG."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from report.comparison.comparing import Comparison, measure_name
+from report.comparison.reading import EvaluatedRun
+
+WIDTH, HEIGHT = 440, 280
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 40
+MOST_POINTS = 200
+BOUNDS = {"elbo": "▶", "iwae": "▶", "ais": "▶", "exact": "◆", "upper": "◀"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to pixels, with ticks at round numbers."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """About four, at multiples of 1, 2 or 5 times a power of ten."""
+        rough = (self.high - self.low) / 4
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        first = math.ceil(self.low / step - 1e-9)
+        places = [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return [(self(place), f"{place:.{decimals}f}".replace("-", "−")) for place in places]
+
+
+def scale(values: Sequence[float], start: float, end: float, margin: float = 0.06) -> Scale:
+    """Over the finite `values`, with room on both sides."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
+    room = margin * (high - low) or 0.5 * max(abs(high), 1e-3) * 0.1
+    return Scale(low - room, high + room, start, end)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something drawn for the setting number `series`: a path, or a glyph at a point. `label` shows on hovering."""
+
+    series: int
+    label: str
+    path: str = ""
+    x: float = 0.0
+    y: float = 0.0
+    glyph: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One picture of a comparison."""
+
+    name: str
+    title: str
+    note: str
+    x: Scale
+    xlabel: str
+    y: Scale | None = None
+    ylabel: str = ""
+    marks: list[Mark] = field(default_factory=list)
+    guides: list[str] = field(default_factory=list)
+    """Paths behind the marks."""
+    rows: list[tuple[float, str, int]] = field(default_factory=list)
+    """Labels down the left side, instead of a vertical scale: height, text, series."""
+    height: float = HEIGHT
+    width: float = WIDTH
+    left: float = LEFT
+
+
+def polyline(points: Sequence[tuple[float, float]]) -> str:
+    """As the `d` of an SVG path."""
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def charts(comparison: Comparison) -> list[Chart]:
+    """Those that the runs have the numbers for."""
+    if not comparison.unit.startswith("nats"):
+        return []
+    made = [learning_curves(comparison), ladder(comparison), rate_distortion(comparison), gaps(comparison)]
+    return [chart for chart in made if chart is not None]
+
+
+def each_run(comparison: Comparison) -> list[tuple[int, str, EvaluatedRun]]:
+    """(number of the setting, what the run is called, the run)."""
+    return [
+        (index, f"{setting.label}, seed {run.seed}", run)
+        for index, setting in enumerate(comparison.settings)
+        for run in setting.runs
+    ]
+
+
+def learning_curves(comparison: Comparison) -> Chart | None:
+    """Validation ELBO by epoch, one line a run. The first twentieth of each would flatten the rest: it may leave the top."""
+    curves = [(index, label, valid_elbo(run)) for index, label, run in each_run(comparison)]
+    curves = [curve for curve in curves if len(curve[2]) > 1]
+    if not curves:
+        return None
+    x = scale([epoch for _, _, curve in curves for epoch, _ in curve], LEFT, WIDTH - RIGHT, 0.0)
+    settled = [value for _, _, curve in curves for _, value in curve[len(curve) // 20 :]]
+    y = scale(settled, HEIGHT - BOTTOM, TOP)
+    marks = []
+    for index, label, curve in curves:
+        thinned = [*curve[:: max(1, len(curve) // MOST_POINTS)], curve[-1]]
+        marks.append(Mark(index, label, path=polyline([(x(e), y(max(v, y.low))) for e, v in thinned])))
+    return Chart("learning", "Learning curves", "Validation ELBO, one line a run.", x, "epoch", y, "nats per datum", marks)
+
+
+def valid_elbo(run: EvaluatedRun) -> list[tuple[float, float]]:
+    """(epoch, ELBO), numbers only, whatever the file holds."""
+    lines = [(r.get("epoch"), r.get("elbo")) for r in run.metrics if r.get("split") == "valid"]
+    return [(e, v) for e, v in lines if isinstance(e, int) and isinstance(v, int | float) and math.isfinite(v)]
+
+
+def ladder(comparison: Comparison) -> Chart:
+    """Every bound of every run on one axis: the truth lies between the last ▶ and ◀, or at ◆."""
+    runs = each_run(comparison)
+    step, height = 18, TOP + BOTTOM + 18 * len(runs)
+    found = {n for _, _, run in runs for n in run.nats if n in BOUNDS}
+    x = scale([run.nats[n]["mean"] for _, _, run in runs for n in found if n in run.nats], LEFT, WIDTH - RIGHT)
+    marks, rows, guides = [], [], []
+    for row, (index, label, run) in enumerate(runs):
+        y = TOP + step * (row + 0.5)
+        rows.append((y, f"{index + 1} · s{run.seed}", index))
+        places = [(x(run.nats[name]["mean"]), name) for name in BOUNDS if name in run.nats]
+        guides.append(polyline([(places[0][0], y), (max(p for p, _ in places), y)]))
+        for place, name in places:
+            value = f"{label}: {measure_name(name, [run])} {run.nats[name]['mean']:.2f}"
+            marks.append(Mark(index, value, x=place, y=y, glyph=BOUNDS[name]))
+    note = "▶ lower bounds, ELBO first" + ", ◆ exact" * ("exact" in found) + ", ◀ upper bound" * ("upper" in found) + "."
+    return Chart("ladder", "The ladder of bounds", note, x, "nats per datum", None, "", marks, guides, rows, height)
+
+
+def rate_distortion(comparison: Comparison) -> Chart | None:
+    """Rate against distortion; along a diagonal the ELBO is the same, and lower left is better (Alemi et al. 2018)."""
+    runs = [(i, label, run) for i, label, run in each_run(comparison) if {"kl", "reconstruction"} <= set(run.nats)]
+    if not runs:
+        return None
+    points = [(i, label, run.nats["kl"]["mean"], -run.nats["reconstruction"]["mean"]) for i, label, run in runs]
+    x = scale([p[2] for p in points], LEFT, WIDTH - RIGHT, 0.15)
+    y = scale([p[3] for p in points], HEIGHT - BOTTOM, TOP, 0.15)
+    marks = [
+        Mark(i, f"{label}: rate {rate:.2f}, distortion {d:.2f}, ELBO {-rate - d:.2f}", x=x(rate), y=y(d), glyph="●")
+        for i, label, rate, d in points
+    ]
+    guides = []
+    low, high = x.low + y.low, x.high + y.high
+    for total in np.linspace(low, high, 7)[1:-1]:  # rate + distortion = −ELBO
+        left, right = max(x.low, total - y.high), min(x.high, total - y.low)
+        guides.append(polyline([(x(left), y(total - left)), (x(right), y(total - right))]))
+    note = "Along a dashed line the ELBO is the same; towards the lower left it is higher."
+    return Chart(
+        "rate-distortion", "Rate and distortion", note, x, "rate  KL(q‖p), nats", y, "distortion  −E log p(x|z)", marks, guides
+    )
+
+
+def gaps(comparison: Comparison) -> Chart | None:
+    """How far the ELBO stays below log p(x), where that is known."""
+    runs = [(i, label, run) for i, label, run in each_run(comparison) if {"exact", "elbo"} <= set(run.nats)]
+    if not runs:
+        return None
+    parts = {"approximation_gap": "approximation", "amortization_gap": "amortisation"}
+    step, height = 18, TOP + BOTTOM + 18 * len(runs)
+    totals = [run.nats["exact"]["mean"] - run.nats["elbo"]["mean"] for _, _, run in runs]
+    x = scale([0.0, *totals], LEFT, WIDTH - RIGHT, 0.03)
+    marks, rows = [], []
+    for row, ((index, label, run), total) in enumerate(zip(runs, totals, strict=True)):
+        y = TOP + step * (row + 0.5)
+        rows.append((y, f"{index + 1} · s{run.seed}", index))
+        split = [(word, run.nats[name]["mean"]) for name, word in parts.items() if name in run.nats] or [("gap", total)]
+        start = 0.0
+        for word, value in split:
+            box = [(x(start), y - 5), (x(start + value), y - 5), (x(start + value), y + 5), (x(start), y + 5)]
+            marks.append(Mark(index, f"{label}: {word} {value:.3f}", path=polyline(box) + "Z", glyph="bar"))
+            start += value
+    note = "log p(x) − ELBO = KL(q(z|x)‖p(z|x)), in its parts where they were measured."
+    return Chart("gaps", "The gap", note, x, "nats per datum", None, "", marks, [], rows, height)

@@ -1,0 +1,50 @@
+const every = (selector, from = document) => Array.from(from.querySelectorAll(selector));
+
+// Sorting: a click on a heading orders by it, a second click turns the order around.
+for (const table of every("table.sortable")) {
+  const headings = every("thead th", table);
+  for (const [column, heading] of headings.entries()) {
+    heading.querySelector("button")?.addEventListener("click", () => {
+      const down = heading.getAttribute("aria-sort") === "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const value = (row) => row.cells[column].dataset.value ?? "";
+      const number = (text) => (text === "" ? NaN : Number(text));
+      const order = (a, b) => {
+        const [x, y] = [value(a), value(b)];
+        const [p, q] = [number(x), number(y)];
+        if (Number.isNaN(p) || Number.isNaN(q)) {
+          return Number.isNaN(p) && Number.isNaN(q) ? x.localeCompare(y) : Number.isNaN(p) - Number.isNaN(q);
+        }
+        return p - q;
+      };
+      const body = table.tBodies[0];
+      body.append(...Array.from(body.rows).sort((a, b) => (down ? -1 : 1) * order(a, b)));
+    });
+  }
+}
+
+// Filtering: every word must occur in the setting; what belongs to a hidden setting is hidden with it.
+const filter = document.getElementById("filter");
+filter.addEventListener("input", () => {
+  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = new Set();
+  for (const row of every("tr[data-words]")) {
+    const text = row.dataset.words.toLowerCase();
+    if (words.every((word) => text.includes(word))) shown.add(row.dataset.key);
+  }
+  for (const part of every("[data-key]")) part.classList.toggle("out", !shown.has(part.dataset.key));
+  document.querySelector(".nothing").hidden = shown.size > 0;
+});
+
+// Pointing at a setting, or focusing its row, brings it forward everywhere.
+const point = (key) => {
+  document.body.classList.toggle("pointing", key !== undefined);
+  for (const part of every("[data-key]")) part.classList.toggle("here", part.dataset.key === key);
+};
+for (const part of every("tr[data-words], .mark, .pictures figure")) {
+  part.addEventListener("pointerenter", () => point(part.dataset.key));
+  part.addEventListener("pointerleave", () => point(undefined));
+  part.addEventListener("focus", () => point(part.dataset.key));
+  part.addEventListener("blur", () => point(undefined));
+}

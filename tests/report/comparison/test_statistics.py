@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from report.comparison.statistics import differences_to_best, holm, mean_and_error, paired
+
+
+def draw(generator, settings, seeds=3, data=100, between_seeds=0.3, noise=0.5, advantage=0.0):
+    """Equal settings, but for `advantage` of the first: per-datum difficulty of 20 nats, a luck of each seed, noise."""
+    difficulty = generator.normal(0, 20, data)
+    shape = (settings, seeds, data)
+    values = difficulty + generator.normal(0, between_seeds, shape[:2])[..., None] + generator.normal(0, noise, shape)
+    values[0] += advantage
+    return list(values)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_monotone_bounded_and_between_raw_and_bonferroni(p):
+    adjusted = holm(p)
+    assert all(raw <= a <= min(1.0, raw * len(p)) + 1e-12 for raw, a in zip(p, adjusted, strict=True))
+    assert [adjusted[i] for i in np.argsort(p, kind="stable")] == sorted(adjusted)
+
+
+def test_holm_on_a_worked_example():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # Holm 1979, by hand
+
+
+def test_a_single_seed_each_is_the_paired_t_test():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(2, 1, 40))
+    test, reference = paired(a, b), stats.ttest_rel(a[0], b[0])
+    assert (test.mean, test.p) == pytest.approx((float((a - b).mean()), reference.pvalue))
+    assert (test.mean - test.half_width(0.95), test.mean + test.half_width(0.95)) == pytest.approx(
+        tuple(reference.confidence_interval(0.95))
+    )
+    assert not test.seeds_too
+
+
+def test_differences_are_paired():
+    """20 nats between data, 0.1 between settings: invisible unpaired, plain when paired."""
+    a, b = draw(np.random.default_rng(0), 2, between_seeds=0.0, noise=0.1, advantage=0.1)
+    assert paired(a, b).p < 1e-3
+    assert stats.ttest_ind(a.mean(0), b.mean(0)).pvalue > 0.5
+
+
+def false_alarms(settings, p_of, repeats=400, **how):
+    """How often anything at all is declared different at 5 % among equal settings."""
+    generator = np.random.default_rng(1)
+    return sum(min(p_of(draw(generator, settings, **how))) < 0.05 for _ in range(repeats)) / repeats
+
+
+def ours(values):
+    return [row.p for row in differences_to_best(values)[1] if row is not None]
+
+
+def test_equal_settings_are_seldom_called_different():
+    """At most 5 % by construction; 8.5 % of 400 has a probability below 0.002 if the rate is 5 %."""
+    assert false_alarms(6, ours) <= 0.085
+    assert false_alarms(2, ours) <= 0.085
+
+
+def test_a_test_that_forgets_the_choice_of_the_best_would_be_caught():
+    """The planted bug: Holm over the comparisons shown only, although the data chose which one is the best."""
+
+    def shown_only(values):
+        best = int(np.argmax([v.mean() for v in values]))
+        return holm([paired(values[best], v).p for i, v in enumerate(values) if i != best])
+
+    assert false_alarms(6, shown_only, between_seeds=0.0, seeds=1) > 0.085
+
+
+def test_a_test_that_forgets_the_seeds_would_be_caught():
+    """The planted bug: only the data vary. Seeds that differ by 0.3 nats then look like settings that differ."""
+
+    def data_only(values):
+        return [stats.ttest_rel(values[0].mean(0), v.mean(0)).pvalue for v in values[1:]]
+
+    assert false_alarms(2, data_only) > 0.5
+
+
+def test_intervals_cover_and_real_differences_are_found():
+    """Simultaneous 95 % intervals of differences from the best: less than 91 % of 400 has probability below 0.001."""
+    generator = np.random.default_rng(2)
+    covered = found = 0
+    for _ in range(400):
+        best, rows = differences_to_best(draw(generator, 4, advantage=2.0))
+        covered += all(row is None or row.low <= (-2.0 if best == 0 else 0.0) <= row.high for row in rows)
+        found += best == 0 and all(row is None or row.p < 0.05 for row in rows)
+    assert covered >= 0.91 * 400
+    assert found >= 0.5 * 400
+
+
+def test_lower_can_be_better():
+    assert differences_to_best([np.array([[1.0, 2.0]]), np.array([[0.0, 1.5]])], higher_is_better=False)[0] == 1
+
+
+def test_one_seed_has_no_error_over_seeds():
+    assert np.isnan(mean_and_error(np.ones((1, 5)))[1])
+    assert mean_and_error(np.array([[1.0, 3.0], [3.0, 5.0]])) == pytest.approx((3.0, 1.0))

@@ -1,0 +1,167 @@
+"""compare.py as a user meets it: what it puts together, what it keeps apart, what it refuses."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from made_runs import make_run
+
+import compare
+
+
+@pytest.fixture
+def run(capsys):
+    """compare.py in this process: (status, stdout, stderr)."""
+
+    def call(*arguments):
+        status = compare.main([str(a) for a in arguments])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def values(mean, seed=0, count=50):
+    return np.random.default_rng(7).normal(0, 10, count) + mean + np.random.default_rng(seed).normal(0, 0.1, count)
+
+
+@pytest.fixture
+def six(tmp_path):
+    """Two priors, three seeds: vamp is two nats better."""
+    return [
+        make_run(tmp_path / f"{prior}-{seed}", values(mean + seed / 10, seed), seed=seed, choices={"prior": prior})
+        for prior, mean in (("standard_normal", -30), ("vamp", -28))
+        for seed in (0, 1, 2)
+    ]
+
+
+def test_seeds_are_averaged_and_the_best_comes_first(run, six):
+    status, out, _ = run(*six, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert status == 0 and [row["setting"] for row in rows] == ["prior=vamp", "prior=standard_normal"]
+    assert [row["seeds"] for row in rows] == ["3", "3"]
+    assert float(rows[1]["difference"]) == pytest.approx(-2, abs=0.1) and float(rows[1]["p_holm"]) < 0.01
+    assert float(rows[0]["iwae_se"]) == pytest.approx(0.1 / 3**0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("format", ["text", "csv", "markdown", "latex"])
+def test_every_format_says_the_same_numbers(run, six, format):
+    status, out, error = run(*six, "--format", format)
+    assert status == 0 and not error and "vamp" in out and ("-27" in out)
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ({"space": "unit"}, "space: binary above, unit here"),
+        ({"name": "mnist"}, "data: digits above, mnist here"),
+        ({"split": "valid"}, "split: test above, valid here"),
+        ({"data": {"seed": 1}}, "data.seed: 0 above, 1 here"),
+    ],
+)
+def test_what_is_not_the_same_is_kept_apart_with_the_reason(run, tmp_path, what, reason):
+    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-20), **what))
+    assert out.count("Δ to best") == 2 and reason in out
+
+
+def test_fewer_examples_are_another_table(run, tmp_path):
+    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30, count=20)))
+    assert "number of examples: 50 above, 20 here" in out
+
+
+def test_bounds_of_other_tightness_are_not_compared(run, tmp_path):
+    runs = [make_run(tmp_path / str(k), values(-30), particles=k, latent_dim=k) for k in (100, 5000)]
+    _, out, _ = run(*runs)
+    assert "ordered by ELBO" in out and "evaluate all runs with the same --particles" in out
+    assert run(*runs, "--by", "iwae")[0] == 0
+
+
+def test_dequantised_and_stored_levels_meet_in_bits_per_dimension(run, tmp_path):
+    stored = make_run(tmp_path / "bytes", values(-120), space="bytes")
+    dequantised = make_run(tmp_path / "unit", values(-120) + 64 * np.log(17), space="unit", latent_dim=3)
+    _, out, _ = run(stored, dequantised, "--format", "csv")
+    rows = [row for row in csv.DictReader(io.StringIO(out)) if row["unit"] == "bits per dimension"]
+    assert len(rows) == 2
+    assert float(rows[1]["difference"]) == pytest.approx(0, abs=1e-6)  # the same masses in other words
+
+
+def test_binary_data_are_other_data(run, tmp_path):
+    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30), space="bytes"))
+    assert "bits per dimension;" not in out
+
+
+def test_a_copy_is_no_second_seed(run, tmp_path):
+    runs = [make_run(tmp_path / name, values(-30)) for name in "ab"]
+    _, out, _ = run(*runs, "--format", "csv")
+    assert next(csv.DictReader(io.StringIO(out)))["seeds"] == "1"
+    assert "counted once" in run(*runs)[1]
+
+
+def refused(result):
+    status, out, error = result
+    assert status == 2 and not out and error.count("\n") == 1 and error.startswith("error: ")
+    return error
+
+
+def test_refusals_are_one_line(run, tmp_path):
+    assert "not a run directory" in refused(run(tmp_path))
+    bare = make_run(tmp_path / "bare", values(-30))
+    (bare / "evaluation.json").unlink()
+    assert f"python evaluate.py {bare}" in refused(run(bare))
+    assert "--by ais" in refused(run(make_run(tmp_path / "run", values(-30)), "--by", "ais"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b'{"data": 3, "nats": {}}', b"\xff\xfe", b"[" * 100_000, b'{"nats": {"elbo": 1}}']
+)
+def test_a_damaged_evaluation_is_refused(run, tmp_path, content):
+    path = make_run(tmp_path / "run", values(-30))
+    (path / "evaluation.json").write_bytes(content)
+    refused(run(path))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 100, 500])
+def test_truncated_arrays_are_refused(run, tmp_path, keep):
+    path = make_run(tmp_path / "run", values(-30))
+    (path / "evaluation.npz").write_bytes((path / "evaluation.npz").read_bytes()[:keep])
+    refused(run(path))
+
+
+def test_pickled_arrays_are_not_opened(run, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    path = make_run(tmp_path / "run", values(-30))
+    np.savez(path / "evaluation.npz", elbo=np.array([Trap()] * 50, dtype=object))
+    refused(run(path))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_an_enormous_shape_takes_no_memory(run, tmp_path):
+    path = make_run(tmp_path / "run", values(-30))
+    evaluation = json.loads((path / "evaluation.json").read_text())
+    evaluation["data"]["num_examples"] = 10**9
+    (path / "evaluation.json").write_text(json.dumps(evaluation))
+    refused(run(path))
+
+
+def test_sixty_runs_in_ten_seconds_without_torch(tmp_path):
+    paths = [
+        make_run(tmp_path / f"{dim}-{seed}", values(-30 - dim, seed, count=10_000), seed=seed, latent_dim=dim)
+        for dim in range(20)
+        for seed in range(3)
+    ]
+    code = "import sys, compare; status = compare.main(sys.argv[1:]); sys.exit(status or int('torch' in sys.modules))"
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, paths), "--out", str(tmp_path / "page.html")], cwd=ROOT, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert time.monotonic() - started < 10
+    assert (tmp_path / "page.html").stat().st_size < 25_000_000
