@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import configs.schema as schema
+from configs.sweep import FAILURES, Failure, is_sweep
 from errors import RequestError, TrainingError
 
 
@@ -55,21 +57,23 @@ def run_command(main: Callable[[], Any]) -> int:
     return max((status for _, status in FAILURES), default=0)
 
 
-FAILURES: list[tuple[str, int]] = []
-"""Message and exit status of the jobs of this command that failed: Hydra would print more than one line of its own."""
-
-
-def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
-    """A Hydra job that notes what was wrong instead of raising it, so that the other jobs of a sweep go on."""
+def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | None]:
+    """A Hydra job that returns what was wrong instead of raising it, so that the other jobs of a sweep go on."""
 
     @functools.wraps(run)
-    def guarded(config: DictConfig) -> None:
+    def guarded(config: DictConfig) -> Failure | None:
         try:
             run(config)
         except RequestError as error:
-            FAILURES.append((str(error), 2))
+            return Failure(str(error), 2)
         except TrainingError as error:
-            FAILURES.append((str(error), 1))
+            return Failure(str(error), 1)
+        except Exception as error:
+            if not is_sweep():
+                raise
+            traceback.print_exc()
+            return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}", 1)
+        return None
 
     return guarded
 
