@@ -1,5 +1,6 @@
 """What is trained: a perceptron VAE on images of 784 pixels, and the batches that everyone trains it on."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -53,8 +54,7 @@ class Batches:
     def __iter__(self) -> Iterator[Tensor]:
         """Without end."""
         if not self.binarise:
-            while True:
-                yield from self.ready()
+            yield from itertools.cycle(self.ready())
         images = grey().to(self.device)
         while True:
             for index in torch.randint(len(images), (64, self.size), device=self.device):

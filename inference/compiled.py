@@ -25,6 +25,8 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
+from inference.softplus import DECOMPOSITIONS
+
 Graph = Callable[[list[Tensor], tuple[Tensor, ...]], tuple[Tensor, list[Tensor | None]]]
 
 
@@ -89,7 +91,7 @@ class Recording:
 
     def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
-        self.slots = self._slots()
+        self.modules, self.slots = list(self.pair.modules()), self._slots()
         self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
         self.graph: Graph = self._trace(batch)
         self.constants = self._constants()
@@ -125,12 +127,12 @@ class Recording:
                 parameter.grad += gradient
         return loss
 
-    def _constants(self) -> tuple[Any, ...]:
+    def _constants(self) -> tuple[list[Any], ...]:
         """What a graph takes as given: training or evaluation, and the plain numbers of the objective."""
         changing = varying(self.elbo.objective)
         plain = vars(self.elbo.objective).items() if hasattr(self.elbo.objective, "__dict__") else ()
         numbers = [(k, v) for k, v in plain if isinstance(v, bool | int | float | str) and k not in changing]
-        return tuple(module.training for module in self.pair.modules()), tuple(numbers)
+        return [module.training for module in self.modules], numbers
 
     def _slots(self) -> list[tuple[str, Any, str]]:
         """Names of parameters and buffers, and where they live: a module may put another tensor there at any time."""
@@ -158,7 +160,7 @@ class Recording:
             return loss.detach(), list(gradients)
 
         with poutine.trace(param_only=True) as captured, recording_mode(), torch.enable_grad():
-            graph = make_fx(loss_and_gradients)(self._inputs(batch), batch)
+            graph = make_fx(loss_and_gradients, decomposition_table=DECOMPOSITIONS)(self._inputs(batch), batch)
         if captured.trace.nodes:
             raise Unrecordable(f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})")
         return graph
