@@ -7,6 +7,7 @@ from torch import nn
 
 from data import Split
 from evidence import elbo_terms
+from inference.clustering import cluster_metrics
 
 EVALUATION_BATCH = 1000
 
@@ -27,5 +28,7 @@ def split_metrics(model: nn.Module, guide: nn.Module, split: Split, num_examples
             x = split[start : min(start + EVALUATION_BATCH, num_examples)]
             terms = elbo_terms(model, guide, x, num_particles=1)
             total += torch.stack([terms.reconstruction.sum(), terms.kl.sum()])
+        clusters = cluster_metrics(model, guide, split, num_examples, EVALUATION_BATCH)
     reconstruction, kl = (total / num_examples).tolist()
-    return {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl, "num_examples": num_examples}
+    measured = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl, "num_examples": num_examples}
+    return measured | clusters

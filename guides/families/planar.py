@@ -11,8 +11,6 @@ from errors import RequestError
 from guides.families.base import Family, positive
 from guides.families.flow import FlowDistribution
 
-BISECTIONS = 60
-
 
 class PlanarFlow(Family):
     """`layers` planar layers after a mean-field normal: h holds μ, the raw σ, and u, w, b of every layer.
@@ -52,7 +50,7 @@ class InvertiblePlanar(ConditionedPlanar):
         slope, target = (w * u_hat).sum(-1, keepdim=True), (w * y).sum(-1, keepdim=True) + bias
         with torch.no_grad():
             low, high = target - slope.abs(), target + slope.abs()
-            for _ in range(BISECTIONS):
+            for _ in range(torch.finfo(y.dtype).bits):
                 middle = (low + high) / 2
                 above = middle + slope * torch.tanh(middle) > target
                 low, high = torch.where(above, low, middle), torch.where(above, middle, high)

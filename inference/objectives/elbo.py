@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from torch import Tensor
 
@@ -20,5 +21,7 @@ class ELBO(Trace_ELBO):
     def differentiable_loss(self, model: Any, guide: Any, *batch: Any) -> Tensor:
         """Minus the bound, summed over the batch."""
         if (joint := getattr(model, "joint", None)) is not None:
-            return self.enumerating.differentiable_loss(joint, guide, *batch)
+            if torch.is_grad_enabled():
+                return self.enumerating.differentiable_loss(joint, guide, *batch)
+            return torch.tensor(self.enumerating.loss(joint, guide, *batch))  # Pyro refuses the other without gradients
         return super().differentiable_loss(model, guide, *batch)
