@@ -17,6 +17,7 @@ from typing import Any
 import pyro
 import pyro.util
 import torch
+import torch.nn.functional as F
 from pyro import poutine
 from pyro.infer import Trace_ELBO
 from torch import Tensor, nn
@@ -187,7 +188,8 @@ class Pair(nn.Module):
 class OnDevice(TorchFunctionMode):
     """Numbers stay where they are: under this mode `.item()` is the detached tensor itself, and nothing waits for it.
 
-    Pyro's objectives read the loss as a number only to return `loss + (surrogate − surrogate.item())`.
+    Pyro's objectives read the loss as a number only to return `loss + (surrogate − surrogate.item())`; `one_hot` reads
+    its argument only to check it.
     """
 
     def __torch_function__(
@@ -195,6 +197,9 @@ class OnDevice(TorchFunctionMode):
     ) -> Any:
         if function is Tensor.item:
             return args[0].detach()
+        if function is F.one_hot and len(args) == 2:
+            labels, classes = args
+            return (labels.unsqueeze(-1) == torch.arange(classes, device=labels.device)).long()
         return function(*args, **(kwargs or {}))
 
 

@@ -33,8 +33,8 @@ CHOICES = [
     for file in sorted((ROOT / "configs" / axis).glob("*.yaml"))
     if file.stem != DEFAULTS.get(axis)
 ]
-EAGER_ONLY: dict[tuple[str, str], str] = {}
-"""Choices that cannot be recorded, and what is said about them."""
+EAGER_ONLY = {("model", "gmvae"): "data-dependent control flow"}
+"""Choices that cannot be recorded (Pyro's enumeration leaves out what has probability 0), and what is said about them."""
 COMPANIONS: dict[tuple[str, str], list[str]] = {("prior", "vamp"): ["prior.components=5"]}
 """Choices that only work together with others."""
 
