@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from configs.cli import spin_briefly
 from errors import RequestError
 
 
@@ -36,6 +37,7 @@ def positive(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate every run; 0 if all were, 2 if one was refused."""
     options = parser().parse_args(arguments)
+    spin_briefly()
     from inference.run_directory import RunDirectory
 
     status = 0

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -42,10 +43,18 @@ def default_run_dir(values: dict[str, Any]) -> str:
     return f"runs/{choices['data']}/{'-'.join(parts)}-z{values['latent_dim']}-seed{values['seed']}-{digest}"
 
 
+def spin_briefly() -> None:
+    """Before torch is imported: let OpenMP's waiting threads go to sleep soon. By default they spin for long, and on a
+    machine with other work (two runs of a sweep, say) take the cores from the work that they wait for."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def run_command(main: Callable[[], Any]) -> int:
     """Run a Hydra program: 0 done, 2 the request was wrong (one line on stderr), 1 anything else."""
+    spin_briefly()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
     FAILURES.clear()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job as Ctrl-C does
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
@@ -68,6 +77,10 @@ def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | N
             return Failure(str(error), 2)
         except TrainingError as error:
             return Failure(str(error), 1)
+        except OSError as error:
+            if error.errno is None or error.filename is None:
+                raise
+            return Failure(f"{error.filename}: {error.strerror}; the same command goes on from the last checkpoint", 1)
         except Exception as error:
             if not is_sweep():
                 raise
