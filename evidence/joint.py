@@ -1,0 +1,112 @@
+"""The latents of a Pyro pair as one unconstrained vector u per datum, and the densities as functions of it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import Transform, biject_to
+from torch.distributions.constraints import MixtureSameFamilyConstraint
+
+from evidence.structure import check_pair, latent_sites, observed_site
+from evidence.weights import Program, masked, repeat_rows, sum_log_probs
+
+
+@dataclass(frozen=True)
+class Site:
+    """One latent of the model: its event shape, and the map from ℝⁿ to the values that its prior allows."""
+
+    name: str
+    shape: torch.Size
+    transform: Transform
+    size: int
+
+
+class Joint:
+    """log p(z), log p(x|z) and log q(z|x) of the data `batch`, at u (rows, dimensions) with the Jacobian |dz/du| in the
+    first and the last: all three differentiable, `rows` a multiple of the number of data, the datum's index fastest.
+
+    Raises RequestError, naming the site, for a pair without per-datum weights.
+    """
+
+    def __init__(self, model: Program, guide: Program, batch: tuple[Tensor, ...]) -> None:
+        self.model, self.guide, self.batch = model, guide, batch
+        with torch.no_grad():
+            self.guide_trace = poutine.trace(guide).get_trace(*batch)
+            values = {site["name"]: site["value"] for site in latent_sites(self.guide_trace)}
+            trace = poutine.trace(poutine.condition(model, data=values)).get_trace(*batch)
+            check_pair(trace, self.guide_trace, len(batch[0]))
+        self.observed = observed_site(trace, values)["name"]
+        self.sites = [self._site(name, trace.nodes[name]) for name in values]
+        self.dimensions = sum(site.size for site in self.sites)
+
+    def _site(self, name: str, node: Any) -> Site:
+        support = node["fn"].support
+        if isinstance(support, MixtureSameFamilyConstraint):  # has no bijection registered; its components' support has
+            support = support.base_constraint
+        transform = biject_to(support)
+        shape = node["value"].shape[1:]
+        return Site(name, shape, transform, math.prod(transform.inverse_shape(shape)))
+
+    def parts(self, u: Float[Tensor, "rows dimensions"]) -> Iterator[tuple[Site, Tensor, Tensor]]:
+        """Every site with its own part of u and its value z."""
+        for site, part in zip(self.sites, u.split([s.size for s in self.sites], dim=-1), strict=True):
+            part = part.unflatten(-1, site.transform.inverse_shape(site.shape))
+            yield site, part, site.transform(part)
+
+    def latents(self, u: Float[Tensor, "rows dimensions"]) -> dict[str, Tensor]:
+        """z by site name, (rows, *event)."""
+        return {site.name: value for site, _, value in self.parts(u)}
+
+    def log_jacobian(self, u: Float[Tensor, "rows dimensions"]) -> Float[Tensor, " rows"]:
+        """log |dz/du|."""
+        return torch.stack(
+            [
+                site.transform.log_abs_det_jacobian(part, value).reshape(len(u), -1).sum(-1)
+                for site, part, value in self.parts(u)
+            ]
+        ).sum(0)
+
+    def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, "rows dimensions"]:
+        """u from z by site name, (rows, *event)."""
+        return torch.cat([site.transform.inv(latents[site.name]).flatten(1) for site in self.sites], dim=-1)
+
+    def rows(self, count: int) -> tuple[Tensor, ...]:
+        """The data, repeated to `count` rows."""
+        return tuple(repeat_rows(part, count // len(part)) for part in self.batch)
+
+    def model_terms(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
+        """log p(z) + log |dz/du|, and log p(x|z)."""
+        latents = self.latents(u)
+        trace = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*self.rows(len(u)))
+        log_prior = sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
+        return log_prior, sum_log_probs([trace.nodes[self.observed]])
+
+    def log_guide(self, u: Float[Tensor, "rows dimensions"]) -> Float64[Tensor, " rows"]:
+        """log q(z|x) + log |dz/du|."""
+        latents = self.latents(u)
+        sites = latent_sites(self.guide_trace)
+        if len(sites) == 1:  # q(z|x) is at hand: no need to encode again
+            (site,) = sites
+            value = latents[site["name"]].unflatten(0, (-1, len(self.batch[0])))
+            return masked(site["fn"].log_prob(value), site).double().flatten() + self.log_jacobian(u)
+        trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(*self.rows(len(u)))
+        return sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
+
+    @torch.no_grad()
+    def draw_prior(self, count: int) -> Float[Tensor, "rows dimensions"]:
+        """u of `count` draws of z from p(z) for every datum."""
+        return self._draw(self.model, count)
+
+    @torch.no_grad()
+    def draw_guide(self, count: int) -> Float[Tensor, "rows dimensions"]:
+        """u of `count` draws of z from q(z|x) for every datum."""
+        return self._draw(self.guide, count)
+
+    def _draw(self, program: Program, count: int) -> Float[Tensor, "rows dimensions"]:
+        nodes: dict[str, Any] = poutine.trace(program).get_trace(*self.rows(count * len(self.batch[0]))).nodes
+        return self.unconstrain({site.name: nodes[site.name]["value"] for site in self.sites})

@@ -1,0 +1,86 @@
+"""p(x|z) at many z at once, for many x: a matrix product where the density is an exponential family in x."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyro.distributions as dist
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+Table = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """log p(x|z) = T(x)·η(z) − A(z) + b(x) with T(x) (N, S), η (points, S), A (points,), b(x) (N,)."""
+
+    statistics: Callable[[Tensor], Tensor]
+    coefficients: Float64[Tensor, "points S"]
+    normaliser: Float64[Tensor, " points"]
+    base: Callable[[Tensor], Tensor]
+
+    def __call__(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N points"]:
+        x = x.flatten(1).double()
+        return torch.addmm(self.base(x).unsqueeze(1) - self.normaliser, self.statistics(x), self.coefficients.T)
+
+
+def table(likelihood: Distribution) -> Table:
+    """The function x (N, *shape) ↦ log p(x|z) (N, points) float64, for a distribution with batch_shape (points,)."""
+    base = likelihood
+    while isinstance(base, Independent):
+        base = base.base_dist
+    if likelihood.batch_shape == base.batch_shape[:1] and type(base) in FAMILIES:
+        return FAMILIES[type(base)](base)
+
+    def one_by_one(x: Tensor) -> Tensor:
+        return torch.stack([likelihood.log_prob(datum).double() for datum in x])
+
+    return one_by_one
+
+
+def _nothing(x: Tensor) -> Tensor:
+    return x.new_zeros(len(x))
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+def _bernoulli(d: dist.Bernoulli) -> Linear:
+    logits = d.logits.flatten(1).double()
+    return Linear(_identity, logits, F.softplus(logits).sum(1), _nothing)
+
+
+def _continuous_bernoulli(d: dist.ContinuousBernoulli) -> Linear:
+    logits = d.logits.flatten(1).double()
+    log_constant = d._cont_bern_log_norm().flatten(1).double()
+    return Linear(_identity, logits, (F.softplus(logits) - log_constant).sum(1), _nothing)
+
+
+def _poisson(d: dist.Poisson) -> Linear:
+    rate = d.rate.flatten(1).double()
+    return Linear(_identity, rate.log(), rate.sum(1), lambda x: -torch.lgamma(x + 1).sum(1))
+
+
+def _normal(d: dist.Normal) -> Linear:
+    loc, scale = d.loc.flatten(1).double(), d.scale.flatten(1).double()
+    precision = scale.square().reciprocal()
+    normaliser = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
+    if bool((scale == scale[:1]).all()):  # one σ for all z: x² is the same at every point
+        return Linear(_identity, loc * precision, normaliser, lambda x: -0.5 * (x.square() @ precision[0]))
+    return Linear(
+        lambda x: torch.cat([x, x.square()], 1), torch.cat([loc * precision, -0.5 * precision], 1), normaliser, _nothing
+    )
+
+
+FAMILIES: dict[type[Distribution], Callable[..., Linear]] = {
+    dist.Bernoulli: _bernoulli,
+    dist.ContinuousBernoulli: _continuous_bernoulli,
+    dist.Normal: _normal,
+    dist.Poisson: _poisson,
+}
+"""By exact class: a subclass may well have another density."""
