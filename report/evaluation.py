@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from evidence import Estimate, elbo_terms, exact, iwae
+from evidence.weights import as_batch
 from inference import Run
 from inference.run_directory import write_json, write_whole
 
@@ -101,29 +102,29 @@ def _mean_and_se(values: Tensor) -> dict[str, float]:
 
 def evaluate(run: Run, split: str, particles: int, elbo_particles: int, limit: int | None = None, seed: int = 0) -> Evaluation:
     """Measure `run` on the first `limit` examples of `split`; the same seed gives the same numbers."""
-    x = run.data(split)[: limit or len(run.data(split))]
+    batch = as_batch(run.data(split)[: limit or len(run.data(split))])
     torch.manual_seed(seed)
     model, guide = run.model, run.guide
-    terms = _blockwise(lambda part: elbo_terms(model, guide, part, elbo_particles), x, "ELBO")
+    terms = _blockwise(lambda part: elbo_terms(model, guide, part, elbo_particles), batch, "ELBO")
     reconstruction = torch.cat([t.reconstruction for t in terms])
     kl = torch.cat([t.kl for t in terms])
     bounds = {
         "elbo": Estimate(reconstruction - kl, "lower", elbo_particles),
-        "iwae": Estimate.join(_blockwise(lambda part: iwae(model, guide, part, particles), x, f"IWAE-{particles}")),
+        "iwae": Estimate.join(_blockwise(lambda part: iwae(model, guide, part, particles), batch, f"IWAE-{particles}")),
     }
-    known = exact(model, guide, x)
+    known = exact(model, guide, batch)
     if known is not None:
         bounds["exact"] = known
     if run.dataset.truth is not None:
-        bounds["truth"] = Estimate(run.dataset.truth.log_prob(x.double()), "exact", details={"of": "the data's own law"})
+        bounds["truth"] = Estimate(run.dataset.truth.log_prob(batch[0].double()), "exact", details={"of": "the data's own law"})
     return Evaluation(run, split, reconstruction, kl, bounds, diagnostics={})
 
 
-def _blockwise(measure: Callable[[Tensor], T], x: Tensor, name: str) -> list[T]:
+def _blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str) -> list[T]:
     """`measure` on blocks of data, with a progress bar that leaves nothing behind."""
-    with tqdm(total=len(x), desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True) as bar:
+    with tqdm(total=len(batch[0]), desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True) as bar:
         results = []
-        for part in x.split(BLOCK):
+        for part in zip(*(column.split(BLOCK) for column in batch), strict=True):
             results.append(measure(part))
-            bar.update(len(part))
+            bar.update(len(part[0]))
     return results

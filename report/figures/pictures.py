@@ -9,37 +9,48 @@ from pyro import poutine
 from torch import Tensor
 
 from evidence.structure import observed_site
-from evidence.weights import draw, repeat_rows
+from evidence.weights import Batch, as_batch, draw, repeat_rows
+from inference import Run
 
 Program = Callable[..., Any]
 
 
-def expected_x(model: Program, x: Tensor, latents: dict[str, Tensor]) -> Tensor:
-    """E[x|z] (N, *shape) at the given latents (N, latent); `x` (N, *shape) only says how many."""
-    trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(x)
+def expected_x(model: Program, batch: Batch, latents: dict[str, Tensor]) -> Tensor:
+    """E[x|z] (N, *shape) at the given latents (N, latent); of x in `batch` only the number matters, not the values."""
+    trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*as_batch(batch))
     return observed_site(trace, latents)["fn"].mean
 
 
-def reconstruct(model: Program, guide: Program, x: Tensor, particles: int = 32) -> Tensor:
+def reconstruct(model: Program, guide: Program, batch: Batch, particles: int = 32) -> Tensor:
     """E_q[E[x|z]] (N, *shape): what the model expects of x after it has seen x."""
-    drawn = draw(model, guide, (x,), particles)
+    drawn = draw(model, guide, as_batch(batch), particles)
     latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
-    means = expected_x(model, repeat_rows(x, particles), latents)
-    return means.unflatten(0, (particles, len(x))).mean(0)
+    means = expected_x(model, tuple(repeat_rows(part, particles) for part in as_batch(batch)), latents)
+    return means.unflatten(0, (particles, -1)).mean(0)
 
 
-def posterior_means(model: Program, guide: Program, x: Tensor, particles: int = 32) -> dict[str, Tensor]:
+def posterior_means(model: Program, guide: Program, batch: Batch, particles: int = 32) -> dict[str, Tensor]:
     """E_q[z] (N, latent) by site name."""
-    parts = [draw(model, guide, (part,), particles).latents for part in x.split(500)]
+    blocks = zip(*(part.split(500) for part in as_batch(batch)), strict=True)
+    parts = [draw(model, guide, block, particles).latents for block in blocks]
     return {name: torch.cat([part[name].mean(0) for part in parts]) for name in parts[0]}
 
 
-def generate(model: Program, x: Tensor) -> Tensor:
-    """E[x|z] (N, *shape) at z ~ p(z); `x` only says how many and of what shape."""
-    trace = poutine.trace(poutine.uncondition(model)).get_trace(x)
-    sites = [site for site in trace.nodes.values() if site["type"] == "sample" and site["name"] == "x"]
-    likelihood: Any = sites[0]["fn"]
+def generate(run: Run, count: int) -> Tensor:
+    """E[x|z] (count, *shape) at z ~ p(z); given labels, they take turns."""
+    trace = poutine.trace(poutine.uncondition(run.model)).get_trace(*blank(run, count))
+    likelihood: Any = trace.nodes["x"]["fn"]
     return likelihood.mean
+
+
+def blank(run: Run, count: int) -> tuple[Tensor, ...]:
+    """A batch of `count` data that are all zero, with labels in turn where the model is given labels."""
+    example = as_batch(run.data("train")[:1])
+    columns = [torch.zeros(count, *example[0].shape[1:], device=example[0].device)]
+    labels = run.data("train").labels
+    if len(example) > 1 and labels is not None:
+        columns.append(torch.arange(count, device=labels.device) % (int(labels.max()) + 1))
+    return tuple(columns)
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:

@@ -3,6 +3,7 @@
 import torch
 from matplotlib.figure import Figure
 
+from evidence.weights import as_batch
 from inference import Run
 from report.evaluation import Evaluation
 from report.figures.pictures import is_picture, mosaic, reconstruct
@@ -13,8 +14,8 @@ PAIRS = 12
 
 def reconstructions(run: Run, evaluation: Evaluation) -> Figure | None:
     """The first data of the split above their reconstructions; vectors as profiles."""
-    x = run.data(evaluation.split)[:PAIRS]
-    means = reconstruct(run.model, run.guide, x)
+    batch = run.data(evaluation.split)[:PAIRS]
+    x, means = as_batch(batch)[0], reconstruct(run.model, run.guide, batch)
     if not is_picture(run.dataset.shape):
         return _profiles(x, means)
     figure = Figure(figsize=(10, 1.9))

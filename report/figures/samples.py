@@ -1,6 +1,5 @@
 """What the model dreams of: E[x|z] at z ~ p(z)."""
 
-import torch
 from matplotlib.figure import Figure
 
 from inference import Run
@@ -13,8 +12,7 @@ ROWS, COLUMNS = 8, 16
 
 def samples(run: Run, evaluation: Evaluation) -> Figure | None:
     """Means of p(x|z) at draws from the prior; vectors as overlaid profiles."""
-    dummy = torch.zeros(ROWS * COLUMNS, *run.dataset.shape, device=run.dataset.mean.device)
-    means = generate(run.model, dummy)
+    means = generate(run, ROWS * COLUMNS)
     if is_picture(run.dataset.shape):
         figure = Figure(figsize=(10, 10 * ROWS / COLUMNS + 0.4))
         axis = figure.subplots()
