@@ -1,6 +1,8 @@
 """Interleaved timing: every contender runs a little in every round, so that a slow minute of the machine slows them all."""
 
+import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -11,21 +13,24 @@ from typing import Any
 
 import torch
 
+Clock = Callable[[], float]
+"""`time.perf_counter`; or, on a machine that others use too, `time.process_time` with one thread: processor time."""
+
 PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "jaxlib", "numpy")
 Run = Callable[[int], None]
 
 
-def interleaved(runs: Mapping[str, Run], rounds: int, seconds: float = 0.15) -> dict[str, list[float]]:
+def interleaved(runs: Mapping[str, Run], rounds: int, clock: Clock, seconds: float = 0.15) -> dict[str, list[float]]:
     """Milliseconds a step of each contender in each round; `run(steps)` does that many steps.
 
     A first round, of the same length, is thrown away: compilation, caches, memory.
     """
-    steps = {name: _steps_in(run, seconds) for name, run in runs.items()}
+    steps = {name: _steps_in(run, seconds, clock) for name, run in runs.items()}
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             run(3)  # what the contender before has left in the caches
-            times[name].append(_milliseconds(run, steps[name]))
+            times[name].append(_milliseconds(run, steps[name], clock))
     return times
 
 
@@ -64,15 +69,29 @@ def write(path: str | None, device: str, records: list[dict[str, Any]]) -> None:
         Path(path).write_text(json.dumps({"environment": environment(device), "records": records}, indent=1) + "\n")
 
 
-def _steps_in(run: Run, seconds: float) -> int:
+def add_clock(parser: argparse.ArgumentParser) -> None:
+    """The option `--busy`."""
+    parser.add_argument("--busy", action="store_true", help="others use this machine: one thread, processor time")
+
+
+def clock(busy: bool) -> Clock:
+    """The clock that `--busy` asks for. It must be asked for before JAX is imported."""
+    if not busy:
+        return time.perf_counter
+    torch.set_num_threads(1)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    return time.process_time
+
+
+def _steps_in(run: Run, seconds: float, clock: Clock) -> int:
     run(3)  # compiles
     run(10)
-    return max(3, round(seconds * 1e3 / _milliseconds(run, 10)))
+    return max(3, round(seconds * 1e3 / _milliseconds(run, 10, clock)))
 
 
-def _milliseconds(run: Run, steps: int) -> float:
-    started = time.perf_counter()
+def _milliseconds(run: Run, steps: int, clock: Clock) -> float:
+    started = clock()
     run(steps)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return (time.perf_counter() - started) * 1e3 / steps
+    return (clock() - started) * 1e3 / steps

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks.peers import matrix_products, ours, pyro_tutorial, torch_loop
-from benchmarks.timing import Run, environment, interleaved, rows, table, write
+from benchmarks.timing import Clock, Run, add_clock, clock, environment, interleaved, rows, table, write
 from benchmarks.workload import DEEPER, TUTORIAL, Batches, Network
 
 Peer = Callable[[Network, Batches], Run]
@@ -41,13 +41,13 @@ def contenders(device: str) -> dict[str, Peer]:
     return found
 
 
-def measure(case: str, device: str, rounds: int, only: str) -> list[dict[str, Any]]:
+def measure(case: str, device: str, rounds: int, only: str, clock: Clock) -> list[dict[str, Any]]:
     """All contenders on one case."""
     network, batches = CASES[case]
     batches = Batches(batches.size, batches.binarise, device)
     torch.manual_seed(0)
     peers = {name: peer for name, peer in contenders(device).items() if only in name or name == REFERENCE}
-    times = interleaved({name: peer(network, batches) for name, peer in peers.items()}, rounds)
+    times = interleaved({name: peer(network, batches) for name, peer in peers.items()}, rounds, clock)
     return rows(times, REFERENCE, case=case, network=str(network), batch=batches.size, binarise=batches.binarise)
 
 
@@ -59,13 +59,15 @@ def main() -> None:
     parser.add_argument("--case", default="", help=f"only cases that contain this; there are {'; '.join(CASES)}")
     parser.add_argument("--peer", default="", help="only peers that contain this")
     parser.add_argument("--json", help="write the figures here")
+    add_clock(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    chosen = clock(given.busy)
     print(", ".join(f"{key} {value}" for key, value in environment(given.device).items()))
     records: list[dict[str, Any]] = []
     for case in CASES:
         if given.case in case:
-            records += measure(case, given.device, given.rounds, given.peer)
+            records += measure(case, given.device, given.rounds, given.peer, chosen)
             columns = {case: "{peer}", "ms a step": "{ms:.2f}", "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}"}
             columns["time, of this project's"] = "{ratio:.2f} ×"
             print("\n" + table([r for r in records if r["case"] == case], columns), flush=True)

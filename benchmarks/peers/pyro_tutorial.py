@@ -38,18 +38,23 @@ class VAE(nn.Module):
             pyro.sample("latent", dist.Normal(loc, torch.exp(log_scale)).to_event(1))
 
 
-def _svi(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
-    store = pyro.get_param_store().get_state()  # each contender has a parameter store of its own
-    pyro.clear_param_store()
+def vae_and_svi(network: Network, batches: Batches, loss: Trace_ELBO | None = None) -> tuple[VAE, SVI]:
+    """The tutorial's objects; parameters live in Pyro's global store."""
     vae = VAE(network).to(batches.device)
-    svi = SVI(vae.model, vae.guide, Adam({"lr": LEARNING_RATE}), loss=loss)
-    stream = iter(batches)
+    return vae, SVI(vae.model, vae.guide, Adam({"lr": LEARNING_RATE}), loss=loss or Trace_ELBO())
+
+
+def _run(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
+    store = pyro.get_param_store()
+    others = store.get_state()  # each contender has a parameter store of its own
+    store.clear()
+    svi, stream = vae_and_svi(network, batches, loss)[1], iter(batches)
     svi.step(next(stream))
-    own = pyro.get_param_store().get_state()
-    pyro.get_param_store().set_state(store)
+    own = store.get_state()
+    store.set_state(others)
 
     def run(steps: int) -> None:
-        pyro.get_param_store().set_state(own)
+        store.set_state(own)
         for _ in range(steps):
             svi.step(next(stream))
 
@@ -58,9 +63,9 @@ def _svi(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
 
 def svi(network: Network, batches: Batches) -> Run:
     """The tutorial."""
-    return _svi(network, batches, Trace_ELBO())
+    return _run(network, batches, Trace_ELBO())
 
 
 def jit(network: Network, batches: Batches) -> Run:
     """The tutorial with --jit."""
-    return _svi(network, batches, JitTrace_ELBO())
+    return _run(network, batches, JitTrace_ELBO())

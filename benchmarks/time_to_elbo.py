@@ -1,0 +1,101 @@
+"""Seconds until the test ELBO of MNIST passes −100 nats: train.py beside Pyro's tutorial loop, compilation included.
+
+python -m benchmarks.time_to_elbo --root DIR [--json FILE]: both train 784-400-50 at batch 128 with the same learning rate
+on the same binarised images, and are measured after every epoch in the same way, which does not count as training time.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.peers import ours, pyro_tutorial
+from benchmarks.timing import Clock, add_clock, clock, environment, table, write
+from benchmarks.workload import LEARNING_RATE, TUTORIAL, Batches
+from configs.schema import Train
+from data import Dataset, Split, open_dataset
+from data.sources.vision import mnist
+from evidence import elbo
+from inference.compile_choice import choose
+from inference.objectives.elbo import ELBO
+from inference.optimiser import FusedAdam
+from inference.step import Step
+
+BATCH = 128
+Epoch = Callable[[], None]
+Measure = Callable[[], float]
+
+
+def this_project(data: Dataset, epochs: int) -> tuple[Epoch, Measure]:
+    """The step of train.py with the choice that train.compile=auto makes for `epochs` epochs."""
+    model, guide = ours.pair(TUTORIAL)
+    choice = choose(Train().compile, epochs * len(data.train) // BATCH)
+    print(choice.line)
+    step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), choice.compiled)
+
+    def epoch() -> None:
+        for x in data.train.shuffled(BATCH):
+            step(x.flatten(1))
+
+    return epoch, lambda: elbo(model, guide, data.test[:].flatten(1), num_particles=1).mean
+
+
+def tutorial(data: Dataset, epochs: int) -> tuple[Epoch, Measure]:
+    """Pyro's SVI as its tutorial writes it, on batches made as above."""
+    vae, svi = pyro_tutorial.vae_and_svi(TUTORIAL, Batches(BATCH))
+
+    def epoch() -> None:
+        for x in data.train.shuffled(BATCH):
+            svi.step(x.flatten(1))
+
+    return epoch, lambda: elbo(vae.model, vae.guide, data.test[:].flatten(1), num_particles=1).mean
+
+
+def seconds_to(target: float, epoch: Epoch, measure: Measure, limit: int, clock: Clock) -> Iterator[tuple[int, float, float]]:
+    """(epoch, training seconds so far, test ELBO) after each epoch, until `target` or `limit` epochs."""
+    seconds = 0.0
+    for number in range(1, limit + 1):
+        started = clock()
+        epoch()
+        seconds += clock() - started
+        value = measure()
+        yield number, seconds, value
+        if value >= target:
+            return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", default="data-sets", help="where MNIST is")
+    parser.add_argument("--target", type=float, default=-100.0)
+    parser.add_argument("--epochs", type=int, default=60, help="at most")
+    parser.add_argument("--json", help="write the figures here")
+    add_clock(parser)
+    given = parser.parse_args()
+    chosen = clock(given.busy)
+    data = open_dataset(mnist(root=given.root), "mnist", "binary")
+    assert isinstance(data.test, Split)
+    runs: dict[str, Any] = {}
+    for name, make in (("this project", this_project), ("Pyro, tutorial", tutorial)):
+        torch.manual_seed(0)
+        runs[name] = seconds_to(given.target, *make(data, given.epochs), given.epochs, chosen)
+    records = []
+    while runs:  # an epoch each in turn
+        for name, run in list(runs.items()):
+            found = next(run, None)
+            if found is None:
+                del runs[name]
+                continue
+            records.append(dict(zip(("peer", "epoch", "seconds", "elbo"), (name, *found), strict=True)))
+            print(f"{name}: epoch {found[0]}, {found[1]:.1f} s, test ELBO {found[2]:.2f}", flush=True)
+    print(", ".join(f"{key} {value}" for key, value in environment("cpu").items()))
+    last = {record["peer"]: record for record in records}
+    print(
+        table(list(last.values()), {"": "{peer}", "epochs": "{epoch}", "seconds": "{seconds:.1f}", "test ELBO": "{elbo:.2f}"})
+    )
+    write(given.json, "cpu", records)
+
+
+if __name__ == "__main__":
+    main()
