@@ -10,6 +10,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -49,12 +51,19 @@ def spin_briefly() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
+def config_dirs(arguments: list[str]) -> list[str]:
+    """The folders after --config-dir: Python modules beside the user's YAML files can be imported from there."""
+    given = [a.removeprefix("--config-dir=") for a in arguments if a.startswith("--config-dir=")]
+    return given + [folder for flag, folder in pairwise(arguments) if flag in ("--config-dir", "-cd")]
+
+
 def run_command(main: Callable[[], Any]) -> int:
     """Run a Hydra program: 0 done, 2 the request was wrong (one line on stderr), 1 anything else."""
     spin_briefly()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
     FAILURES.clear()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job as Ctrl-C does
+    sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:

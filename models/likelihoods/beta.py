@@ -44,6 +44,6 @@ class RoundedBeta(dist.Beta):
 
     def log_prob(self, value: Tensor) -> Tensor:
         half_unit = torch.finfo(value.dtype).eps / 4
-        inside = value.clamp(half_unit, 1 - 2 * half_unit)
+        inside = torch.where(value == 0, half_unit, torch.where(value == 1, 1 - 2 * half_unit, value))
         # torch evaluates log(1 − x); half a unit below 1 is not a float, so the upper end is a whole one inside.
         return super().log_prob(inside)

@@ -1,0 +1,47 @@
+"""Nothing is registered without being reachable from the command line and tested."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from components.factories import ALL, CONFIGS, node
+
+from inference.build import all_likelihoods
+from inference.components import locate
+
+ROOT = CONFIGS.parent
+FOLDERS = {
+    "likelihood": "models/likelihoods",
+    "prior": "models/priors",
+    "guide": "guides/families",
+    "objective": "inference/objectives",
+    "model": "inference/pairs",
+}
+SHARED = {"__init__", "base", "location_scale", "particles"}
+
+
+@pytest.mark.parametrize("axis", ALL)
+def test_choices_and_factories_are_the_same_set(axis):
+    assert {file.stem for file in (CONFIGS / axis).glob("*.yaml")} == set(ALL[axis])
+
+
+@pytest.mark.parametrize("axis", FOLDERS)
+def test_every_file_has_a_choice(axis):
+    files = {file.stem for file in (ROOT / FOLDERS[axis]).glob("*.py")} - SHARED
+    if axis == "guide":
+        files -= {"flow"}  # what the flow families share
+    assert files == set(ALL[axis])
+
+
+@pytest.mark.parametrize(("axis", "name"), [(axis, name) for axis in ALL for name in ALL[axis]])
+def test_yaml_says_what_it_is_and_names_something_that_explains_itself(axis, name):
+    lines = (CONFIGS / axis / f"{name}.yaml").read_text().splitlines()
+    assert any(line.startswith("# ") and len(line) > 10 for line in lines[:2])
+    target = locate(axis, node(axis, name)["_target_"])
+    assert target.__doc__
+    module = Path(ROOT / (target.__module__.replace(".", "/") + ".py"))
+    assert ast.get_docstring(ast.parse(module.read_text()))
+
+
+def test_likelihoods_are_found_by_the_names_of_their_files():
+    assert set(all_likelihoods()) == set(ALL["likelihood"])

@@ -1,0 +1,197 @@
+"""Contracts of every likelihood: space, normalisation, references, gradients, state, precision."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+import torch
+from components.factories import LEVELS, SHAPE, cases, likelihood
+from scipy.integrate import quad
+
+from data import SPACES
+from errors import RequestError
+from models.likelihoods.bernoulli import Bernoulli
+from models.likelihoods.continuous_bernoulli import StableContinuousBernoulli
+from models.likelihoods.discretized_logistic import RoundedLogistic
+
+every_likelihood = pytest.mark.parametrize(("name", "options"), cases("likelihood"))
+
+
+def outputs(module, rows=3):
+    return torch.randn(rows, *module.parameter_shape, dtype=torch.float64)
+
+
+def one_dimensional(name, options):
+    module = likelihood(name, options, shape=(1,)).double().eval()
+    return module, module(torch.randn(1, *module.parameter_shape, dtype=torch.float64))
+
+
+@every_likelihood
+def test_samples_have_the_shape_and_lie_in_the_space(name, options):
+    module = likelihood(name, options).double()
+    p = module(outputs(module))
+    assert (p.batch_shape, p.event_shape) == ((3,), SHAPE)
+    x = p.sample((50,))
+    assert x.shape == (50, 3, *SHAPE) and x.is_floating_point()
+    assert all(SPACES[space].contains(x).all() for space in module.spaces) or "unit" in module.spaces
+    if module.spaces == ("unit",):
+        assert SPACES["unit"].contains(x).all()
+    assert p.log_prob(x).shape == (50, 3) and p.log_prob(x).isfinite().all()
+
+
+@every_likelihood
+def test_density_is_one_in_total(name, options):
+    module, p = one_dimensional(name, options)
+    if SPACES[module.spaces[0]].measure == "counting":
+        top = {"binary": 2, "bytes": LEVELS, "counts": 2000}[module.spaces[0]]
+        total = sum(p.log_prob(torch.tensor([[float(k)]], dtype=torch.float64)).exp().item() for k in range(top))
+    else:
+        low, high = (0, 1) if module.spaces == ("unit",) else (-np.inf, np.inf)
+        total = quad(lambda x: p.log_prob(torch.tensor([[x]], dtype=torch.float64)).exp().item(), low, high, limit=200)[0]
+    assert total == pytest.approx(1, abs=1e-6)
+
+
+@every_likelihood
+def test_mean_is_that_of_the_density_and_start_puts_it_at_the_data_mean(name, options):
+    module, _ = one_dimensional(name, options)
+    h = torch.randn(1, *module.parameter_shape, dtype=torch.float64)
+    drawn = module(h).sample((40_000,))
+    error = drawn.std() / 200
+    assert (drawn.mean() - module.mean(h)).abs().item() < 6 * error + 1e-9  # 6 standard errors: P(fail) ≈ 2e-9
+    mean = torch.tensor([0.3 if module.spaces[0] in ("binary", "unit", "real") else 1.7])
+    start = module.start(mean)
+    assert start.shape == module.parameter_shape
+    tolerance = 0.1 if name == "discretized_logistic" else 1e-3  # the open edge bins shift its mean
+    assert module.mean(start.double()[None])[0].item() == pytest.approx(mean.item(), rel=tolerance)
+
+
+@every_likelihood
+def test_gradients_reach_every_parameter_and_output(name, options):
+    module = likelihood(name, options).double()
+    h = outputs(module).requires_grad_()
+    x = module(h).sample()
+    module(h).log_prob(x).sum().backward()
+    for tensor in (h, *module.parameters()):
+        assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0
+
+
+@every_likelihood
+def test_state_survives_and_precisions_agree(name, options):
+    torch.manual_seed(1)
+    module, other = likelihood(name, options), likelihood(name, options)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter)
+    other.load_state_dict(module.state_dict())
+    module.eval(), other.eval()
+    h = torch.randn(4, *module.parameter_shape)
+    x = module(h).sample()
+    assert torch.equal(module(h).log_prob(x), other(h).log_prob(x))
+    low, high = module(h).log_prob(x), other.double()(h.double()).log_prob(x.double())
+    assert torch.allclose(low.double(), high, rtol=1e-4, atol=1e-4)
+
+
+def reference(name, module, h, x):
+    """log p(x|h) by SciPy, all (…) float64 numpy."""
+
+    def pair():
+        return h[:, 0], h[:, 1]
+
+    softplus = lambda v: np.logaddexp(0, v)  # noqa: E731
+    if name in ("gaussian", "laplace", "student_t"):
+        loc, scale = (v.detach().numpy() for v in module.location_and_scale(torch.tensor(h)))
+        family = {"gaussian": scipy.stats.norm, "laplace": scipy.stats.laplace, "student_t": scipy.stats.t(4)}[name]
+        return family.logpdf((x - loc) / scale) - np.log(scale)
+    if name == "bernoulli":
+        return scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h))
+    if name == "continuous_bernoulli":  # an exponential of rate −η, truncated to [0, 1]
+        return h * x + np.log(h / np.expm1(h))
+    if name == "beta":
+        m, c = scipy.special.expit(pair()[0]), softplus(pair()[1])
+        return scipy.stats.beta.logpdf(x, m * c, (1 - m) * c)
+    if name == "discretized_logistic":
+        m, s = (LEVELS - 1) * pair()[0], (LEVELS - 1) * softplus(pair()[1])
+        above = np.where(x == LEVELS - 1, 1, scipy.stats.logistic.cdf(x + 0.5, m, s))
+        return np.log(above - np.where(x == 0, 0, scipy.stats.logistic.cdf(x - 0.5, m, s)))
+    if name == "categorical":
+        return np.take_along_axis(scipy.special.log_softmax(h, 1), x[:, None].astype(int), 1)[:, 0]
+    if name == "poisson":
+        return scipy.stats.poisson.logpmf(x, softplus(h))
+    if name == "negative_binomial":
+        r = softplus(module.raw_dispersion.detach().numpy())
+        return scipy.stats.nbinom.logpmf(x, r, r / (r + softplus(h)))
+    raise AssertionError(f"no reference for {name}: add one")
+
+
+@every_likelihood
+def test_log_prob_agrees_with_scipy(name, options):
+    module = likelihood(name, options).double().eval()
+    if options.get("scale") == "optimal":
+        pytest.skip("its own test below")
+    h = outputs(module, 20)
+    x = module(h).sample()
+    ours = module(h).log_prob(x).detach().numpy()
+    assert ours == pytest.approx(reference(name, module, h.numpy(), x.numpy()).sum(-1), abs=1e-9)
+
+
+def test_optimal_scale_is_the_batch_optimum_while_training_and_the_frozen_one_after():
+    module = likelihood("gaussian", {"scale": "optimal"}).double()
+    h, x = torch.randn(50, *SHAPE).double(), torch.randn(50, *SHAPE).double()
+    rmse = (x - h).square().mean().sqrt()
+    trained = module(h).log_prob(x)
+    assert torch.allclose(trained, torch.distributions.Normal(h, rmse).log_prob(x).sum(-1))
+    for other in (0.9, 1.1):  # it is the optimum
+        assert trained.sum() > torch.distributions.Normal(h, rmse * other).log_prob(x).sum()
+    module.calibrate([(h[:20], x[:20]), (h[20:], x[20:])])
+    assert module.optimal_scale.item() == pytest.approx(rmse.item())
+    frozen = module.eval()(h[:1]).log_prob(x[:1])
+    assert torch.allclose(frozen, torch.distributions.Normal(h[:1], rmse).log_prob(x[:1]).sum(-1))
+
+
+@pytest.mark.parametrize("scale", ["learned", "per_dimension", "predicted", "optimal"])
+def test_a_learned_scale_stops_at_the_quantum_and_says_so(scale):
+    module = likelihood("gaussian", {"scale": scale}).double()
+    assert "0.2" in module.note and "grey level" in module.note
+    h = torch.full((4, *module.parameter_shape), -1e3, dtype=torch.float64)
+    for parameter in module.parameters():
+        torch.nn.init.constant_(parameter, -1e3)
+    x = module.mean(h)
+    bound = len(SHAPE) * 2 * torch.distributions.Normal(0.0, 1 / LEVELS).log_prob(torch.tensor(0.0))
+    assert (module(h).log_prob(x) <= bound + 1e-4).all()
+
+
+@pytest.mark.parametrize("eta", [-300.0, -50.0, -16.5, -0.1, -1e-6, 0.0, 1e-3, 0.0999, 20.0, 300.0])
+def test_continuous_bernoulli_stays_a_density_where_torch_clamps(eta):
+    p = StableContinuousBernoulli(logits=torch.tensor(eta, dtype=torch.float64))
+    density = lambda x: p.log_prob(torch.tensor(x, dtype=torch.float64)).exp().item()  # noqa: E731
+    edge = min(1.0, 40 / max(abs(eta), 1))
+    points = (0, edge) if eta < 0 else (1 - edge, 1)
+    assert quad(density, *points)[0] == pytest.approx(1, abs=1e-8)
+    u = torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
+    for x, probability in zip(p.icdf(u).tolist(), u.tolist(), strict=True):
+        assert quad(density, 0, x, points=[max(0.0, x - edge)])[0] == pytest.approx(probability, abs=2e-5)
+
+
+def test_rounded_logistic_is_finite_far_from_its_bin_and_sums_to_one():
+    for loc, scale in itertools.product([-1e4, 0.0, 100.3, 255.0, 1e4], [1e-2, 1.0, 1e3]):
+        p = RoundedLogistic(torch.tensor(loc), torch.tensor(scale), 256)
+        log_mass = p.log_prob(torch.arange(256.0))
+        assert not log_mass.isnan().any() and log_mass.max() <= 1e-5
+        assert log_mass.double().logsumexp(0).item() == pytest.approx(0, abs=1e-3)
+
+
+def test_grey_bernoulli_is_refused_because_its_normaliser_is_missing():
+    why = Bernoulli.misfit("unit", 784)
+    assert why is not None and "543" in why and "normaliser" in why
+    # The claim itself: over [0, 1] the formula integrates to at most ½, whatever the logit.
+    for logit in (-20.0, -1.0, 0.0, 3.0):
+        integral = quad(lambda x, a=logit: np.exp(a * x - np.logaddexp(0, a)), 0, 1)[0]
+        assert integral <= 0.5 + 1e-12
+    assert Bernoulli.misfit("real", 784) is None
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), "big"])
+def test_a_bad_scale_is_refused_by_name(scale):
+    with pytest.raises(RequestError, match=r"likelihood\.scale"):
+        likelihood("gaussian", {"scale": scale})

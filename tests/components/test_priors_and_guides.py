@@ -1,0 +1,166 @@
+"""Contracts of priors and posterior families: shapes, normalisation, exact log q, Jacobians, gradients, state."""
+
+import pyro.distributions as dist
+import pytest
+import torch
+from components.factories import cases, make
+from torch import nn
+
+from guides.families.planar import InvertiblePlanar
+from models.priors.vamp import Vamp
+
+DIMS = (1, 2, 5)
+
+
+def prior(name, options, dim):
+    family = make("guide", "mean_field", latent_dim=dim)
+    torch.manual_seed(3)
+    encoder = nn.Linear(4, family.num_parameters)
+    context = {"posterior": lambda u: family(encoder.to(u)(u)), "examples": lambda k: torch.rand(k, 4)}
+    return make("prior", name, options, latent_dim=dim, **context)
+
+
+def family_of(name, options, dim):
+    torch.manual_seed(3)
+    return make("guide", name, options, latent_dim=dim).double()
+
+
+def grid(half_width, points):
+    axis = torch.linspace(-half_width, half_width, points, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)
+    return z, (axis[1] - axis[0]).square().log()
+
+
+every_prior = pytest.mark.parametrize(("name", "options"), cases("prior"))
+every_guide = pytest.mark.parametrize(("name", "options"), cases("guide"))
+every_dim = pytest.mark.parametrize("dim", DIMS)
+
+
+@every_prior
+@every_dim
+def test_prior_shapes_gradients_state_and_precision(name, options, dim):
+    module, other = prior(name, options, dim), prior(name, options, dim)
+    p = module()
+    assert (p.batch_shape, p.event_shape) == ((), (dim,))
+    z = p.sample((20,))
+    assert z.shape == (20, dim) and z.isfinite().all()
+    if list(module.parameters()):
+        module().log_prob(z.clone()).sum().backward()
+    for key, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(module().log_prob(z.clone()), other().log_prob(z.clone()))
+    low, high = module().log_prob(z.clone()).double(), other.double()().log_prob(z.double())
+    assert torch.allclose(low, high, rtol=1e-3, atol=1e-3)
+
+
+@every_prior
+def test_prior_integrates_to_one(name, options):
+    z, log_area = grid(40 if name == "student_t" else 10, 501)
+    log_mass = prior(name, options, 2).double()().log_prob(z).logsumexp(0) + log_area
+    assert log_mass.exp().item() == pytest.approx(1, abs=2e-3)
+
+
+def test_vamp_owns_its_inputs_only_and_keeps_them_in_range():
+    from torch.distributions import constraints
+
+    family = make("guide", "mean_field", latent_dim=2)
+    encoder = nn.Linear(4, 4)
+    start = torch.tensor([[0.0, 1.0, 0.5, 0.2]])
+    vamp = Vamp(lambda u: family(encoder(u)), lambda k: start.repeat(k, 1), constraints.unit_interval, components=3)
+    assert [name for name, _ in vamp.named_parameters()] == ["raw_inputs"]
+    assert torch.allclose(vamp.pseudo_inputs[0], start[0], atol=0.011)
+    with torch.no_grad():
+        vamp.raw_inputs.mul_(1e3)
+    assert (vamp.pseudo_inputs >= 0).all() and (vamp.pseudo_inputs <= 1).all()
+    vamp().log_prob(torch.zeros(2)).backward()
+    assert encoder.weight.grad is not None  # the guide's parameters learn through the prior, too
+
+
+def test_flow_inverts_and_its_determinant_is_autograds():
+    for _, options in [(c.values[0], c.values[1]) for c in cases("prior") if c.values[0] == "flow"]:
+        for transform in prior("flow", options, 4).double()().transforms:
+            check_transform(transform, torch.randn(4, dtype=torch.float64))
+
+
+def check_transform(transform, x):
+    y = transform(x)
+    assert torch.allclose(transform.inv(y.clone()), x, atol=1e-8)
+    jacobian = torch.autograd.functional.jacobian(lambda v: transform(v), x)
+    assert transform.log_abs_det_jacobian(x, transform(x)).sum().item() == pytest.approx(
+        torch.linalg.slogdet(jacobian)[1].item(), abs=1e-8
+    )
+
+
+@every_guide
+@every_dim
+def test_guide_shapes_gradients_and_state(name, options, dim):
+    family, other = family_of(name, options, dim), family_of(name, options, dim)
+    h = torch.randn(6, family.num_parameters, dtype=torch.float64, requires_grad=True)
+    q = family(h)
+    assert (q.batch_shape, q.event_shape) == ((6,), (dim,)) and q.has_rsample
+    z = q.rsample()
+    (q.log_prob(z) + z.square().sum(-1)).sum().backward()
+    assert h.grad is not None and h.grad.abs().sum(0).min() > 0
+    for key, parameter in family.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
+    with torch.no_grad():
+        for parameter in family.parameters():
+            parameter.add_(0.01)
+    other.load_state_dict(family.state_dict())
+    assert torch.equal(family(h).log_prob(z.clone()), other(h).log_prob(z.clone()))
+
+
+@every_guide
+@every_dim
+def test_log_q_of_own_draws_is_exact(name, options, dim):
+    """By the change of variables: log q(z) = log N(ε) − log |det ∂z/∂ε|, the determinant by autograd."""
+    family = family_of(name, options, dim)
+    h = torch.randn(1, family.num_parameters, dtype=torch.float64)
+    size = 6 if name == "low_rank" else 0
+    if size:  # not a bijection of ε: against the dense normal instead
+        q = family(h)
+        dense = dist.MultivariateNormal(q.mean, q.covariance_matrix)
+        z = q.sample((5,))
+        assert torch.allclose(q.log_prob(z), dense.log_prob(z), atol=1e-9)
+        return
+    noise = torch.randn(dim, dtype=torch.float64)
+    q = family(h)
+
+    def push(e):
+        if hasattr(q, "transforms"):
+            z = q.base_dist.base_dist.loc[0] + q.base_dist.base_dist.scale[0] * e
+            z = z[None]
+            for transform in q.transforms:
+                z = transform(z)
+            return z[0]
+        if isinstance(q, dist.MultivariateNormal):
+            return q.loc[0] + q.scale_tril[0] @ e
+        return q.base_dist.loc[0] + q.base_dist.scale[0] * e
+
+    jacobian = torch.autograd.functional.jacobian(push, noise)
+    exact = dist.Normal(0, 1).log_prob(noise).sum() - torch.linalg.slogdet(jacobian)[1]
+    assert family(h).log_prob(push(noise)[None]).item() == pytest.approx(exact.item(), abs=1e-8)
+    # Draws and their scores as evidence asks for them, in a plate and after expand.
+    q = family(h.expand(4, -1)).expand((4,))
+    z = q.sample((3,))
+    assert torch.allclose(q.log_prob(z), family(h.expand(4, -1)).log_prob(z.clone()), atol=1e-8)
+
+
+@every_guide
+def test_guide_integrates_to_one(name, options):
+    family = family_of(name, options, 2)
+    h = 0.5 * torch.randn(1, family.num_parameters, dtype=torch.float64)
+    z, log_area = grid(12, 301)
+    total = (family(h.expand(len(z), -1)).log_prob(z).logsumexp(0) + log_area).exp()
+    assert total.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_planar_inverts_with_the_right_gradient():
+    parameters = [torch.randn(3, n, dtype=torch.float64) for n in (1, 4, 4)]
+    layer = InvertiblePlanar(parameters)
+    y = layer(torch.randn(3, 4, dtype=torch.float64)).clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: InvertiblePlanar(parameters).inv(v), y)
+    assert torch.allclose(layer(layer.inv(y.clone())), y, atol=1e-9)
+    identity = InvertiblePlanar([parameters[0], torch.zeros(3, 4).double(), parameters[2]])
+    assert torch.allclose(identity(y), y)
