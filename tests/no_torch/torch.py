@@ -1,0 +1,1 @@
+raise ImportError("this command must not need torch")
