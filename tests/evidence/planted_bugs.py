@@ -157,7 +157,7 @@ def _transition(fault: str) -> Callable[..., Any]:
         if fault == "momentum":
             kept = state.get("momentum")
             momentum = momentum if kept is None or kept.shape != momentum.shape else kept
-        if fault == "adapting":
+        if fault == "adapting" and getattr(state["step"], "shape", step.shape) == step.shape:
             step = step * state["step"]
         stale = state.get("beta", beta) if fault == "stale" else beta
         state["beta"] = beta
@@ -176,7 +176,7 @@ def _transition(fault: str) -> Callable[..., Any]:
         if fault == "always":
             accepted = torch.ones_like(accepted)
         if fault == "adapting":  # each chain's next step looks at where the chain is now
-            state["step"] = torch.where(accepted, 1.7, 0.3)
+            state["step"] = state["step"] * torch.where(accepted, 1.3, 0.5)
         return new.where(accepted, point), acceptance
 
     return transition
