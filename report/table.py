@@ -1,8 +1,8 @@
 """The printed table: where log p(x) is."""
 
-from report.evaluation import Evaluation
+from typing import Any
 
-SIDES = {"lower": "lower bound", "upper": "upper bound", "exact": "exact"}
+from report.evaluation import Evaluation
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
@@ -34,6 +34,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     return "\n".join([head, *lines])
 
 
-def _how(details: dict[str, object]) -> str:
-    method, error = details.get("method"), details.get("tolerance")
-    return (f", {method}" if method else "") + (f", error below {error:.0e} nats" if isinstance(error, float) else "")
+def _how(details: dict[str, Any]) -> str:
+    """By which method, and how far off any datum can be."""
+    error = details.get("largest_error")
+    return f", {details['method']}" + ("" if error is None else f", every datum within {error:.0e} nats")
