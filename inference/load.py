@@ -10,8 +10,12 @@ from torch import nn
 
 from data import Dataset, Split
 from errors import RequestError
+from inference.allocation import at_most, elements
 from inference.build import build_data, build_pair
 from inference.run_directory import RunDirectory
+
+ROOM = 10**8
+"""Numbers that building a pair may take, beyond four times those of its checkpoint: a width of 10⁹ is refused."""
 
 
 @dataclass
@@ -52,8 +56,15 @@ def load_run(
         raise RequestError(f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it")
     state = directory.load_checkpoint(checkpoint)
     chosen = pick_device(device)
-    dataset = build_data(config, chosen, trust)
-    model, guide = build_pair(config, dataset, trust)
+    try:
+        dataset = build_data(config, chosen, trust)
+        with at_most(ROOM + 4 * elements(state)):
+            model, guide = build_pair(config, dataset, trust)
+    except RequestError:
+        raise
+    except Exception as error:  # whatever a foreign configuration may bring about
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise RequestError(f"{directory.config_file}: cannot be built ({what})") from error
     try:
         model.load_state_dict(state["model"])
         guide.load_state_dict(state["guide"])

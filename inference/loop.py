@@ -94,6 +94,7 @@ def fit(
     training = Training(model, guide, optimiser)
     if run.checkpoint("last").exists():
         resume(training, run)
+    run.keep_metrics_until(training.epoch)
     choice = choose(train["compile"], total, training.compiled)
     print(choice.line)
     step = Step(model, guide, optimiser, objective, choice.compiled)
@@ -170,4 +171,3 @@ def resume(training: Training, run: RunDirectory) -> None:
         training.restore(last, best)
     except (KeyError, RuntimeError, ValueError) as error:
         raise RequestError(f"{run.checkpoint('last')}: does not fit the configuration beside it") from error
-    run.keep_metrics_until(training.epoch)

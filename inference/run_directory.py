@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +22,19 @@ import yaml
 from errors import RequestError
 
 Config = Mapping[str, Any]
-WHERE_NOT_WHAT = (("run_dir",), ("device",), ("data", "root"), ("data", "download"), ("train", "compile"),
-    ("train", "checkpoint_seconds"), ("train", "resume"))
+WHERE_NOT_WHAT = (
+    ("run_dir",),
+    ("device",),
+    ("data", "root"),
+    ("data", "download"),
+    ("train", "compile"),
+    ("train", "checkpoint_seconds"),
+    ("train", "resume"),
+)
 """Options that say where or how to run, not what: they do not make another run."""
+LARGEST_CONFIG = 1_000_000
+"""Bytes; a real one has about a thousand."""
+DEEPEST_CONFIG = 20
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -76,7 +87,9 @@ class RunDirectory:
         if not self.config_file.exists():
             if self.metrics_file.exists() or self.checkpoint("last").exists():
                 raise RequestError(f"run_dir={self.path}: has results but no config.yaml; choose another run_dir")
-            write_whole(self.config_file, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode())
+            write_whole(
+                self.config_file, yaml.dump(dict(config), Dumper=NoAliases, sort_keys=False, allow_unicode=True).encode()
+            )
             return
         there, here = identity(self.read_config()), identity(config)
         differences = [key for key in {**there, **here} if there.get(key) != here.get(key)]
@@ -95,8 +108,12 @@ class RunDirectory:
         if not self.config_file.is_file():
             raise RequestError(f"{self.path}: not a run directory (no config.yaml)")
         try:
-            config = yaml.safe_load(self.config_file.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            if self.config_file.stat().st_size > LARGEST_CONFIG:
+                raise yaml.YAMLError
+            text = self.config_file.read_text()
+            _check_yaml(text)
+            config = yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
             raise RequestError(f"{self.config_file}: cannot be read ({type(error).__name__})") from error
         if not isinstance(config, dict):
             raise RequestError(f"{self.config_file}: not a configuration")
@@ -106,23 +123,31 @@ class RunDirectory:
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         """Add lines, flushed to the operating system."""
-        with open(self.metrics_file, "a") as file:
-            file.write("".join(json.dumps(record) + "\n" for record in records))
+        try:
+            with open(self.metrics_file, "a") as file:
+                file.write("".join(json.dumps(record) + "\n" for record in records))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.metrics_file)) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line; the last may have been cut by a kill."""
+        """Every whole line. The last may have been cut by a kill, any may be damaged: the others are kept."""
         if not self.metrics_file.exists():
             return []
         records = []
         for line in self.metrics_file.read_text(errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict) and isinstance(record.get("epoch"), int):
+                records.append(record)
         return records
 
     def keep_metrics_until(self, epoch: int) -> None:
-        """Drop the lines of epochs after the checkpoint that training goes on from: they will be written again."""
+        """Drop the lines of epochs after the checkpoint that training goes on from, and half a line that a kill or a full
+        disk left: they will be written again."""
+        if not self.metrics_file.exists():
+            return
         kept = [record for record in self.read_metrics() if record["epoch"] <= epoch]
         write_whole(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
@@ -144,18 +169,54 @@ class RunDirectory:
         import torch
 
         path = self.checkpoint(which)
+        if not path.exists():
+            raise RequestError(f"{path}: no such checkpoint")
         try:
+            verify_archive(path)
             return torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise RequestError(f"{path}: no such checkpoint") from error
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-            others = [w for w in ("last", "best") if w != which and self.checkpoint(w).exists()]
-            other = f"; {self.checkpoint(others[0])} is there too" if others else ""
-            raise RequestError(f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__}){other}") from error
+        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            what = f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__})"
+            raise RequestError(what + self._another_good_one(which)) from error
+
+    def _another_good_one(self, damaged: str) -> str:
+        other = self.checkpoint("best" if damaged == "last" else "last")
+        try:
+            verify_archive(other)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return ""
+        if damaged == "last":
+            return f"; {other} is good, for evaluate.py; remove {self.path} to train again, with the same result"
+        return f"; {other} is good: evaluate.py --checkpoint last"
 
     def finish(self) -> None:
         """The last file of a run."""
         write_whole(self.done_file, b"")
+
+
+def _check_yaml(text: str) -> None:
+    """Raise for aliases, a few of which make billions of values, and for deep nesting; this project writes neither."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST_CONFIG:
+            raise yaml.YAMLError
+
+
+class NoAliases(yaml.SafeDumper):
+    """Writes a value that occurs twice twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def verify_archive(path: Path) -> None:
+    """Raise for a checkpoint with flipped bits (torch does not look at the checksums), or with packed members, which
+    torch never writes and which can unpack to any size."""
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise zipfile.BadZipFile("compressed members")
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile("wrong checksum")
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -168,6 +229,8 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a failed write does not say of what
     finally:
         beside.unlink(missing_ok=True)
 

@@ -6,6 +6,8 @@ from torch.distributions import LowRankMultivariateNormal
 from data.raw import RawData, RawSplit
 from errors import RequestError
 
+LARGEST = 200_000_000
+
 
 def load(dimensions: int = 10, factors: int = 2, noise: float = 0.5, examples: int = 5000, draw_seed: int = 0) -> RawData:
     """`examples` training data, and a fifth as many for validation and for test, all `(N, dimensions)` float32.
@@ -16,6 +18,8 @@ def load(dimensions: int = 10, factors: int = 2, noise: float = 0.5, examples: i
     for name, value in (("dimensions", dimensions), ("factors", factors), ("examples", examples)):
         if value < 1:
             raise RequestError(f"data.{name}={value}: must be at least 1")
+    if dimensions * (examples + factors) > LARGEST:
+        raise RequestError(f"data.dimensions={dimensions}, data.examples={examples}: more than {LARGEST:,} values")
     if noise <= 0:
         raise RequestError(f"data.noise={noise}: must be positive")
     sizes = (examples, max(examples // 5, 1), max(examples // 5, 1))
