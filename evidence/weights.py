@@ -87,11 +87,11 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particle
         latents = {site["name"]: values.flatten(0, 1)}
     else:
         guide_trace = poutine.trace(guide).get_trace(*rows)
-        sites = latent_sites(guide_trace)
-        log_guide = sum_log_probs(sites)
+        sites, log_guide = latent_sites(guide_trace), None
         latents = {site["name"]: site["value"] for site in sites}
     model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
     check_pair(model_trace, guide_trace, size * num_particles)
+    log_guide = sum_log_probs(sites) if log_guide is None else log_guide
     return Particles(
         log_likelihood=site_log_prob(observed_site(model_trace, latents)).reshape(shape),
         log_prior=sum_log_probs(model_trace.nodes[name] for name in latents).reshape(shape),

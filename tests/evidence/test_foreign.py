@@ -1,0 +1,101 @@
+"""Every estimator, unchanged, on a VAE written by somebody else in the style of Pyro's tutorial; refusals by name."""
+
+import itertools
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from statistics_checks import e_value_accepts, is_below
+from torch import Tensor, nn
+
+from errors import RequestError
+from evidence import elbo, exact, iwae, log_weights
+from evidence.annealing import Annealing, ais, bidirectional
+from evidence.diagnostics import latent_usage, reliability
+from evidence.upper import eubo, iw_eubo, simulate
+
+
+class TutorialVAE(nn.Module):
+    """Other site names, an explicit batch in the prior's shape, a sigmoid in the decoder, parameters in pyro.module."""
+
+    def __init__(self, z_dim: int = 2, hidden: int = 16) -> None:
+        super().__init__()
+        self.z_dim = z_dim
+        self.decoder = nn.Sequential(nn.Linear(z_dim, hidden), nn.Softplus(), nn.Linear(hidden, 12), nn.Sigmoid())
+        self.encoder = nn.Sequential(nn.Linear(12, hidden), nn.Softplus(), nn.Linear(hidden, 2 * z_dim))
+
+    def model(self, x: Tensor) -> None:
+        pyro.module("decoder", self.decoder)
+        with pyro.plate("images", x.shape[0]):
+            z_loc, z_scale = x.new_zeros((x.shape[0], self.z_dim)), x.new_ones((x.shape[0], self.z_dim))
+            z = pyro.sample("latent", dist.Normal(z_loc, z_scale).to_event(1))
+            probs = self.decoder(z)
+            pyro.sample("obs", dist.Bernoulli(probs, validate_args=False).to_event(1), obs=x.reshape(-1, 12))
+
+    def guide(self, x: Tensor) -> None:
+        pyro.module("encoder", self.encoder)
+        with pyro.plate("images", x.shape[0]):
+            loc, log_scale = self.encoder(x.reshape(-1, 12)).chunk(2, dim=-1)
+            pyro.sample("latent", dist.Normal(loc, log_scale.exp()).to_event(1))
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    pyro.clear_param_store()
+    yield TutorialVAE()
+    pyro.clear_param_store()
+
+
+def test_every_estimator_runs_unchanged_and_in_order(vae: TutorialVAE) -> None:
+    x, z = simulate(vae.model, vae.guide, torch.zeros(60, 12))
+    truth = exact(vae.model, vae.guide, x)
+    assert truth is not None and truth.details["method"] == "quadrature"
+    assert log_weights(vae.model, vae.guide, x, 3).shape == (3, 60)
+    plan = Annealing(10, 4, 3)
+    ladder = [
+        elbo(vae.model, vae.guide, x, 20),
+        iwae(vae.model, vae.guide, x, 200),
+        truth,
+        iw_eubo(vae.model, vae.guide, x, z, 20),
+        eubo(vae.model, vae.guide, x, z),
+    ]
+    for lower, upper in itertools.pairwise(ladder):
+        assert is_below(lower.per_datum, upper.per_datum)
+    assert e_value_accepts(ais(vae.model, vae.guide, x, plan).per_datum - truth.per_datum)
+    bracket = bidirectional(vae.model, vae.guide, x, plan)
+    assert e_value_accepts(-bracket.gap)
+    assert reliability(vae.model, vae.guide, x, 200).pareto_k.shape == (60,)
+    assert latent_usage(vae.model, vae.guide, x).activity.shape == (2,)
+
+
+def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(vae: TutorialVAE) -> None:
+    def with_global(x: Tensor) -> None:
+        pyro.sample("shared", dist.Normal(0.0, 1.0))
+        vae.model(x)
+
+    def global_guide(x: Tensor) -> None:
+        pyro.sample("shared", dist.Normal(0.0, 1.0))
+        vae.guide(x)
+
+    def nested(x: Tensor) -> None:
+        with pyro.plate("pixels", 12, dim=-1), pyro.plate("images", len(x), dim=-2):
+            z = pyro.sample("latent", dist.Normal(0.0, 1.0))
+            pyro.sample("obs", dist.Normal(z, 1.0), obs=x)
+
+    def nested_guide(x: Tensor) -> None:
+        with pyro.plate("pixels", 12, dim=-1), pyro.plate("images", len(x), dim=-2):
+            pyro.sample("latent", dist.Normal(0.0, 1.0))
+
+    x = torch.zeros(5, 12)
+    for estimator in (
+        lambda m, g: iwae(m, g, x, 3),
+        lambda m, g: ais(m, g, x, Annealing(2, 1, 1)),
+        lambda m, g: exact(m, g, x),
+        lambda m, g: reliability(m, g, x, 20),
+    ):
+        with pytest.raises(RequestError, match="'shared'"):
+            estimator(with_global, global_guide)
+        with pytest.raises(RequestError, match="plates"):
+            estimator(nested, nested_guide)
