@@ -22,8 +22,20 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--checkpoint", default="best", choices=("best", "last"), help="which weights (best)")
     new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
+    new.add_argument("--export", type=exports, default=[], metavar="WHAT[,…]", help=f"also write {', '.join(EXPORTS)} as .npz")
     new.add_argument("--trust", action="store_true", help="run components from outside this project that a run names")
     return new
+
+
+EXPORTS = ("latents", "scores", "reconstructions", "samples")
+
+
+def exports(text: str) -> list[str]:
+    """Some of EXPORTS, separated by commas."""
+    for word in text.split(","):
+        if word not in EXPORTS:
+            raise argparse.ArgumentTypeError(f"{word!r}: choose from {', '.join(EXPORTS)}")
+    return text.split(",")
 
 
 def positive(text: str) -> int:
@@ -55,6 +67,7 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     """Measure one run, print its table, write its files."""
     from inference import load_run
     from report.evaluation import evaluate
+    from report.export import export
     from report.figures import draw_all
     from report.table import evaluation_table
 
@@ -62,6 +75,8 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     evaluation = evaluate(run, options.split, options.particles, options.elbo_particles, options.limit, options.seed)
     print(evaluation_table(evaluation))
     evaluation.save(run.path)
+    for what in options.export:
+        print(f"wrote {export(run, evaluation, what)}")
     print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(draw_all(run, evaluation))}\n")
 
 

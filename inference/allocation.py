@@ -1,7 +1,7 @@
 """Refusing tensors of absurd size before memory is taken for them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class _Limit(TorchDispatchMode):
         super().__init__()
         self.limit, self.made = limit, 0
 
-    def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         size = _size(func.overloadpacket.__name__, args)
         self.made += max(size, OVERHEAD) if size else 0
         if self.made > self.limit:

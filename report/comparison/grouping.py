@@ -8,7 +8,7 @@ from typing import Any
 
 from report.comparison.reading import EvaluatedRun
 
-WHERE_OR_HOW_MUCH = ("_target_", "root", "download", "space", "binarisation", "limit")
+WHERE_OR_HOW_MUCH = ("_target_", "root", "download", "cache", "space", "binarisation", "limit")
 """Options of the data that are compared otherwise (the space), or do not change what a test example is."""
 ON_THE_SAME_LEVELS = ("bytes", "counts", "unit", "real")
 
