@@ -30,12 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         comparisons = compare([read_run(path) for path in options.runs], options.by)
-        print(FORMATS[options.format](comparisons))
         if options.out:
             from report.page.comparison import write_page
 
             write_page(comparisons, Path(options.out))
             print(f"wrote {options.out}", file=sys.stderr)
+        print(FORMATS[options.format](comparisons))
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -62,6 +62,8 @@ def run_command(main: Callable[[], Any]) -> int:
     spin_briefly()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
     FAILURES.clear()
+    root = str(Path(__file__).resolve().parent.parent)  # where a cluster's workers find the project
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job as Ctrl-C does
     sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
     try:
