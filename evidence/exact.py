@@ -9,7 +9,7 @@ from models.tractable import Tractable, as_factor_analysis
 
 
 @torch.no_grad()
-def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-4) -> Estimate | None:
+def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> Estimate | None:
     """log p(x) for every datum: in closed form for tractable joints and for what is a factor analysis in disguise, by
     quadrature for latents of one or two dimensions; None for other models.
 

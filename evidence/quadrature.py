@@ -112,7 +112,7 @@ class Quadrature:
 
 
 @torch.no_grad()
-def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-4) -> Estimate | None:
+def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> Estimate | None:
     """log p(x) for every datum; None where the pair has more than two latent dimensions or p(x|z) depends on more than z.
 
     `details` holds the `error` (the mean over data of what the last halving of the cells changed, in nats), the
