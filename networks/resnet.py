@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from errors import RequestError
 from networks.images import ImageNetwork
 
 BRANCH = 0.1
@@ -30,6 +31,8 @@ class ResNet(ImageNetwork):
     def __init__(
         self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int = 32, layers: int = 2, blocks: int = 2
     ) -> None:
+        if blocks < 1:
+            raise RequestError(f"network.blocks={blocks}: must be at least 1")
         self.blocks = blocks
         super().__init__(in_shape, out_shape, width, layers, name="resnet")
 

@@ -8,6 +8,7 @@ from pyro.infer import TraceMeanField_ELBO
 from torch.distributions import Independent, kl_divergence
 
 from evidence.structure import latent_sites
+from inference.objectives.iwae import at_least_one
 
 
 class AnalyticKL(TraceMeanField_ELBO):
@@ -16,7 +17,7 @@ class AnalyticKL(TraceMeanField_ELBO):
     one_latent_only: ClassVar[bool] = True  # the expected KL of one site given another is no KL of its own
 
     def __init__(self, num_particles: int = 1) -> None:
-        super().__init__(num_particles=num_particles)
+        super().__init__(num_particles=at_least_one(num_particles))
 
     @torch.no_grad()
     def describe(self, model: Any, guide: Any, *batch: Any) -> str:

@@ -6,6 +6,8 @@ import torch
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from torch import Tensor
 
+from inference.objectives.iwae import at_least_one
+
 
 class ELBO(Trace_ELBO):
     """E_q[log p(x,z) − log q(z|x)], by `num_particles` draws of z (Kingma & Welling 2014, eq. 2).
@@ -15,7 +17,7 @@ class ELBO(Trace_ELBO):
     """
 
     def __init__(self, num_particles: int = 1) -> None:
-        super().__init__(num_particles=num_particles)
+        super().__init__(num_particles=at_least_one(num_particles))
         self.enumerating = TraceEnum_ELBO(num_particles=num_particles, max_plate_nesting=1)
 
     def differentiable_loss(self, model: Any, guide: Any, *batch: Any) -> Tensor:

@@ -22,6 +22,7 @@ class FreeBits:
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
         particles = draw(model, guide, batch, self.num_particles)
-        reconstruction = (particles.scale * particles.log_likelihood.mean(0)).sum()
-        rates = [(particles.scale * kl.mean(0)).mean().clamp(min=self.nats) for kl in particles.kl.values()]
-        return len(batch[0]) * torch.stack(rates).sum() - reconstruction
+        weights = particles.scale * torch.ones_like(particles.log_likelihood[0])
+        rates = [(weights * kl.mean(0)).sum() / weights.sum() for kl in particles.kl.values()]
+        reconstruction = (weights * particles.log_likelihood.mean(0)).sum()
+        return weights.sum() * torch.stack(rates).clamp(min=self.nats).sum() - reconstruction

@@ -1,0 +1,171 @@
+"""Contracts of every network: shapes, where its output starts, gradients, and that a datum is alone in its batch."""
+
+import math
+
+import pytest
+import torch
+from components.factories import NETWORKS, cases, config, dataset, make
+from torch import nn
+
+from errors import RequestError
+from inference.build import build_pair
+from networks.inputs import LogCounts, Scaled
+
+IMAGES = [(8, 8), (9, 6), (1, 28, 28), (3, 32, 32), (2, 3, 8, 8)]
+VECTORS = [(5,), (2, 4, 4)]
+NEEDS_IMAGES = {"conv", "resnet"}
+SHAPES = {name: IMAGES if name in NEEDS_IMAGES else IMAGES + VECTORS for name in NETWORKS}
+NUMBERS = 3
+"""What an encoder makes of the data, and what a decoder makes them of."""
+
+every_network = pytest.mark.parametrize(
+    ("name", "options", "shape"),
+    [
+        pytest.param(*case.values, shape, id=f"{case.id}-{'x'.join(map(str, shape))}")
+        for case in cases("network")
+        for shape in SHAPES[case.values[0]]
+    ],
+)
+both_ways = pytest.mark.parametrize("encodes", [True, False], ids=["encoder", "decoder"])
+
+
+def network(name, options, shape, encodes):
+    ends = (shape, (NUMBERS,)) if encodes else ((NUMBERS,), shape)
+    torch.manual_seed(0)
+    return make("network", name, options, in_shape=ends[0], out_shape=ends[1]).double(), *ends
+
+
+def inputs(shape, rows=3):
+    return torch.randn(rows, *shape, dtype=torch.float64)
+
+
+@every_network
+@both_ways
+def test_shapes_gradients_and_state(name, options, shape, encodes):
+    module, in_shape, out_shape = network(name, options, shape, encodes)
+    x = inputs(in_shape).requires_grad_()
+    y = module(x)
+    assert y.shape == (3, *out_shape) and y.isfinite().all()
+    (y * torch.randn_like(y)).sum().backward()
+    for key, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, key
+    assert (x.grad.abs().flatten(1).sum(1) > 0).all()
+    other = make("network", name, options, in_shape=in_shape, out_shape=out_shape).double()
+    assert not torch.equal(other(x), y)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other(x), y)
+
+
+@every_network
+@both_ways
+def test_float32_is_float64_to_its_rounding(name, options, shape, encodes):
+    """Errors add up over layers and units: a hundred times the unit of rounding, of the largest output."""
+    module, in_shape, _ = network(name, options, shape, encodes)
+    x = inputs(in_shape)
+    exact = module(x)
+    error = (module.float()(x.float()).double() - exact).abs().max()
+    assert error < 100 * torch.finfo(torch.float32).eps * exact.abs().max()
+
+
+@every_network
+@both_ways
+def test_the_output_starts_where_it_is_told(name, options, shape, encodes):
+    """The output is `start` plus what is linear in the last layer's weights W. Initial weights W and −W are equally
+    likely, and the two outputs lie on either side of `start`: so it is their average, and the average of all networks."""
+    module, in_shape, out_shape = network(name, options, shape, encodes)
+    x, start = inputs(in_shape), torch.randn(out_shape).double()
+    module.start_at(start)
+    one = module(x)
+    with torch.no_grad():
+        module.output.weight.neg_()
+    other = module(x)
+    assert torch.allclose((one + other) / 2, start.expand_as(one), atol=1e-12)
+    assert not torch.allclose(one, other, atol=1e-3), "the input matters from the start"
+
+
+@every_network
+@both_ways
+def test_initial_weights_have_no_sign_of_their_own(name, options, shape, encodes):
+    """What the last test takes for granted. For n independent weights in [−b, b] of mean 0, Hoeffding's inequality bounds
+    P(|average| > b √(2 log(2/α)/n)) by α, here 1e-6."""
+    weight = network(name, options, shape, encodes)[0].output.weight
+    assert weight.mean().abs() <= weight.abs().max() * math.sqrt(2 * math.log(2e6) / weight.numel())
+
+
+def is_alone(module, in_shape):
+    """Whether the output for a datum depends on no other datum of its batch, in training mode."""
+    module.train()
+    x = inputs(in_shape, 4)
+    return torch.allclose(module(x), torch.cat([module(x[:2]), module(x[2:])]), atol=1e-12)
+
+
+@every_network
+@both_ways
+def test_a_datum_is_alone_in_its_batch(name, options, shape, encodes):
+    module, in_shape, _ = network(name, options, shape, encodes)
+    assert is_alone(module, in_shape)
+    x = inputs(in_shape).requires_grad_()
+    module(x)[0].square().sum().backward()
+    assert (x.grad[1:] == 0).all() and x.grad[0].abs().sum() > 0
+
+
+def test_batch_normalisation_is_caught():
+    assert not is_alone(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8)).double(), (5,))
+
+
+@pytest.mark.parametrize("wrapper", [lambda n: Scaled(n, 255), LogCounts], ids=["scaled", "log counts"])
+def test_inputs_reach_the_network_in_units_near_one(wrapper):
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x
+
+    x = torch.tensor([[0.0, 1.0, 255.0]])
+    wrapper(Spy())(x)
+    expected = torch.log1p(x) if wrapper is LogCounts else x / 255
+    assert torch.allclose(seen[0], expected) and seen[0].max() < 6
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        *((name, {"width": 0}, r"network\.width=0: must be at least 1") for name in NETWORKS),
+        ("mlp", {"layers": -1}, r"network\.layers=-1: must be at least 0"),
+        ("mlp", {"activation": "sine"}, r"network\.activation=sine: choose from gelu, relu"),
+        ("gated_mlp", {"layers": 0}, r"network\.layers=0: must be at least 1"),
+        ("conv", {"layers": 0}, r"network\.layers=0: must be at least 1"),
+        ("resnet", {"layers": 0}, r"network\.layers=0: must be at least 1"),
+        ("resnet", {"blocks": 0}, r"network\.blocks=0: must be at least 1"),
+        ("conv", {"layers": 4}, r"network=conv .* fewer network\.layers"),
+    ],
+)
+def test_refusals_of_options(name, options, says):
+    with pytest.raises(RequestError, match=rf"^{says}[^\n]*$"):
+        make("network", name, options, in_shape=(8, 8), out_shape=(NUMBERS,))
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_IMAGES))
+@pytest.mark.parametrize(
+    ("in_shape", "out_shape", "says"),
+    [
+        ((5,), (NUMBERS,), "the data are 5"),
+        ((2, 3), (NUMBERS,), "the data are 2×3"),
+        ((NUMBERS,), (3, 2, 40), "the data are 3×2×40"),
+        ((8, 8), (2, 8, 8), "the data are 8×8"),
+    ],
+)
+def test_what_is_no_image_is_refused(name, in_shape, out_shape, says):
+    with pytest.raises(RequestError, match=rf"^network={name} needs images [^\n]*{says}[^\n]*network=mlp[^\n]*$"):
+        make("network", name, in_shape=in_shape, out_shape=out_shape)
+
+
+@pytest.mark.parametrize(("name", "options"), cases("network"))
+def test_a_new_decoder_starts_at_the_data_mean(name, options):
+    """Through the likelihood: E[x|z] of a new decoder whose last weights are taken away."""
+    data = dataset("unit", shape=(8, 8))
+    model, _ = build_pair(config(network=(name, options), likelihood="continuous_bernoulli"), data)
+    nn.init.zeros_(model.decoder.output.weight)
+    mean = model.likelihood.mean(model.decoder(torch.zeros(1, 2)))[0]
+    assert mean.detach().numpy() == pytest.approx(data.mean.numpy(), abs=2e-3)
