@@ -24,6 +24,8 @@ def hierarchical(parts: Parts, top_dim: int | None = None, width: int = 200) -> 
     low, top = parts.latent_dim, parts.latent_dim if top_dim is None else top_dim
     if top < 1:
         raise RequestError(f"model.top_dim={top_dim}: must be at least 1, or null for latent_dim")
+    if width < 1:
+        raise RequestError(f"model.width={width}: must be at least 1")
     family, top_family = parts.family(low), parts.family(top)
     guide = BottomUp(
         parts.encoder(family.num_parameters),
