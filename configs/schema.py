@@ -17,9 +17,9 @@ class Train:
 
     epochs: int = 100
     batch_size: int = 100
-    learning_rate: float = 0.002
+    learning_rate: float = 0.003
     schedule: str = "cosine"
-    warmup_epochs: int = 0
+    warmup_epochs: int = 1
     weight_decay: float = 0.0
     clip_norm: float | None = None
     patience: int | None = None

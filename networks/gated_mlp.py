@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import RequestError
+from networks.start import start_orthogonal
 
 
 class Gated(nn.Module):
@@ -37,6 +38,7 @@ class GatedMLP(nn.Module):
         self.out_shape = tuple(out_shape)
         self.hidden = nn.Sequential(*(Gated(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)))
         self.output = nn.Linear(width, math.prod(out_shape))
+        start_orthogonal(self, self.output)
 
     def forward(self, inputs: Float[Tensor, "N *in_shape"]) -> Float[Tensor, "N *out_shape"]:
         return self.output(self.hidden(inputs.flatten(1))).unflatten(-1, self.out_shape)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import RequestError
+from networks.start import start_orthogonal
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
@@ -48,6 +49,7 @@ class MLP(nn.Module):
         self.out_shape = tuple(out_shape)
         self.hidden = nn.Sequential(*hidden)
         self.output = nn.Linear(widths[-1], math.prod(out_shape))
+        start_orthogonal(self, self.output)
 
     def forward(self, inputs: Float[Tensor, "N *in_shape"]) -> Float[Tensor, "N *out_shape"]:
         return self.output(self.hidden(inputs.flatten(1))).unflatten(-1, self.out_shape)

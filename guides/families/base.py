@@ -8,8 +8,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_SOFTPLUS_OF_ONE = math.log(math.expm1(1.0))
-
 
 class Family(nn.Module, ABC):
     """q(z|h) over one datum's z, where h (N, num_parameters) is what the encoder makes of x."""
@@ -21,6 +19,12 @@ class Family(nn.Module, ABC):
         """The distribution: batch_shape (N,), event_shape (latent_dim,)."""
 
 
-def positive(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """ℝ → (0, ∞), 0 ↦ 1. Softplus and not exp: an unbounded log-scale is the usual source of NaN."""
-    return F.softplus(raw + _SOFTPLUS_OF_ONE)
+def positive(raw: Float[Tensor, "*shape"], at_zero: float = 1.0) -> Float[Tensor, "*shape"]:
+    """ℝ → (0, ∞), 0 ↦ `at_zero`. Softplus and not exp: an unbounded log-scale is the usual source of NaN."""
+    return F.softplus(raw + math.log(math.expm1(at_zero)))
+
+
+def posterior_scale(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """σ of q, 0.1 where training starts: a posterior as wide as the prior tells the decoder little, and many latent
+    dimensions would switch off in the first epoch for good."""
+    return positive(raw, at_zero=0.1)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import RequestError
-from guides.families.base import Family, positive
+from guides.families.base import Family, posterior_scale
 
 
 class FlowFamily(Family, ABC):
@@ -44,7 +44,7 @@ class FlowFamily(Family, ABC):
         loc, raw_scale, context = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
         layers = [(layer.condition(context), T.Permute(self.reversal)) for layer in self.layers]  # type: ignore[operator]
         transforms = list(itertools.chain.from_iterable(layers))[:-1]
-        return FlowDistribution(dist.Normal(loc, positive(raw_scale)).to_event(1), transforms)
+        return FlowDistribution(dist.Normal(loc, posterior_scale(raw_scale)).to_event(1), transforms)
 
 
 class FlowDistribution(dist.TransformedDistribution):

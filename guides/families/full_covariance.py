@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from guides.families.base import Family, positive
+from guides.families.base import Family, posterior_scale
 
 
 class FullCovariance(Family):
@@ -24,6 +24,6 @@ class FullCovariance(Family):
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         loc, raw_diagonal, below = h.split([self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1)
-        cholesky = torch.diag_embed(positive(raw_diagonal))
+        cholesky = torch.diag_embed(posterior_scale(raw_diagonal))
         cholesky[..., self.rows, self.columns] = below
         return dist.MultivariateNormal(loc, scale_tril=cholesky)

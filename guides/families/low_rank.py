@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errors import RequestError
-from guides.families.base import Family, positive
+from guides.families.base import Family, posterior_scale
 
 
 class LowRank(Family):
@@ -21,4 +21,4 @@ class LowRank(Family):
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         loc, raw_scale, factor = h.split([self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1)
         factor = factor.unflatten(-1, (self.latent_dim, self.rank))
-        return dist.LowRankMultivariateNormal(loc, factor, positive(raw_scale) ** 2)
+        return dist.LowRankMultivariateNormal(loc, factor, posterior_scale(raw_scale) ** 2)

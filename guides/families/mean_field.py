@@ -4,7 +4,7 @@ import pyro.distributions as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from guides.families.base import Family, positive
+from guides.families.base import Family, posterior_scale
 
 
 class MeanField(Family):
@@ -16,4 +16,4 @@ class MeanField(Family):
 
     def forward(self, h: Float[Tensor, "N 2*latent"]) -> dist.TorchDistribution:
         loc, raw_scale = h.chunk(2, dim=-1)
-        return dist.Normal(loc, positive(raw_scale)).to_event(1)
+        return dist.Normal(loc, posterior_scale(raw_scale)).to_event(1)

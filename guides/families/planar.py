@@ -8,7 +8,7 @@ from pyro.distributions.transforms.planar import ConditionedPlanar
 from torch import Tensor, nn
 
 from errors import RequestError
-from guides.families.base import Family, positive
+from guides.families.base import Family, positive, posterior_scale
 from guides.families.flow import FlowDistribution
 
 
@@ -32,7 +32,7 @@ class PlanarFlow(Family):
         loc, raw_scale, rest = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
         parameters = rest.unflatten(-1, self.start.shape) + self.start
         layers = [InvertiblePlanar(p.tensor_split([1, self.latent_dim + 1], dim=-1)) for p in parameters.unbind(-2)]
-        return FlowDistribution(dist.Normal(loc, positive(raw_scale)).to_event(1), layers)
+        return FlowDistribution(dist.Normal(loc, posterior_scale(raw_scale)).to_event(1), layers)
 
 
 class InvertiblePlanar(ConditionedPlanar):
