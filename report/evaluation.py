@@ -1,5 +1,6 @@
 """Everything that evaluate.py measures on one run."""
 
+import hashlib
 import io
 import math
 from collections.abc import Callable
@@ -27,7 +28,8 @@ class Evaluation:
     """Per-datum values (N,) float64 in nats, and bounds on log p(x) by the name they have in evaluation.json.
 
     `bounds` always holds `elbo` and `iwae`; `exact` where log p(x) can be computed; `truth`, the log-density of the
-    distribution that synthetic data were drawn from, which no model beats on average.
+    distribution that synthetic data were drawn from, which no model beats on average. `fingerprint` tells whether two runs
+    were measured on the same values: their noise could have been drawn on another device.
     """
 
     run: Run
@@ -35,6 +37,7 @@ class Evaluation:
     reconstruction: Tensor
     kl: Tensor
     bounds: dict[str, Estimate]
+    fingerprint: str
     diagnostics: dict[str, Any]
 
     @property
@@ -79,6 +82,7 @@ class Evaluation:
                 "observation": self.run.dataset.description,
                 "num_examples": self.num_examples,
                 "dimensions": self.run.dataset.dimensions,
+                "fingerprint": self.fingerprint,
             },
             "epoch": self.run.epoch,
             "nats": measured,
@@ -117,7 +121,8 @@ def evaluate(run: Run, split: str, particles: int, elbo_particles: int, limit: i
         bounds["exact"] = known
     if run.dataset.truth is not None:
         bounds["truth"] = Estimate(run.dataset.truth.log_prob(batch[0].double()), "exact", details={"of": "the data's own law"})
-    return Evaluation(run, split, reconstruction, kl, bounds, diagnostics={})
+    fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
+    return Evaluation(run, split, reconstruction, kl, bounds, fingerprint, diagnostics={})
 
 
 def _blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str) -> list[T]:
