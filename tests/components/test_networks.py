@@ -1,7 +1,5 @@
 """Contracts of every network: shapes, where its output starts, gradients, and that a datum is alone in its batch."""
 
-import math
-
 import pytest
 import torch
 from components.factories import NETWORKS, cases, config, dataset, make
@@ -83,13 +81,31 @@ def test_the_output_starts_where_it_is_told(name, options, shape, encodes):
     assert not torch.allclose(one, other, atol=1e-3), "the input matters from the start"
 
 
-@every_network
+def has_no_sign(make_network):
+    """Whether the sum of the last weights is positive as often as negative: of 40 networks 5 to 35, which 2e-7 of all
+    fair coins fail. Nothing else is assumed of how weights start."""
+    positive = 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        positive += bool(make_network().output.weight.sum() > 0)
+    return 5 <= positive <= 35
+
+
+@pytest.mark.parametrize(("name", "options"), cases("network"))
 @both_ways
-def test_initial_weights_have_no_sign_of_their_own(name, options, shape, encodes):
-    """What the last test takes for granted. For n independent weights in [−b, b] of mean 0, Hoeffding's inequality bounds
-    P(|average| > b √(2 log(2/α)/n)) by α, here 1e-6."""
-    weight = network(name, options, shape, encodes)[0].output.weight
-    assert weight.mean().abs() <= weight.abs().max() * math.sqrt(2 * math.log(2e6) / weight.numel())
+def test_initial_weights_have_no_sign_of_their_own(name, options, encodes):
+    """What the last test takes for granted."""
+    in_shape, out_shape = ((8, 8), (NUMBERS,)) if encodes else ((NUMBERS,), (8, 8))
+    assert has_no_sign(lambda: make("network", name, options, in_shape=in_shape, out_shape=out_shape))
+
+
+def test_weights_that_start_positive_are_caught():
+    def positive():
+        module = make("network", "mlp", {"width": 8}, in_shape=(8, 8), out_shape=(NUMBERS,))
+        module.output.weight.data.add_(0.2)
+        return module
+
+    assert not has_no_sign(positive)
 
 
 def is_alone(module, in_shape):
