@@ -9,7 +9,7 @@ from statistics_checks import ALPHA, e_value_accepts, is_below, is_unbiased, tig
 from evidence import elbo, iwae, log_weights
 from evidence.annealing import Annealing, ais, bidirectional, reverse_ais
 from evidence.upper import eubo, iw_eubo, simulate
-from models.tractable import BetaBernoulli, ExactPosterior, FactorAnalysis, GammaPoisson, GaussianMixture, Posterior
+from models.tractable import BetaBernoulli, ExactPosterior, FactorAnalysis, GammaPoisson, GaussianMixture, Posterior, Tractable
 
 
 def factor_analysis() -> FactorAnalysis:
