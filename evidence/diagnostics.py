@@ -97,14 +97,21 @@ class LatentUsage:
         """The dimensions that do not."""
         return torch.nonzero(self.activity <= COLLAPSED).flatten().tolist()
 
+    @property
+    def saturated(self) -> bool:
+        """Whether the mutual information is at its ceiling log N: more data would show more of it."""
+        return self.mutual_information > 0.95 * math.log(self.num_examples)
+
     def explain(self) -> str:
-        unused = (
-            f"dimensions {', '.join(map(str, self.collapsed))} carry nothing" if self.collapsed else "every dimension is used"
-        )
+        names = ", ".join(map(str, self.collapsed[:6])) + (", …" if len(self.collapsed) > 6 else "")
+        used = f"{self.active_units} of {len(self.activity)} latent dimensions are in use"
+        unused = f" ({names} are not: fewer would do, or weigh the KL less early in training)" if self.collapsed else ""
+        ceiling = f"log N = {math.log(self.num_examples):.2f}"
+        if self.saturated:
+            return f"{used}{unused}; z tells each of {self.num_examples} data from the others (I_q(x; z) ≈ {ceiling} nats)."
         return (
-            f"{unused}; the code carries {self.mutual_information:.2f} nats about x (at most log N = "
-            f"{math.log(self.num_examples):.2f} can be seen), and q(z) is {self.marginal_kl:.2f} nats from the prior: a large "
-            "value means that samples from the prior are not like codes, for which a learned prior helps."
+            f"{used}{unused}; z carries {self.mutual_information:.2f} nats about x (at most {ceiling} can be seen), and q(z) is "
+            f"{self.marginal_kl:.2f} nats from the prior: if that is much, prior samples are unlike codes; learn the prior."
         )
 
 

@@ -17,6 +17,7 @@ from evidence import Estimate, elbo_terms, exact, iwae
 from evidence.weights import as_batch
 from inference import Run
 from inference.run_directory import write_json, write_whole
+from report.diagnostics import Diagnostics, diagnose
 
 T = TypeVar("T")
 BLOCK = 250
@@ -38,7 +39,7 @@ class Evaluation:
     kl: Tensor
     bounds: dict[str, Estimate]
     fingerprint: str
-    diagnostics: dict[str, Any]
+    diagnostics: Diagnostics
 
     @property
     def num_examples(self) -> int:
@@ -87,7 +88,7 @@ class Evaluation:
             "epoch": self.run.epoch,
             "nats": measured,
             "bits_per_dim": self.bits_per_dim(),
-            "diagnostics": self.diagnostics,
+            "diagnostics": self.diagnostics.as_json(),
         }
 
     def save(self, directory: Path) -> None:
@@ -122,7 +123,7 @@ def evaluate(run: Run, split: str, particles: int, elbo_particles: int, limit: i
     if run.dataset.truth is not None:
         bounds["truth"] = Estimate(run.dataset.truth.log_prob(batch[0].double()), "exact", details={"of": "the data's own law"})
     fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
-    return Evaluation(run, split, reconstruction, kl, bounds, fingerprint, diagnostics={})
+    return Evaluation(run, split, reconstruction, kl, bounds, fingerprint, diagnose(model, guide, batch, particles))
 
 
 def _blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str) -> list[T]:

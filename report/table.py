@@ -1,5 +1,6 @@
 """The printed table: where log p(x) is."""
 
+import textwrap
 from typing import Any
 
 from report.evaluation import Evaluation
@@ -31,7 +32,8 @@ def evaluation_table(evaluation: Evaluation) -> str:
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
     lines += [f"  {name:<{width}}  {v['mean']:>10.3f}  {v['se']:>7.3f}  {note}".rstrip() for name, v, note in rows]
-    return "\n".join([head, *lines])
+    sentences = [textwrap.fill(s, 110, initial_indent="  ", subsequent_indent="  ") for s in evaluation.diagnostics.sentences()]
+    return "\n".join([head, *lines, "", *sentences])
 
 
 def _how(details: dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ def load(path: str | None, labels: str | None = None, levels: int | None = None)
         levels = {"uint8": 256, "bool": 2}.get(np.asarray(parts["train"].values[:0]).dtype.name)
     if levels is not None:
         _check_levels(path, parts, levels)
-    return RawData(*(parts[part] for part in SPLITS), levels=levels)
+    return RawData(parts["train"], parts["valid"], parts["test"], levels=levels)
 
 
 def _check_levels(path: str, parts: dict[str, RawSplit], levels: int) -> None:

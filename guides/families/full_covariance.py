@@ -24,6 +24,8 @@ class FullCovariance(Family):
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         loc, raw_diagonal, below = h.split([self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1)
-        cholesky = torch.diag_embed(posterior_scale(raw_diagonal))
-        cholesky[..., self.rows, self.columns] = below
+        scale = posterior_scale(raw_diagonal)
+        unit = torch.diag_embed(torch.ones_like(scale))
+        unit[..., self.rows, self.columns] = below
+        cholesky = scale.unsqueeze(-1) * unit  # what is below the diagonal is in units of σ: as narrow as it at the start
         return dist.MultivariateNormal(loc, scale_tril=cholesky)

@@ -20,5 +20,6 @@ class LowRank(Family):
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         loc, raw_scale, factor = h.split([self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1)
-        factor = factor.unflatten(-1, (self.latent_dim, self.rank))
-        return dist.LowRankMultivariateNormal(loc, factor, posterior_scale(raw_scale) ** 2)
+        scale = posterior_scale(raw_scale)
+        factor = scale.unsqueeze(-1) * factor.unflatten(-1, (self.latent_dim, self.rank))  # correlations in units of σ
+        return dist.LowRankMultivariateNormal(loc, factor, scale**2)

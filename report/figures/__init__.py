@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from inference import Run
 from inference.run_directory import write_whole
 from report.evaluation import Evaluation
+from report.figures.diagnostics import diagnostics
 from report.figures.identity import identity
 from report.figures.latent_space import latent_space
 from report.figures.learning_curves import learning_curves
@@ -23,6 +24,7 @@ FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
     "samples": samples,
     "latent_space": latent_space,
     "manifold": manifold,
+    "diagnostics": diagnostics,
 }
 
 

@@ -12,7 +12,14 @@ import pytest
 import torch
 from conftest import ROOT
 
-OPTIONS = ["train.epochs=40", "train.batch_size=50", "network.width=30", "guide=full_covariance", "device=cpu", "train.checkpoint_seconds=0.05"]
+OPTIONS = [
+    "train.epochs=40",
+    "train.batch_size=50",
+    "network.width=30",
+    "guide=full_covariance",
+    "device=cpu",
+    "train.checkpoint_seconds=0.05",
+]
 TIMES = ("seconds", "examples_per_second")
 
 
