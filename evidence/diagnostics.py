@@ -45,9 +45,9 @@ class Reliability:
 
 @torch.no_grad()
 def reliability(model: Program, guide: Program, x: Batch, num_particles: int = 1000) -> Reliability:
-    """k̂ and effective sample size of the weights of every datum, from `num_particles` ≥ 20 draws."""
-    if num_particles < 20:
-        raise ValueError(f"num_particles={num_particles}: a tail needs at least 20 draws")
+    """k̂ and effective sample size of the weights of every datum, from `num_particles` ≥ 25 draws."""
+    if num_particles < 25:
+        raise ValueError(f"num_particles={num_particles}: a tail needs at least 25 draws")
     k: list[float] = []
     size: list[Tensor] = []
     for part in split_batch(x, num_particles):
@@ -105,10 +105,10 @@ class LatentUsage:
     def explain(self) -> str:
         names = ", ".join(map(str, self.collapsed[:6])) + (", …" if len(self.collapsed) > 6 else "")
         used = f"{self.active_units} of {len(self.activity)} latent dimensions are in use"
-        unused = f" ({names} are not: fewer would do, or weigh the KL less early in training)" if self.collapsed else ""
+        unused = f" (unused: {names}; take fewer, or weigh the KL less early in training)" if self.collapsed else ""
         ceiling = f"log N = {math.log(self.num_examples):.2f}"
         if self.saturated:
-            return f"{used}{unused}; z tells each of {self.num_examples} data from the others (I_q(x; z) ≈ {ceiling} nats)."
+            return f"{used}{unused}; z tells {self.num_examples} data apart (I_q(x; z) ≈ {ceiling} nats)."
         return (
             f"{used}{unused}; z carries {self.mutual_information:.2f} nats about x (at most {ceiling} can be seen), and q(z) is "
             f"{self.marginal_kl:.2f} nats from the prior: if that is much, prior samples are unlike codes; learn the prior."

@@ -50,7 +50,7 @@ def test_usage_names_the_collapsed_dimension_and_its_terms_add_up() -> None:
     assert 0 < found.mutual_information <= math.log(200)
     # I(x; z) of the joint is ½ log|M|; the average over 200 data can only fall short of it.
     assert found.mutual_information < 0.5 * float(torch.logdet(model.posterior_precision)) + 0.3
-    assert "dimensions 2 carry nothing" in found.explain()
+    assert "2 of 3 latent dimensions are in use (unused: 2;" in found.explain()
 
 
 def test_calibration_accepts_the_posterior_and_rejects_a_narrow_guide() -> None:
