@@ -11,7 +11,7 @@ DEMO := runs/demo
 .PHONY: demo test verify clean
 
 demo: $(VENV)/.core
-	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=300
+	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=200
 	$(BIN)/python evaluate.py $(DEMO)
 	@echo "look at the figures in $(DEMO)/figures"
 

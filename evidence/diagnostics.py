@@ -110,7 +110,7 @@ class LatentUsage:
         if self.saturated:
             return f"{used}{unused}; z tells {self.num_examples} data apart (I_q(x; z) ≈ {ceiling} nats)."
         return (
-            f"{used}{unused}; z carries {self.mutual_information:.2f} nats about x (at most {ceiling} can be seen), and q(z) is "
+            f"{used}{unused}; z carries {self.mutual_information:.2f} nats about x (at most {ceiling} can be seen), q(z) is "
             f"{self.marginal_kl:.2f} nats from the prior: if that is much, prior samples are unlike codes; learn the prior."
         )
 

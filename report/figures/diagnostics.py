@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from evidence.diagnostics import COLLAPSED
 from inference import Run
@@ -25,6 +26,7 @@ def diagnostics(run: Run, evaluation: Evaluation) -> Figure | None:
         activity = np.sort(usage.activity.cpu().numpy())[::-1].clip(1e-5)
         used = activity > COLLAPSED
         axes[1].bar(range(1, len(activity) + 1), activity, color=np.where(used, DARK, LIGHT))
+        axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[1].axhline(COLLAPSED, color=ACCENT, linewidth=1)
         axes[1].set_yscale("log")
         axes[1].set_title(f"{usage.active_units} of {len(activity)} latent dimensions in use")
