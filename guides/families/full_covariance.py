@@ -26,6 +26,7 @@ class FullCovariance(Family):
         loc, raw_diagonal, below = h.split([self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1)
         scale = posterior_scale(raw_diagonal)
         unit = torch.diag_embed(torch.ones_like(scale))
-        unit[..., self.rows, self.columns] = below
-        cholesky = scale.unsqueeze(-1) * unit  # what is below the diagonal is in units of σ: as narrow as it at the start
+        # In units of σ, and divided by the dimensions: rows of many raw numbers would drown the diagonal at the start.
+        unit[..., self.rows, self.columns] = below / self.latent_dim
+        cholesky = scale.unsqueeze(-1) * unit
         return dist.MultivariateNormal(loc, scale_tril=cholesky)
