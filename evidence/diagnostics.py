@@ -37,6 +37,8 @@ class Reliability:
         return float((self.pareto_k > self.threshold).double().mean())
 
     def explain(self) -> str:
+        if self.bad == 0:
+            return f"k̂ is below {self.threshold:.2f} for every datum: no few weights decide the estimate, IWAE can be trusted."
         return (
             f"k̂ is above {self.threshold:.2f} for {self.bad:.0%} of the data: there a few weights decide the estimate, and "
             "IWAE reads low; take more particles, a richer guide, or annealing."
