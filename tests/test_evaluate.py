@@ -29,7 +29,8 @@ def trained(path, *options):
 
 def evaluated(run, *options):
     assert evaluate.main([str(run), "--particles", "64", "--elbo-particles", "8", *options]) == 0
-    return json.loads((run / "evaluation.json").read_text()), np.load(run / "evaluation.npz", allow_pickle=False)
+    with np.load(run / "evaluation.npz", allow_pickle=False) as arrays:
+        return json.loads((run / "evaluation.json").read_text()), dict(arrays)
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(va
         lambda m, g: iwae(m, g, x, 3),
         lambda m, g: ais(m, g, x, Annealing(2, 1, 1)),
         lambda m, g: exact(m, g, x),
-        lambda m, g: reliability(m, g, x, 20),
+        lambda m, g: reliability(m, g, x, 25),
     ):
         with pytest.raises(RequestError, match="'shared'"):
             estimator(with_global, global_guide)
