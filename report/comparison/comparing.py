@@ -189,10 +189,21 @@ def labels_of(settings: Sequence[dict[str, Any]]) -> list[str]:
 def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """The options in which the settings are not all alike, in the order of the configuration.
 
-    A choice brings options of its own along: those that only some settings have are left to the choice's name.
+    A choice brings options of its own along: those that only some settings have are left to the choice's name, unless
+    they differ between settings of the same choice.
     """
     keys = dict.fromkeys(key for one in settings for key in one)
     varied = [key for key in keys if len({repr(one.get(key, keys)) for one in settings}) > 1]
     varied = [key for key in varied if not key.endswith("_target_")]
     chosen = {key.removeprefix("choices.") for key in varied if key.startswith("choices.")}
-    return [key for key in varied if key.split(".")[0] not in chosen or all(key in one for one in settings)]
+
+    def tells(key: str) -> bool:
+        axis = key.split(".")[0]
+        if axis not in chosen or all(key in one for one in settings):
+            return True
+        by_choice: dict[str, set[str]] = {}
+        for one in settings:
+            by_choice.setdefault(repr(one.get(f"choices.{axis}")), set()).add(repr(one.get(key)))
+        return any(len(values) > 1 for values in by_choice.values())
+
+    return [key for key in varied if tells(key)]
