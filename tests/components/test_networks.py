@@ -150,7 +150,7 @@ def test_inputs_reach_the_network_in_units_near_one(wrapper):
         *((name, {"width": 0}, r"network\.width=0: must be at least 1") for name in NETWORKS),
         ("mlp", {"layers": -1}, r"network\.layers=-1: must be at least 0"),
         ("mlp", {"activation": "sine"}, r"network\.activation=sine: choose from gelu, relu"),
-        ("gated_mlp", {"layers": 0}, r"network\.layers=0: must be at least 1"),
+        ("gated_mlp", {"layers": -1}, r"network\.layers=-1: must be at least 0"),
         ("conv", {"layers": 0}, r"network\.layers=0: must be at least 1"),
         ("resnet", {"layers": 0}, r"network\.layers=0: must be at least 1"),
         ("resnet", {"blocks": 0}, r"network\.blocks=0: must be at least 1"),
