@@ -53,4 +53,4 @@ def diagnose(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[
     weighed = reliability(model, guide, tuple(part[:MOST_WEIGHED] for part in batch), min(max(particles, 100), 1000))
     few = tuple(part[:MOST_COMPARED] for part in batch)
     one_latent = len(draw(model, guide, tuple(part[:1] for part in batch), 1).latents) == 1
-    return Diagnostics(weighed, latent_usage(model, guide, few, draws=20) if one_latent else None)
+    return Diagnostics(weighed, latent_usage(model, guide, few, draws=4) if one_latent else None)
