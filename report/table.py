@@ -1,30 +1,43 @@
 """The printed table: where log p(x) is."""
 
 import textwrap
-from typing import Any
+from typing import Any, NamedTuple
 
 from report.evaluation import Evaluation
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """The identity, term by term, with standard errors and sides; nats per datum."""
-    data = evaluation.run.dataset
+class Row(NamedTuple):
+    """One measured number: {"mean", "se"} over the data, and on which side of log p(x) it is, or how it was had."""
+
+    name: str
+    value: dict[str, Any]
+    note: str
+
+
+def identity_rows(evaluation: Evaluation) -> list[Row]:
+    """The identity, term by term, in nats per datum; last the bits per dimension."""
     bounds = evaluation.bounds
     terms = evaluation.as_json()["nats"]
     rows = [
-        ("reconstruction  E_q[log p(x|z)]", terms["reconstruction"], ""),
-        ("− rate  KL(q(z|x)‖p(z))", terms["kl"], ""),
-        ("= ELBO", terms["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
-        (f"IWAE-{bounds['iwae'].particles}", terms["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
+        Row("reconstruction  E_q[log p(x|z)]", terms["reconstruction"], ""),
+        Row("− rate  KL(q(z|x)‖p(z))", terms["kl"], ""),
+        Row("= ELBO", terms["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
+        Row(f"IWAE-{bounds['iwae'].particles}", terms["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
     ]
     if "exact" in bounds:
-        rows.append(("log p(x)", terms["exact"], "exact" + _how(bounds["exact"].details)))
-        rows.append(("gap  log p(x) − ELBO", terms["gap"], "paired per datum; KL(q(z|x)‖p(z|x))"))
+        rows.append(Row("log p(x)", terms["exact"], "exact" + _how(bounds["exact"].details)))
+        rows.append(Row("gap  log p(x) − ELBO", terms["gap"], "paired per datum; KL(q(z|x)‖p(z|x))"))
     if "truth" in bounds:
-        rows.append(("log p(x) of the data's own law", terms["truth"], "exact; no model is better on average"))
+        rows.append(Row("log p(x) of the data's own law", terms["truth"], "exact; no model is better on average"))
     bits = evaluation.bits_per_dim()
     side = "" if bits["from"] == "exact" else ", an upper bound"
-    rows.append(("bits per dimension", bits, f"from {bits['from']}{side}"))
+    return [*rows, Row("bits per dimension", bits, f"from {bits['from']}{side}")]
+
+
+def evaluation_table(evaluation: Evaluation) -> str:
+    """For a terminal: every number with its standard error and side, and what the diagnostics say."""
+    data = evaluation.run.dataset
+    rows = identity_rows(evaluation)
     width = max(len(name) for name, _, _ in rows)
     head = (
         f"{evaluation.run.path}\n{data.name}, {evaluation.split} split, {evaluation.num_examples:,} examples, "
