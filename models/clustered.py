@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from models.generative import Generative
+from models.mixtures import component_log_probs
 
 
 class Clustered(Generative):
@@ -29,8 +30,8 @@ class Clustered(Generative):
     def cluster_probabilities(self, z: Float[Tensor, "N latent"]) -> Float[Tensor, "N clusters"]:
         """p(y|z), which is p(y|z, x) too: x depends on y through z alone."""
         mixture = self.prior()
-        log_joint = mixture.mixture_distribution.logits + mixture.component_distribution.log_prob(z.unsqueeze(-2))
-        return torch.softmax(log_joint, dim=-1)
+        log_joint = mixture.mixture_distribution.logits + component_log_probs(mixture.component_distribution, z)
+        return torch.softmax(log_joint, dim=-1).to(z)
 
 
 class Component(dist.TorchDistribution):
@@ -50,7 +51,7 @@ class Component(dist.TorchDistribution):
         return Component(self.components, self.y.expand(batch_shape))
 
     def log_prob(self, value: Float[Tensor, "*batch event"]) -> Float[Tensor, "*batch"]:
-        each = self.components.log_prob(value.unsqueeze(-2))
+        each = component_log_probs(self.components, value).to(value)
         shape = torch.broadcast_shapes(each.shape[:-1], self.y.shape)
         return each.expand(*shape, -1).gather(-1, self.y.expand(shape).unsqueeze(-1)).squeeze(-1)
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from errors import RequestError
+from models.mixtures import SharedMixture
 
 
 class Mixture(nn.Module):
@@ -23,4 +24,4 @@ class Mixture(nn.Module):
 
     def forward(self) -> dist.TorchDistribution:
         normals = dist.Normal(self.locs, F.softplus(self.raw_scales)).to_event(1)
-        return dist.MixtureSameFamily(dist.Categorical(logits=self.logits), normals)
+        return SharedMixture(dist.Categorical(logits=self.logits), normals)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints, transform_to
 
 from errors import RequestError
+from models.mixtures import SharedMixture
 
 MARGIN = 0.01
 
@@ -42,7 +43,7 @@ class Vamp(nn.Module):
         return transform_to(self.domain)(self.raw_inputs)
 
     def forward(self) -> dist.TorchDistribution:
-        return dist.MixtureSameFamily(dist.Categorical(self.weights), self.posterior(self.pseudo_inputs))
+        return SharedMixture(dist.Categorical(self.weights), self.posterior(self.pseudo_inputs))
 
 
 def inside(x: Tensor, domain: constraints.Constraint) -> Tensor:
