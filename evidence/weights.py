@@ -5,6 +5,7 @@ datum has its own. The pair is asked for nothing but one data plate, continuous 
 site. Scales (`poutine.scale`, plate subsampling) weight a loss, they are no part of a density: they are left out.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float64
 from pyro import poutine
 from pyro.distributions.util import scale_and_mask
+from pyro.poutine import Trace
 from torch import Tensor
 
 from evidence.structure import check_pair, latent_sites, observed_site
@@ -73,7 +75,7 @@ def stream(model: Program, guide: Program, batch: tuple[Tensor, ...], num_partic
 
 @torch.no_grad()
 def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Particles:
-    """`num_particles` draws for every datum at once, in one run of the model on particles × batch rows."""
+    """`num_particles` draws for every datum at once; the model runs on particles × batch rows, a chunk at a time."""
     size = len(batch[0])
     shape = (num_particles, size)
     rows = tuple(repeat_rows(part, num_particles) for part in batch)
@@ -89,23 +91,40 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particle
         guide_trace = poutine.trace(guide).get_trace(*rows)
         sites, log_guide = latent_sites(guide_trace), None
         latents = {site["name"]: site["value"] for site in sites}
-    model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
-    check_pair(model_trace, guide_trace, size * num_particles)
+    log_likelihood, log_prior = _model_terms(model, guide_trace, latents, rows)
     log_guide = sum_log_probs(sites) if log_guide is None else log_guide
     return Particles(
-        log_likelihood=site_log_prob(observed_site(model_trace, latents)).reshape(shape),
-        log_prior=sum_log_probs(model_trace.nodes[name] for name in latents).reshape(shape),
+        log_likelihood=log_likelihood.reshape(shape),
+        log_prior=log_prior.reshape(shape),
         log_guide=log_guide.double().reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},
     )
+
+
+def _model_terms(
+    model: Program, guide_trace: Trace, latents: dict[str, Tensor], rows: tuple[Tensor, ...]
+) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
+    """log p(x|z) and log p(z) at `latents` (rows, *event)."""
+    terms, most = [], rows_per_chunk(rows[0], model)
+    for start in range(0, len(rows[0]), most):
+        part = tuple(column[start : start + most] for column in rows)
+        # A latent without rows is a global one, which check_pair refuses by name.
+        given = {name: value[start : start + most] if value.dim() else value for name, value in latents.items()}
+        trace = poutine.trace(poutine.condition(model, data=given)).get_trace(*part)
+        check_pair(trace, guide_trace, len(part[0]))
+        terms.append((site_log_prob(observed_site(trace, given)), sum_log_probs(trace.nodes[name] for name in given)))
+    log_likelihood, log_prior = (torch.cat(column) for column in zip(*terms, strict=True))
+    return log_likelihood, log_prior
 
 
 def as_batch(x: Batch) -> tuple[Tensor, ...]:
     return x if isinstance(x, tuple) else (x,)
 
 
-def rows_per_chunk(x: Tensor) -> int:
-    return max(1, CHUNK_FLOATS // max(1, x[0].numel()))
+def rows_per_chunk(x: Tensor, model: Any = None) -> int:
+    """How many data fit a chunk; fewer where the likelihood says that it needs more numbers for a datum than the datum has."""
+    needed = getattr(getattr(model, "likelihood", None), "parameter_shape", ())
+    return max(1, CHUNK_FLOATS // max(1, x[0].numel(), math.prod(needed)))
 
 
 def repeat_rows(x: Tensor, times: int) -> Tensor:

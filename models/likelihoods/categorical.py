@@ -1,10 +1,12 @@
 """p(x|z) = Π softmax(h_i)[x_i], for x in {0, …, levels − 1}."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pyro.distributions as dist
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
+from pyro.distributions import constraints
 from torch import Tensor
 
 from errors import RequestError
@@ -23,7 +25,7 @@ class Categorical(Likelihood):
         self.levels = levels
 
     def forward(self, h: Float[Tensor, "N levels *shape"]) -> dist.TorchDistribution:
-        return FloatCategorical(logits=self._levels_last(h)).to_event(len(self.shape))
+        return Levels(h, self.shape)
 
     def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "levels *shape"]:
         # The binomial with this mean: of the distributions of one pixel that are easily started at a mean.
@@ -31,16 +33,42 @@ class Categorical(Likelihood):
         level = torch.arange(self.levels).reshape(-1, *[1] * len(self.shape))
         return dist.Binomial(self.levels - 1, probs=fraction).log_prob(level.to(mean)).clamp(min=-10)
 
-    def mean(self, h: Float[Tensor, "N levels *shape"]) -> Float[Tensor, "N *shape"]:
-        probabilities = self._levels_last(h).softmax(-1)
-        return probabilities @ torch.arange(self.levels, device=h.device, dtype=h.dtype)
 
-    def _levels_last(self, h: Tensor) -> Tensor:
-        return h.movedim(-1 - len(self.shape), -1)
+class Levels(dist.TorchDistribution):
+    """Independent categoricals on the numbers 0, …, levels − 1, over an event of `shape`; `logits` (*batch, levels, *shape)
+    have the levels where a decoder puts them.
 
+    torch's Categorical wants them last, and normalises them first: two more passes over the largest tensor of the model.
+    Its samples are indices; these are floats, as the data are, so that they can be encoded.
+    """
 
-class FloatCategorical(dist.Categorical):
-    """A categorical whose samples are floats, as the data are, so that they can be encoded."""
+    arg_constraints: ClassVar = {"logits": constraints.real}
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        return super().sample(torch.Size(sample_shape)).to(self.logits.dtype)
+    def __init__(self, logits: Float[Tensor, "..."], shape: Any, validate_args: bool | None = None) -> None:
+        self.logits, self.levels_dim = logits, -1 - len(shape)
+        super().__init__(logits.shape[: self.levels_dim], torch.Size(shape), validate_args=validate_args)
+
+    @constraints.dependent_property(is_discrete=True)
+    def support(self) -> Any:
+        each = constraints.integer_interval(0, self.logits.shape[self.levels_dim] - 1)
+        return constraints.independent(each, len(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Levels":
+        return Levels(self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :]), self.event_shape, False)
+
+    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "*batch"]:
+        if self._validate_args:
+            self._validate_sample(value)
+        batch = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)[: self.levels_dim + 1]
+        logits = self.expand(batch).logits.reshape(-1, self.logits.shape[self.levels_dim], self.event_shape.numel())
+        levels = value.long().expand(batch + self.event_shape).reshape(-1, self.event_shape.numel())
+        return -F.cross_entropy(logits, levels, reduction="none").sum(-1).reshape(batch)
+
+    @property
+    def mean(self) -> Float[Tensor, "..."]:
+        probabilities = self.logits.softmax(self.levels_dim).movedim(self.levels_dim, -1)
+        return probabilities @ torch.arange(probabilities.shape[-1]).to(self.logits)
+
+    def sample(self, sample_shape: Any = ()) -> Float[Tensor, "..."]:
+        each = torch.distributions.Categorical(logits=self.logits.movedim(self.levels_dim, -1))
+        return each.sample(torch.Size(sample_shape)).to(self.logits.dtype)

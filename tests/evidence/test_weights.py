@@ -1,0 +1,28 @@
+"""Weights are the same however many rows the model is given at a time."""
+
+import torch
+from components.factories import config, dataset
+
+from evidence import weights
+from inference.build import build_pair
+
+LEVELS, DIMENSIONS = 5, 2
+
+
+def test_a_likelihood_that_needs_many_numbers_for_a_datum_is_given_fewer_data_at_a_time(monkeypatch):
+    """A categorical's decoder makes 5 numbers of each of the 2 dimensions: a chunk of 60 is 6 data, not 30."""
+    data = dataset("bytes")
+    model, guide = build_pair(config(likelihood="categorical"), data)
+    x, seen = data.test[:12], []
+    model.decoder.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+
+    def log_weights():
+        seen.clear()
+        torch.manual_seed(0)
+        return weights.draw(model, guide, (x,), 2).log_weights
+
+    whole = log_weights()
+    assert seen == [24]
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * LEVELS * DIMENSIONS)
+    assert torch.allclose(log_weights(), whole, atol=1e-5)
+    assert seen == [6, 6, 6, 6]
