@@ -20,6 +20,7 @@ from inference.components import build, locate
 from models.likelihoods import Likelihood
 from networks.inputs import LogCounts, Scaled
 from networks.mlp import MLP
+from networks.start import start_each_output
 
 Config = Mapping[str, Any]
 OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed")
@@ -106,6 +107,7 @@ class Parts:
     def encoder(self, *out_shape: int) -> nn.Module:
         """A network from one datum to `out_shape`; grey levels and counts reach it in units near 1."""
         network = self.network(self.data.shape, out_shape)
+        start_each_output(network)
         if self.data.space.name == "bytes":
             return Scaled(network, unit=(self.data.levels or 256) - 1)
         return LogCounts(network) if self.data.space.name == "counts" else network
@@ -122,7 +124,9 @@ class Parts:
 
     def perceptron(self, inputs: int, outputs: int, width: int = 200, layers: int = 1) -> MLP:
         """A small network between vectors, where the chosen one may be for images only."""
-        return MLP((inputs,), (outputs,), width, layers)
+        network = MLP((inputs,), (outputs,), width, layers)
+        start_each_output(network)
+        return network
 
     def require(self, axis: str, accept: Callable[[Any], bool], reason: str) -> None:
         """Refuse the choice on `axis` unless its class or function satisfies `accept`, giving `reason`."""

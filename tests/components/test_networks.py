@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from components.factories import NETWORKS, cases, config, dataset, make
+from components.factories import GUIDES, NETWORKS, cases, config, dataset, make
 from torch import nn
 
 from errors import RequestError
@@ -185,3 +185,14 @@ def test_a_new_decoder_starts_at_the_data_mean(name, options):
     nn.init.zeros_(model.decoder.output.weight)
     mean = model.likelihood.mean(model.decoder(torch.zeros(1, 2)))[0]
     assert mean.detach().numpy() == pytest.approx(data.mean.numpy(), abs=2e-3)
+
+
+@pytest.mark.parametrize(("name", "options"), cases("network"))
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_posterior_starts_with_means_as_far_apart(name, options, guide):
+    """However many parameters its family has: each is a row of norm 1 of what the encoder's last layer sees. With more rows
+    than columns (40 latents, 8 units wide) those of an orthogonal matrix are shorter: the start that this replaces."""
+    chosen = config(network=(name, options), guide=guide) | {"latent_dim": 40}
+    _, pair = build_pair(chosen, dataset("binary", shape=(8, 8)))
+    lengths = pair.encoder.output.weight.norm(dim=1)
+    assert lengths.detach().numpy() == pytest.approx(1, abs=1e-6)
