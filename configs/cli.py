@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -22,6 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 import configs.schema as schema
 from configs.sweep import FAILURES, Failure, is_sweep
 from errors import RequestError, TrainingError
+from inference import launch
+
+SECONDS_FOR_THE_FIRST = 10.0
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -30,6 +34,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
     chosen = HydraConfig.get().runtime.choices
     values = {"choices": {axis: str(chosen[axis]) for axis in schema.AXES}} | values
     schema.check(values)
+    if is_sweep() and launch.count() > 1:
+        raise RequestError(f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run")
     if values["run_dir"] is None:
         values["run_dir"] = default_run_dir(values)
     return values
@@ -71,7 +77,7 @@ def run_command(main: Callable[[], Any]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         return complain(one_line(error), 2)
     except KeyboardInterrupt:
-        return complain("interrupted; the same command continues the run", 1)
+        return 1 if launch.rank() else complain("interrupted; the same command continues the run", 1)
     for message, _ in FAILURES:
         complain(message, 0)
     return max((status for _, status in FAILURES), default=0)
@@ -103,9 +109,19 @@ def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | N
 
 
 def complain(message: str, status: int) -> int:
-    """One line on stderr."""
+    """One line on stderr; of several processes that refuse the same request, the first one's."""
+    if launch.rank():
+        wait_for_the_first()
     print(f"error: {message}", file=sys.stderr)
     return status
+
+
+def wait_for_the_first() -> None:
+    """Let torchrun end this process, as it does once the first one has said what is wrong and gone. What it had to say
+    itself it says only if that does not happen: then it is alone with it."""
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, signal.SIG_DFL)
+    time.sleep(SECONDS_FOR_THE_FIRST)
 
 
 def one_line(error: BaseException) -> str:

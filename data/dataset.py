@@ -41,11 +41,13 @@ class Split:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
-    def shuffled(self, size: int) -> Iterator[Batch]:
-        """All examples once, in an order drawn from torch's generator: gathered on the device, no workers."""
+    def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
+        """All examples once, in an order drawn now from torch's generator: gathered on the device, no workers.
+
+        With `parts`, only part number `part` of every batch: together they are the batches.
+        """
         order = torch.randperm(len(self), device=self.stored.device)
-        for index in order.split(size):
-            yield self[index]
+        return (self[index.tensor_split(parts)[part]] for index in order.split(size))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from data import Split
-
 
 def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
     """The share of data whose cluster is their label's, under the best one-to-one matching of clusters to labels.
@@ -22,12 +20,8 @@ def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) 
 
 
 @torch.no_grad()
-def cluster_metrics(model: Any, guide: nn.Module, split: Split, num_examples: int, batch: int) -> dict[str, float]:
-    """`clustering_accuracy` of argmax p(y|z), z one draw from q(z|x); nothing for models without clusters or labels."""
-    if not hasattr(model, "cluster_probabilities") or split.labels is None:
-        return {}
-    clusters = [
-        model.cluster_probabilities(guide(split[start : min(start + batch, num_examples)])).argmax(-1)
-        for start in range(0, num_examples, batch)
-    ]
-    return {"clustering_accuracy": clustering_accuracy(torch.cat(clusters), split.labels[:num_examples])}
+def clusters_of(model: Any, guide: nn.Module, x: Any) -> Int[Tensor, " batch"] | None:
+    """argmax p(y|z) of each datum of a batch, z one draw from q(z|x); None for models without clusters."""
+    if not hasattr(model, "cluster_probabilities"):
+        return None
+    return model.cluster_probabilities(guide(x)).argmax(-1).cpu()

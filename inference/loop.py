@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from data import Dataset
+from data import Dataset, Split
 from errors import RequestError, TrainingError
-from evidence.weights import as_batch
+from evidence.weights import Batch, as_batch
+from inference import distributed
 from inference.calibration import measuring
 from inference.compile_choice import choose
 from inference.metrics import split_metrics
@@ -25,9 +27,9 @@ from inference.step import NonFinite, Step
 METRICS_SEED = 0
 
 
-def seed_epoch(seed: int, epoch: int) -> None:
+def seed_epoch(*key: int) -> None:
     """Make all noise of an epoch a function of (seed, epoch): a resumed run cannot draw other numbers."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
+    torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Training:
     best_weights: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     compiled: bool | None = None
+    processes: int | None = None
 
     def weights(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
@@ -55,6 +58,7 @@ class Training:
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
             "compiled": self.compiled,
+            "processes": self.processes,
             "optimiser": self.optimiser.get_state(),
             **self.weights(),
         }
@@ -64,7 +68,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
         self.optimiser.set_state(state["optimiser"])
-        self.epoch, self.seconds, self.compiled = state["epoch"], state["seconds"], state["compiled"]
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.compiled, self.processes = state["compiled"], state["processes"]
         self.best_elbo, self.best_epoch = state["best_elbo"], state["best_epoch"]
         self.best_weights = {key: best[key] for key in ("model", "guide")}
 
@@ -97,19 +102,24 @@ def fit(
     run.keep_metrics_until(training.epoch)
     choice = choose(train["compile"], total, training.compiled)
     print(choice.line)
+    if training.processes not in (None, distributed.count()):
+        print(
+            f"{distributed.count()} processes, {training.processes} until the checkpoint: other noise from here on, "
+            "so no longer bit for bit the uninterrupted run"
+        )
     step = Step(model, guide, optimiser, objective, choice.compiled)
     last_saved = time.monotonic()
 
     with Progress(train["epochs"], len(data.train), training.epoch) as progress:
         while training.epoch < train["epochs"] and not out_of_patience(training, train["patience"]):
-            seed_epoch(seed, training.epoch)
+            batches = epoch_batches(data.train, train["batch_size"], seed, training.epoch)
             progress.epoch(training.epoch + 1)
             if hasattr(objective, "at_epoch"):  # annealed: a function of the epoch, so that a resumed run anneals alike
                 objective.at_epoch(training.epoch, train["epochs"])
             started = time.perf_counter()
-            train_epoch(step, data, train["batch_size"], training.epoch + 1, progress)
+            train_epoch(step, batches, training.epoch + 1, progress)
             seconds = time.perf_counter() - started
-            training.compiled = step.is_compiled
+            training.compiled, training.processes = step.is_compiled, distributed.count()
             training.epoch += 1
             training.seconds += seconds
             with measuring(model, guide, data.train):
@@ -123,14 +133,26 @@ def fit(
     return training
 
 
-def train_epoch(step: Step, data: Dataset, batch_size: int, epoch: int, progress: Progress) -> None:
+def epoch_batches(train: Split, size: int, seed: int, epoch: int) -> Iterator[tuple[int, Batch]]:
+    """All batches of an epoch: how many data each has, and which of them belong to this process.
+
+    The order is the same in every process, the noise its own.
+    """
+    seed_epoch(seed, epoch)
+    batches = train.shuffled(size, distributed.rank(), distributed.count())
+    if distributed.count() > 1:
+        seed_epoch(seed, epoch, 1 + distributed.rank())
+    return zip((min(size, len(train) - start) for start in range(0, len(train), size)), batches, strict=True)
+
+
+def train_epoch(step: Step, batches: Iterable[tuple[int, Batch]], epoch: int, progress: Progress) -> None:
     """One pass over the training split."""
     number = 0
     try:
-        for number, x in enumerate(data.train.shuffled(batch_size), start=1):  # noqa: B007 - named where it fails
+        for number, (size, x) in enumerate(batches, start=1):  # noqa: B007 - named where it fails
             batch = as_batch(x)
-            step(*batch)
-            progress.advance(len(batch[0]))
+            step(*batch, share=len(batch[0]) / size)
+            progress.advance(size)
         step.read(*batch)
     except NonFinite as error:
         raise TrainingError(f"training stopped at epoch {epoch}, step {number - error.steps_ago}: {error}") from error

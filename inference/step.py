@@ -9,10 +9,12 @@ from pyro.infer import SVI
 from torch import Tensor, nn
 
 from errors import TrainingError
+from inference import distributed
 from inference.compiled import CompiledELBO, generator_unmoved
 from inference.optimiser import FusedAdam
 
 LOSSES_READ_TOGETHER = 100
+NO_SITE = "no single site (each is finite, their sum is not)"
 
 
 class NonFinite(TrainingError):
@@ -28,9 +30,14 @@ class DeviceSVI(SVI):
 
     optim: FusedAdam
 
-    def step(self, *batch: Tensor) -> Tensor:
-        """One step; the loss before it. Parameters are left alone where it is not finite."""
-        loss = self.loss_and_grads(self.model, self.guide, *batch)
+    def step(self, *batch: Tensor, share: float = 1.0) -> Tensor:
+        """One step; the loss before it. Parameters are left alone where it is not finite.
+
+        Of several processes each has a `share` of the batch, none perhaps; the loss is that of the whole.
+        """
+        loss = self.loss_and_grads(self.model, self.guide, *batch) if len(batch[0]) else batch[0].new_zeros(())
+        if distributed.count() > 1:
+            loss = distributed.average(self.optim.parameters, loss, share)
         self.optim.skip_unless_finite(loss)
         self.optim(())
         return loss
@@ -57,11 +64,11 @@ class Step:
         """Whether steps have been running compiled."""
         return self.loss.why_eager is None
 
-    def __call__(self, *batch: Tensor) -> None:
-        if not self.validated:
+    def __call__(self, *batch: Tensor, share: float = 1.0) -> None:
+        if not self.validated and len(batch[0]):
             self._validate(*batch)
         with pyro.validation_enabled(False):
-            self.losses.append(self.svi.step(*batch))
+            self.losses.append(self.svi.step(*batch, share=share))
         if batch[0].device.type == "cpu" or len(self.losses) == LOSSES_READ_TOGETHER:
             self.read(*batch)
 
@@ -74,7 +81,8 @@ class Step:
         broken = (~losses.isfinite()).nonzero()
         if len(broken):
             first = int(broken[0])
-            site = broken_site(self.model, self.guide, *batch)
+            sites = distributed.gather(broken_site(self.model, self.guide, *batch))
+            site = next((site for site in sites if site != NO_SITE), NO_SITE)
             raise NonFinite(f"loss {losses[first].item()} at {site}", steps_ago=len(losses) - 1 - first)
         return losses.tolist()
 
@@ -87,6 +95,8 @@ class Step:
 @torch.no_grad()
 def broken_site(model: nn.Module, guide: nn.Module, *batch: Tensor) -> str:
     """The first site, guide before model, whose value, parameters or log-probability are not finite."""
+    if not len(batch[0]):  # the part of a process that has none of a short batch
+        return NO_SITE
     with pyro.validation_enabled(False):
         guide_trace = poutine.trace(guide).get_trace(*batch)
         model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*batch)
@@ -98,4 +108,4 @@ def broken_site(model: nn.Module, guide: nn.Module, *batch: Tensor) -> str:
                 return f"site {name!r} of the {program} (its value)"
             if not bool(site["fn"].log_prob(site["value"]).isfinite().all()):
                 return f"site {name!r} of the {program} (its log-probability)"
-    return "no single site (each is finite, their sum is not)"
+    return NO_SITE

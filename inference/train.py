@@ -11,30 +11,40 @@ from typing import Any
 
 import torch
 
+from data import Dataset
+from errors import RequestError
 from evidence.weights import as_batch
+from inference import distributed
 from inference.build import build_data, build_pair
 from inference.components import build
 from inference.load import pick_device
 from inference.loop import fit
 from inference.run_directory import RunDirectory, write_json
+from inference.shared_run_directory import SharedRunDirectory
 
 
 def train(config: dict[str, Any]) -> RunDirectory:
-    """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done."""
-    run = RunDirectory(config["run_dir"])
-    device = pick_device(config["device"])
-    data = build_data(config, device, trust=True)
-    torch.manual_seed(config["seed"])
-    model, guide = build_pair(config, data, trust=True)
-    objective = build("objective", config["objective"], trust=True)
+    """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done.
+
+    Where torchrun started several processes, each calls this, and they train one model together.
+    """
+    with distributed.joined(config["device"]):
+        return _train(config)
+
+
+def _train(config: dict[str, Any]) -> RunDirectory:
+    run = SharedRunDirectory(config["run_dir"])
+    device, data, model, guide, objective = distributed.agreed(lambda: opened(config))
     with run.claim(config, resume=config["train"]["resume"] == "auto"):
         if run.is_done:
             print(f"{run.path} is done already; evaluate it: python evaluate.py {run.path}")
             return run
-        write_json(run.path / "environment.json", environment(device))
+        if distributed.is_first():
+            write_json(run.path / "environment.json", environment(device))
         print(summary(config, data, model, guide, device))
         model.to(device)
         guide.to(device)
+        distributed.same_start([*model.state_dict().values(), *guide.state_dict().values()])
         for line in notes(model, guide, objective, data):
             print(line)
         training = fit(model, guide, objective, data, config["train"], config["seed"], run)
@@ -42,6 +52,21 @@ def train(config: dict[str, Any]) -> RunDirectory:
     print(f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s")
     print(f"kept in {run.path}\nnext: python evaluate.py {run.path}")
     return run
+
+
+def opened(config: dict[str, Any]) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Any]:
+    """Device, data, model, guide and objective of a request; the pair is still on the CPU."""
+    device = pick_device(config["device"])
+    data = build_data(config, device, trust=True)
+    torch.manual_seed(config["seed"])
+    model, guide = build_pair(config, data, trust=True)
+    objective = build("objective", config["objective"], trust=True)
+    if distributed.count() > 1:
+        distributed.refuse_coupled([objective, *model.modules(), *guide.modules()])
+        if config["train"]["batch_size"] < distributed.count():
+            what = f"train.batch_size={config['train']['batch_size']}"
+            raise RequestError(f"{what}: at least one datum for each of {distributed.count()} processes is needed")
+    return device, data, model, guide, objective
 
 
 def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: torch.nn.Module, device: torch.device) -> str:
@@ -55,6 +80,7 @@ def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: to
         f"{choices['model']}: prior {choices['prior']}, likelihood {choices['likelihood']}, guide {choices['guide']}, "
         f"network {choices['network']}; "
         f"z in {config['latent_dim']}-d; {counts[0]:,} parameters in p, {counts[1]:,} in q; {device}"
+        + (f"; {distributed.count()} processes" if distributed.count() > 1 else "")
     )
 
 
@@ -74,6 +100,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         **{package: version(package) for package in packages},
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)",
+        "processes": distributed.count(),
         "git_revision": git_revision(),
         "command": sys.argv,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

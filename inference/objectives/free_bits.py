@@ -15,6 +15,8 @@ class FreeBits:
     λ = `nats` per datum and latent site; below it the rate has no gradient, so that a latent is not given up early.
     """
 
+    couples_data = "objective=free_bits averages the KL over the whole batch"
+
     def __init__(self, nats: float = 2.0, num_particles: int = 1) -> None:
         if nats < 0:
             raise RequestError(f"objective.nats={nats}: must be at least 0")

@@ -49,6 +49,12 @@ class Likelihood(nn.Module, ABC):
         return None
 
     @property
+    def couples_data(self) -> str | None:
+        """Why log p(x|z) of one datum depends on the others of its batch while training, if it does. (Objectives may have
+        this, too.) Several processes, which see a part of each batch, cannot train with it."""
+        return None
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether `calibrate` has something to set."""
         return False

@@ -32,6 +32,10 @@ class Gaussian(LocationScale):
     def needs_calibration(self) -> bool:
         return self.kind == "optimal"
 
+    @property
+    def couples_data(self) -> str | None:
+        return "likelihood.scale=optimal takes σ from the whole batch" if self.kind == "optimal" else None
+
     def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
         if self.kind != "optimal":
             return dist.Normal(*self.location_and_scale(h)).to_event(len(self.shape))

@@ -9,34 +9,20 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from choices import CHOICES, COMPANIONS, opened
 from conftest import ROOT
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from pyro.infer import SVI, Trace_ELBO
 from torch import nn
 
-import configs.schema  # noqa: F401 - registers the schema with Hydra
 import inference.compiled
-from inference.build import build_data, build_pair
 from inference.compile_choice import choose
 from inference.compiled import CompiledELBO, eager_loss_and_grads
-from inference.components import build
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
 from inference.step import NonFinite, Step
 
-AXES = ("model", "prior", "likelihood", "guide", "network", "objective")
-DEFAULTS = {"model": "vae", "prior": "standard_normal", "likelihood": "bernoulli", "guide": "mean_field", "network": "mlp"}
-CHOICES = [
-    (axis, file.stem)
-    for axis in AXES
-    for file in sorted((ROOT / "configs" / axis).glob("*.yaml"))
-    if file.stem != DEFAULTS.get(axis)
-]
 EAGER_ONLY = {("model", "gmvae"): "data-dependent control flow"}
 """Choices that cannot be recorded (Pyro's enumeration leaves out what has probability 0), and what is said about them."""
-COMPANIONS: dict[tuple[str, str], list[str]] = {("prior", "vamp"): ["prior.components=5"]}
-"""Choices that only work together with others."""
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
@@ -46,29 +32,6 @@ def float64():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
-
-
-def request(*overrides):
-    """The configuration of a small run."""
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        config = compose("train", ["data.limit=40", "latent_dim=3", *overrides], return_hydra_config=True)
-    values = OmegaConf.to_container(config, resolve=False)
-    choices = values.pop("hydra")["runtime"]["choices"]
-    return {"choices": choices} | values
-
-
-def opened(*overrides):
-    """(model, guide, objective, batches) of a small run: two batches of 8 data, float64 where that is the default."""
-    config = request(*overrides)
-    data = build_data(config)
-    model, guide = build_pair(config, data)
-    objective = build("objective", config["objective"])
-    batches = []
-    for rows in (slice(0, 8), slice(8, 16)):
-        batch = data.train[rows]
-        batch = batch if isinstance(batch, tuple) else (batch,)
-        batches.append(tuple(x.to(torch.get_default_dtype()) if x.is_floating_point() else x for x in batch))
-    return model.to(torch.get_default_dtype()), guide.to(torch.get_default_dtype()), objective, batches
 
 
 def measured(loss_and_grads, model, guide, batch, seed):

@@ -1,0 +1,44 @@
+"""A run directory that several processes train in: the first reads and writes it, the others are told."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from inference.distributed import from_first, is_first
+from inference.run_directory import Config, RunDirectory
+
+
+class SharedRunDirectory(RunDirectory):
+    """A RunDirectory of which only the first process sees the files; they need not be on a disk that all can reach.
+
+    All processes call what reads, together, and get the same or the same refusal; what writes does nothing but in the first.
+    """
+
+    @property
+    def is_done(self) -> bool:
+        return from_first(lambda: RunDirectory.is_done.fget(self))  # type: ignore[attr-defined]
+
+    @contextmanager
+    def claim(self, config: Config, resume: bool = True) -> Iterator[None]:
+        with ExitStack() as held:
+            from_first(lambda: held.enter_context(RunDirectory.claim(self, config, resume)))
+            yield
+
+    def load_checkpoint(self, which: str) -> dict[str, Any]:
+        return from_first(lambda: RunDirectory.load_checkpoint(self, which))
+
+    def append_metrics(self, records: list[dict[str, Any]]) -> None:
+        self._write(lambda: RunDirectory.append_metrics(self, records))
+
+    def keep_metrics_until(self, epoch: int) -> None:
+        self._write(lambda: RunDirectory.keep_metrics_until(self, epoch))
+
+    def save_checkpoint(self, which: str, state: dict[str, Any]) -> None:
+        self._write(lambda: RunDirectory.save_checkpoint(self, which, state))
+
+    def finish(self) -> None:
+        self._write(lambda: RunDirectory.finish(self))
+
+    def _write(self, action: Callable[[], None]) -> None:
+        if is_first():
+            action()
