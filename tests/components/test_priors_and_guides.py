@@ -190,3 +190,56 @@ def test_planar_inverts_with_the_right_gradient():
     assert torch.allclose(layer(layer.inv(y.clone())), y, atol=1e-9)
     identity = InvertiblePlanar([parameters[0], torch.zeros(3, 4).double(), parameters[2]])
     assert torch.allclose(identity(y), y)
+
+
+def autoregressive(dim=6, rows=3):
+    family = family_of("iaf", {"width": 40, "context": 5}, dim)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in family.parameters():
+            parameter.mul_(3)  # couplings strong enough for the inverse to take all its passes
+    return family.layers[0], torch.randn(rows, 5, dtype=torch.float64), torch.randn(rows, dim, dtype=torch.float64)
+
+
+def test_autoregressive_inverse_has_the_gradients_of_the_passes_it_does_not_record():
+    module, context, y = autoregressive()
+    leaves = [y.requires_grad_(), context.requires_grad_(), *module.parameters()]
+
+    def gradients(inverse):
+        layer = module.condition(context)
+        x = inverse(layer, y)
+        return torch.autograd.grad((x.sin() + x**2).sum(), leaves, allow_unused=True)
+
+    def recorded(layer, y):
+        x = torch.zeros_like(y)
+        for _ in range(y.shape[-1]):
+            x = x + (y - layer._call(x)) * torch.exp(-layer._cached_log_scale)
+        return x
+
+    found, expected = gradients(lambda layer, y: layer.inv(y)), gradients(recorded)
+    assert expected[1].abs().sum() > 0
+    for ours, tape in zip(found, expected, strict=True):
+        assert (ours is None) == (tape is None)
+        assert ours is None or torch.allclose(ours, tape, rtol=1e-8, atol=1e-8)
+
+
+def test_autoregressive_inverse_ends_where_nothing_moves_and_not_before():
+    module, context, y = autoregressive(dim=40)
+    counts = []
+    for strength in (1.0, 0.01):
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.mul_(strength)
+        layer, calls = module.condition(context), 0
+
+        def counted(x, layer=layer, right=layer._call):
+            nonlocal calls
+            calls += 1
+            return right(x)
+
+        layer._call = counted
+        with torch.no_grad():
+            x = layer.inv(y.clone())
+        counts.append(calls)
+        assert torch.allclose(layer._call(x), y, atol=1e-9)
+    assert counts[1] < counts[0] <= 40 + 1 and counts[1] < 10
