@@ -2,9 +2,13 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from configs.cli import spin_briefly
 from errors import RequestError
+
+if TYPE_CHECKING:
+    from report.measuring import Wanted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -12,13 +16,26 @@ def parser() -> argparse.ArgumentParser:
     new = argparse.ArgumentParser(
         description="Say where log p(x) is: the ELBO and its terms, IWAE, the exact evidence where it can be had. "
         "Prints a table; writes evaluation.json, evaluation.npz (per datum) and figures/ into each run directory.",
-        epilog="example: python evaluate.py runs/digits/* --particles 5000",
+        epilog="example: python evaluate.py runs/digits/* --particles 5000; everything: python evaluate.py RUN --full",
     )
     new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that train.py finished")
     new.add_argument("--split", default="test", choices=("train", "valid", "test"), help="what to measure on (test)")
     new.add_argument("--particles", type=positive, default=5000, help="importance samples per datum for IWAE (5000)")
     new.add_argument("--elbo-particles", type=positive, default=100, help="draws of z per datum for the ELBO (100)")
     new.add_argument("--limit", type=positive, help="only the first N examples of the split")
+    long = new.add_argument_group("what takes longer, and says more")
+    long.add_argument("--full", action="store_true", help="all of it: --ais 1000 --gap --calibration")
+    long.add_argument(
+        "--ais", type=positive, metavar="T", help="anneal to p(z|x) by T temperatures; calibrate on simulated data"
+    )
+    long.add_argument("--ais-limit", type=positive, default=100, metavar="N", help="the first N examples only (100)")
+    long.add_argument("--ais-start", default="prior", choices=("prior", "guide"), help="where annealing starts (prior)")
+    long.add_argument("--chains", type=positive, default=16, help="annealing chains per datum (16)")
+    long.add_argument("--gap", action="store_true", help="split log p(x) − ELBO into the family's and the encoder's part")
+    long.add_argument("--gap-limit", type=positive, default=100, metavar="N", help="on N examples, and N of train (100)")
+    long.add_argument("--gap-steps", type=positive, default=1000, metavar="S", help="steps of Adam for the free q (1000)")
+    long.add_argument("--calibration", action="store_true", help="rank the truth among the guide's draws on simulated data")
+    long.add_argument("--simulations", type=positive, default=1000, metavar="S", help="how many of them (1000)")
     new.add_argument("--checkpoint", default="best", choices=("best", "last"), help="which weights (best)")
     new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
@@ -27,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     return new
 
 
+FULL_TEMPERATURES = 1000
 EXPORTS = ("latents", "scores", "reconstructions", "samples")
 
 
@@ -66,18 +84,39 @@ def main(arguments: list[str] | None = None) -> int:
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
     """Measure one run, print its table, write its files."""
     from inference import load_run
-    from report.evaluation import evaluate
     from report.export import export
     from report.figures import draw_all
+    from report.measuring import evaluate
     from report.table import evaluation_table
 
     run = load_run(path, options.checkpoint, options.device, options.trust)
-    evaluation = evaluate(run, options.split, options.particles, options.elbo_particles, options.limit, options.seed)
+    evaluation = evaluate(run, wanted(options))
     print(evaluation_table(evaluation))
     evaluation.save(run.path)
     for what in options.export:
         print(f"wrote {export(run, evaluation, what)}")
     print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(draw_all(run, evaluation))}\n")
+
+
+def wanted(options: argparse.Namespace) -> "Wanted":
+    """What the options ask for."""
+    from evidence import Annealing
+    from evidence.gap import Fit
+    from report.measuring import Wanted
+
+    temperatures = options.ais or (FULL_TEMPERATURES if options.full else None)
+    return Wanted(
+        split=options.split,
+        particles=options.particles,
+        elbo_particles=options.elbo_particles,
+        limit=options.limit,
+        seed=options.seed,
+        annealing=Annealing(temperatures, options.chains, start=options.ais_start) if temperatures else None,
+        annealed=options.ais_limit,
+        gap=options.gap_limit if options.gap or options.full else 0,
+        fit=Fit(steps=options.gap_steps),
+        simulations=options.simulations if options.calibration or options.full else 0,
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from evidence.weights import Batch, Program, as_batch, log_weights, split_batch
 
 COLLAPSED = 1e-2
 """Variance of the posterior means below which a dimension counts as unused (Burda et al. 2016, appendix C)."""
+DRAWS_AT_ONCE = 32
+"""Of the guide for every datum of a part (see `split_batch`), in the ranks."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,22 @@ class Reliability:
         """The share of data above the threshold."""
         return float((self.pareto_k > self.threshold).double().mean())
 
+    def summary(self) -> dict[str, Any]:
+        """Plain values for evaluation.json."""
+        k, size = self.pareto_k, self.effective_size
+        return {
+            "pareto_k": {
+                "share_bad": self.bad,
+                "threshold": self.threshold,
+                "median": float(k.median()),
+                "particles": self.particles,
+                "num_examples": len(k),
+            },
+            "effective_sample_size": {"median": float(size.median()), "smallest": float(size.min())},
+        }
+
     def explain(self) -> str:
+        """In a sentence, with what to do about a bad value."""
         if self.bad == 0:
             return f"k̂ is below {self.threshold:.2f} for every datum: no few weights decide the estimate, IWAE can be trusted."
         return (
@@ -104,7 +122,18 @@ class LatentUsage:
         """Whether the mutual information is at its ceiling log N: more data would show more of it."""
         return self.mutual_information > 0.95 * math.log(self.num_examples)
 
+    def summary(self) -> dict[str, Any]:
+        """Plain values for evaluation.json."""
+        return {
+            "active_units": self.active_units,
+            "latent_dim": len(self.activity),
+            "collapsed": self.collapsed,
+            "mutual_information": self.mutual_information,
+            "marginal_kl": None if self.saturated else self.marginal_kl,
+        }
+
     def explain(self) -> str:
+        """In a sentence, with what to do about a bad value."""
         names = ", ".join(map(str, self.collapsed[:6])) + (", …" if len(self.collapsed) > 6 else "")
         used = f"{self.active_units} of {len(self.activity)} latent dimensions are in use"
         unused = f" (unused: {names}; take fewer, or weigh the KL less early in training)" if self.collapsed else ""
@@ -149,34 +178,92 @@ def _log_guide_matrix(joint: Joint, u: Tensor) -> Float64[Tensor, "z q"]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Ranks (simulations, latent) of z* among `draws` draws of q(z|x), for x simulated with z*: uniform if q is p(z|x)."""
+    """Where z* falls among `draws` draws of q(z|x), for x simulated with z*: uniform ranks, if q is p(z|x).
+
+    `ranks` (simulations, latent) of every dimension of the unconstrained z*, and `joint_ranks` (simulations,) of
+    log p(x, z*), which tells a q whose dimensions are right one by one, but not together.
+    """
 
     ranks: Int[Tensor, "simulations latent"]
+    joint_ranks: Int[Tensor, " simulations"]
     draws: int
 
-    def departure(self) -> Float64[Tensor, " latent"]:
-        """The largest distance of the ranks' ECDF from the uniform one."""
-        grid = torch.arange(self.draws + 1, dtype=torch.float64)
-        ecdf = (self.ranks.unsqueeze(-1) <= grid).double().mean(0)
-        return (ecdf - (grid + 1) / (self.draws + 1)).abs().amax(-1)
+    @property
+    def all_ranks(self) -> Int[Tensor, "simulations latent+1"]:
+        """Of every dimension, and last of log p(x, z)."""
+        return torch.cat([self.ranks, self.joint_ranks.unsqueeze(1)], 1)
+
+    def excess(self) -> Float64[Tensor, "latent+1 draws+1"]:
+        """The ranks' ECDF minus the uniform one, at ranks 0 to `draws`."""
+        grid = torch.arange(self.draws + 1, dtype=torch.float64, device=self.ranks.device)
+        ecdf = (self.all_ranks.unsqueeze(-1) <= grid).double().mean(0)
+        return ecdf - (grid + 1) / (self.draws + 1)
+
+    def departure(self) -> Float64[Tensor, " latent+1"]:
+        """The largest distance of each ECDF from the uniform one."""
+        return self.excess().abs().amax(-1)
 
     def band(self, alpha: float = 0.01) -> float:
-        """A band that uniform ranks leave with probability at most `alpha` (Dvoretzky, Kiefer & Wolfowitz; Massart 1990)."""
-        return math.sqrt(math.log(2 / alpha) / (2 * len(self.ranks)))
+        """A band that the ECDFs of uniform ranks leave anywhere, any of them, with probability at most `alpha`.
+
+        Dvoretzky, Kiefer & Wolfowitz with Massart's constant (1990), which holds at all ranks at once and for discrete
+        ranks too; Bonferroni over the dimensions.
+        """
+        return math.sqrt(math.log(2 * self.all_ranks.shape[1] / alpha) / (2 * len(self.ranks)))
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for evaluation.json."""
+        *each, joint = self.departure().tolist()
+        return {
+            "calibration": {
+                "departures": each,
+                "joint_departure": joint,
+                "band": self.band(),
+                "simulations": len(self.ranks),
+                "draws": self.draws,
+            }
+        }
 
     def explain(self) -> str:
-        bad = torch.nonzero(self.departure() > self.band()).flatten().tolist()
-        where = f"dimensions {', '.join(map(str, bad))} leave the 99 % band" if bad else "all dimensions are in the 99 % band"
+        """In a sentence, with what to do about a bad value."""
+        *each, joint = (self.departure() > self.band()).tolist()
+        bad = [str(number) for number, outside in enumerate(each) if outside]
+        head = f"Calibration: on {len(self.ranks)} simulated data the ranks of z* among {self.draws} draws of q"
+        band = f"the 99 % band of ±{self.band():.3f}"
+        if not bad and not joint:
+            return f"{head} stay in {band}, in every dimension and for log p(x, z): no bias or wrong width shows."
+        if not bad:
+            return (
+                f"{head} leave {band} for log p(x, z) alone: q is right in each dimension but not in how they hang together; "
+                "take a guide with correlations."
+            )
+        names = ", ".join(bad[:6]) + (", …" if len(bad) > 6 else "")
         return (
-            f"{where} of ±{self.band():.3f}: outside it q is biased or of the wrong width; try a richer guide or train longer."
+            f"{head} leave {band} in {len(bad)} of {len(each)} dimensions ({names}){' and for log p(x, z)' if joint else ''}: q is "
+            "biased or of the wrong width; take a richer guide or train longer."
         )
 
 
 @torch.no_grad()
 def simulation_based_calibration(model: Program, guide: Program, like: Batch, draws: int = 99) -> Calibration:
     """Ranks of z* in q(z|x) for as many simulated pairs as `like` has rows (Talts et al. 2018); ≥ 1000 are advised."""
-    x, exact_draw = simulate(model, guide, like)
-    joint = Joint(model, guide, as_batch(x))
-    truth = joint.unconstrain(exact_draw)
-    u = joint.draw_guide(draws).reshape(draws, *truth.shape)
-    return Calibration((u < truth).sum(0), draws)
+    x, latents = simulate(model, guide, like)
+    names, columns = list(latents), as_batch(x)
+    ranks, joint_ranks = [], []
+    for part in split_batch((*columns, *latents.values()), draws):
+        joint = Joint(model, guide, part[: len(columns)])
+        truth = joint.unconstrain(dict(zip(names, part[len(columns) :], strict=True)))
+        rank, log_rank = (
+            torch.zeros_like(truth, dtype=torch.int64),
+            torch.zeros(len(truth), dtype=torch.int64, device=truth.device),
+        )
+        log_truth = torch.stack(joint.model_terms(truth)).sum(0)
+        for start in range(0, draws, DRAWS_AT_ONCE):
+            count = min(DRAWS_AT_ONCE, draws - start)
+            u = joint.draw_guide(count)
+            rank += (u.reshape(count, *truth.shape) < truth).sum(0)
+            log_joint = torch.stack(joint.model_terms(u)).sum(0).reshape(count, -1)
+            log_rank += (log_joint < log_truth).sum(0)
+        ranks.append(rank)
+        joint_ranks.append(log_rank)
+    return Calibration(torch.cat(ranks), torch.cat(joint_ranks), draws)

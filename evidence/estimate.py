@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -47,11 +47,26 @@ class Estimate:
             plain["particles"] = self.particles
         return plain | self.details
 
+    def first(self, count: int) -> "Estimate":
+        """The same of the first `count` data."""
+        return replace(self, per_datum=self.per_datum[:count])
+
     @staticmethod
     def join(parts: Sequence["Estimate"]) -> "Estimate":
         """One estimate from those of consecutive blocks of data."""
         first = parts[0]
         return Estimate(torch.cat([part.per_datum for part in parts]), first.kind, first.particles, first.details)
+
+
+def paired(first: Estimate, second: Estimate) -> Float64[Tensor, " batch"]:
+    """first − second per datum, on the first data, which both have: two estimates of different data are not subtracted."""
+    count = min(first.num_examples, second.num_examples)
+    return first.per_datum[:count] - second.per_datum[:count]
+
+
+def measured(values: Float64[Tensor, " batch"]) -> dict[str, Any]:
+    """Mean, standard error and number of `values`, as plain numbers for evaluation.json."""
+    return {"mean": float(values.mean()), "se": standard_error(values), "num_examples": len(values)}
 
 
 def standard_error(values: Float64[Tensor, " batch"]) -> float:

@@ -10,16 +10,20 @@ import copy
 from dataclasses import dataclass
 from typing import cast
 
+import pyro
 import torch
 from jaxtyping import Float, Float64
-from pyro.infer import Trace_ELBO
+from pyro import poutine
 from torch import Tensor, nn
 
 from errors import RequestError
 from evidence.estimate import Estimate, standard_error
 from evidence.lower import elbo
+from evidence.weights import repeat_rows
 from guides.amortized import Amortized
 from guides.families.base import Family
+from guides.families.coupling import Coupling
+from guides.families.flow import FlowFamily
 from guides.local import Local, starts
 
 
@@ -78,11 +82,11 @@ class GapSplit:
         if self.richer_family is not None:
             left = self.richer_approximation
             richer = (
-                f"; a richer family leaves {float(left.mean()):.2f}"
+                f"; a flow upon it leaves {float(left.mean()):.2f}"
                 if left is not None
-                else "; the richer family has not converged (it ends below the one it contains): not counted"
+                else "; the richer flow has not converged (it ends below the family it contains) and is not counted"
             )
-        return f"{family:.2f} nats of the gap are the family's, {encoder:.2f} the encoder's: {advice} gains most{richer}."
+        return f"{family:.2f} nats are the family's and {encoder:.2f} the encoder's, so {advice} gains most{richer}."
 
 
 def split_gap(
@@ -95,45 +99,85 @@ def split_gap(
 ) -> GapSplit:
     """Fit a free q for every datum of `x` in the guide's own family, and in `richer`, which must contain it.
 
-    `log_p` is the exact evidence, or the best estimate of it: a lower bound makes the approximation gap read small.
-    Neither `model` nor `guide` is changed.
+    `log_p` is the exact evidence, or the best estimate of it: a lower bound makes the approximation gap read small. A
+    `richer` that is built upon the guide's family (see `deeper`) starts at the fitted q. Neither `model` nor `guide` is
+    changed.
     """
     if not isinstance(guide, Amortized):
         raise RequestError(
             f"the gap of {type(guide).__name__} cannot be split: only an amortised guide has an encoder to do without"
         )
     fit = fit or Fit()
+    family = cast(Family, guide.family)
     with torch.no_grad():
         encoded = guide.encoder(x)
-    same = best_local(model, cast(Family, guide.family), x, fit, encoded)
+    own = [fit_local(model, start, x, fit) for start in local_starts(family, x, fit, encoded)]
+    further = []
+    if richer is not None:
+        begin = [around(richer, local) for local in own] if built_upon(richer, family) else local_starts(richer, x, fit)
+        further = [fit_local(model, start, x, fit) for start in begin]
     return GapSplit(
         log_p,
         elbo(model, guide, x, fit.measured),
-        same,
-        best_local(model, richer, x, fit) if richer is not None else None,
+        best_of(model, own, x, fit),
+        best_of(model, further, x, fit) if further else None,
     )
 
 
-def best_local(model: nn.Module, family: Family, x: Tensor, fit: Fit, encoded: Tensor | None = None) -> Estimate:
-    """The ELBO of the best start for every datum. The choice and the result come from separate draws: no selection bias."""
-    guides = [fit_local(model, family, start.to(x.device), x, fit) for start in starts(family, len(x), fit.restarts, encoded)]
+def local_starts(family: Family, x: Tensor, fit: Fit, encoded: Tensor | None = None) -> list[Local]:
+    """Free guides of `x` to be fitted, one a restart, each with a family of its own."""
+    return [Local(copy.deepcopy(family), start.to(x)) for start in starts(family, len(x), fit.restarts, encoded)]
+
+
+def deeper(guide: Amortized, x: Float[Tensor, "N *shape"]) -> FlowFamily:
+    """A richer family than any guide's own: its family, followed by five coupling layers that start as the identity."""
+    with torch.no_grad():
+        (latent_dim,) = guide.posterior(x[:1]).event_shape
+    # An odd number of layers: the reversals between them then cancel out.
+    flow = Coupling(latent_dim, layers=5, width=max(128, latent_dim), base=copy.deepcopy(cast(Family, guide.family)))
+    return flow.start_as_identity().to(x)
+
+
+def built_upon(richer: Family, family: Family) -> bool:
+    """Whether `richer` is a flow on top of `family`, and so contains it."""
+    return isinstance(richer, FlowFamily) and type(richer.base) is type(family)
+
+
+def around(richer: Family, local: Local) -> Local:
+    """The guide of the flow `richer` that is `local`, as far as its layers are the identity."""
+    family = copy.deepcopy(cast(FlowFamily, richer))
+    family.base.load_state_dict(local.family.state_dict())
+    h = local.h.detach()
+    return Local(family, torch.cat([h, h.new_zeros(len(h), family.num_parameters - h.shape[1])], 1))
+
+
+@torch.no_grad()
+def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit) -> Estimate:
+    """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias."""
     chosen = torch.stack([elbo(model, guide, x, fit.measured).per_datum for guide in guides]).argmax(0)
     measured = torch.stack([elbo(model, guide, x, fit.measured).per_datum for guide in guides])
-    return Estimate(measured.gather(0, chosen.unsqueeze(0))[0], "lower", fit.measured, {"restarts": fit.restarts})
+    return Estimate(measured.gather(0, chosen.unsqueeze(0))[0], "lower", fit.measured, {"restarts": len(guides)})
 
 
-def fit_local(model: nn.Module, family: Family, start: Tensor, x: Tensor, fit: Fit) -> Local:
-    """Adam on h alone, with a learning rate that falls to zero; p stays as it is."""
-    guide = Local(copy.deepcopy(family), start)
+def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:
+    """Adam on the guide alone, with a learning rate that falls to zero; p stays as it is."""
     parameters = list(guide.parameters())
     optimiser = torch.optim.Adam(parameters, lr=fit.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, fit.steps)
-    objective = Trace_ELBO(num_particles=fit.draws, vectorize_particles=False)
-    for _ in range(fit.steps):
-        loss = objective.differentiable_loss(model, guide, x)
-        gradients = torch.autograd.grad(loss, parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimiser.step()
-        schedule.step()
+    with pyro.validation_enabled(False):  # validated when its ELBO is measured
+        for _ in range(fit.steps):
+            gradients = torch.autograd.grad(-mean_log_weight(model, guide, x, fit.draws), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            optimiser.step()
+            schedule.step()
     return guide
+
+
+def mean_log_weight(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Tensor:
+    """Σ over data of the ELBO, from `draws` reparameterised draws for each, in one run of the model: differentiable."""
+    q = guide.posterior(x)
+    z = q.rsample((draws,))
+    program = poutine.condition(model, data={"z": z.flatten(0, 1)})
+    log_joint = poutine.trace(program).get_trace(repeat_rows(x, draws)).log_prob_sum()
+    return (log_joint - q.log_prob(z).sum()) / draws

@@ -119,8 +119,8 @@ def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
     """log p(x) for every datum; None where the pair has more than two latent dimensions or p(x|z) depends on more than z.
 
     `details` holds the `error` (the mean over data of what the last halving of the cells changed, in nats), the
-    `largest_error` of any datum, `outside`, the largest share of any p(x) that doubling the box would add, the box, and
-    the width of the finest cells. The guide says only where to look first.
+    `largest_error` of any datum, how many data are `exceeding` the tolerance, `outside`, the largest share of any p(x) that
+    doubling the box would add, the box, and the width of the finest cells. The guide says only where to look first.
     """
     batch = as_batch(x)
     joint = Joint(model, guide, tuple(part[:1000] for part in batch))
@@ -141,6 +141,7 @@ def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
         "tolerance": tolerance,
         "error": float(change.mean()),
         "largest_error": float(change.max()),
+        "exceeding": int((change > tolerance).sum()),
         "outside": float(outside.max()),
         "box": [[float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)],
         "finest_cell": [float(w) / 2**deepest for w in box.width],

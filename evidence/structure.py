@@ -46,7 +46,13 @@ def check_pair(model: Trace, guide: Trace, rows: int) -> None:
     for site in sites:
         if site["name"] not in latents and not site["is_observed"]:
             raise RequestError(f"the model's latent site {site['name']!r} is not in the guide")
-    plates = {frame.name for site in [*sites, *latents.values()] for frame in site["cond_indep_stack"] if frame.vectorized}
+    check_plate(sites, rows, latents.values())
+
+
+def check_plate(sites: Iterable[Site], rows: int, others: Iterable[Site] = ()) -> None:
+    """Raise RequestError unless every site lies in the data plate of `rows` data, and the `others` in no other one."""
+    sites = list(sites)
+    plates = {frame.name for site in [*sites, *others] for frame in site["cond_indep_stack"] if frame.vectorized}
     if len(plates) > 1:
         raise RequestError(f"the pair has several plates ({', '.join(sorted(plates))}); one data plate is supported")
     for site in sites:

@@ -2,55 +2,84 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from evidence.diagnostics import LatentUsage, Reliability, latent_usage, reliability
+from evidence.diagnostics import Calibration, LatentUsage, Reliability, latent_usage, reliability
 from evidence.weights import draw
+from report import bracket
+from report.splits import Splits
 
 MOST_WEIGHED, MOST_COMPARED = 500, 200
 """How many data are looked at: each of the first by its weights, each pair of the second by q."""
 
 
+class Explained(Protocol):
+    """What every diagnostic says of itself."""
+
+    def explain(self) -> str:
+        """One sentence, with what to do about a bad value."""
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for evaluation.json."""
+
+
+@dataclass(frozen=True)
+class RateDistortion:
+    """Rate E KL(q(z|x)‖p(z)) and distortion −E log p(x|z), nats: their sum is −ELBO (Alemi et al. 2018)."""
+
+    rate: float
+    distortion: float
+
+    def explain(self) -> str:
+        advice = (
+            "the code says next to nothing: see whether the latents have collapsed"
+            if self.rate < 0.1
+            else "more of the one buys less of the other at the same ELBO (objective=beta moves along)"
+        )
+        return f"Rate {self.rate:.2f}, distortion {self.distortion:.2f} nats: {advice}."
+
+    def summary(self) -> dict[str, Any]:
+        return {"rate_distortion": {"rate": self.rate, "distortion": self.distortion}}
+
+
 @dataclass(frozen=True)
 class Diagnostics:
-    """`usage` is None for guides with several latent sites."""
+    """`usage` is None for guides with several latent sites; the last three where they were not asked for."""
 
     reliability: Reliability
     usage: LatentUsage | None
+    rate_distortion: RateDistortion
+    annealing: bracket.Calibration | None = None
+    gap: Splits | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def parts(self) -> list[Explained]:
+        """Those that were measured."""
+        every = (self.reliability, self.annealing, self.gap, self.rate_distortion, self.usage, self.calibration)
+        return [part for part in every if part is not None]
 
     def sentences(self) -> list[str]:
-        """One sentence for each, with what to do about a bad value."""
-        return [part.explain() for part in (self.reliability, self.usage) if part is not None]
+        """One for each."""
+        return [part.explain() for part in self.parts]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for evaluation.json."""
-        k, size = self.reliability.pareto_k, self.reliability.effective_size
-        plain: dict[str, Any] = {
-            "pareto_k": {
-                "share_bad": self.reliability.bad,
-                "threshold": self.reliability.threshold,
-                "median": float(k.median()),
-                "particles": self.reliability.particles,
-                "num_examples": len(k),
-            },
-            "effective_sample_size": {"median": float(size.median()), "smallest": float(size.min())},
-        }
-        if self.usage is not None:
-            plain["active_units"] = self.usage.active_units
-            plain["latent_dim"] = len(self.usage.activity)
-            plain["collapsed"] = self.usage.collapsed
-            plain["mutual_information"] = self.usage.mutual_information
-            plain["marginal_kl"] = None if self.usage.saturated else self.usage.marginal_kl
-        return plain
+        return {name: value for part in self.parts for name, value in part.summary().items()}
 
 
 @torch.no_grad()
-def diagnose(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...], particles: int) -> Diagnostics:
-    """k̂ and effective sample size of the first 500 data; active units and information from the first 200."""
-    weighed = reliability(model, guide, tuple(part[:MOST_WEIGHED] for part in batch), min(max(particles, 100), 1000))
+def weigh(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...], particles: int) -> Reliability:
+    """k̂ and effective sample size of the first 500 data."""
+    return reliability(model, guide, tuple(part[:MOST_WEIGHED] for part in batch), min(max(particles, 100), 1000))
+
+
+@torch.no_grad()
+def usage(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...]) -> LatentUsage | None:
+    """Active units and information from the first 200; None where the guide has several latent sites."""
     few = tuple(part[:MOST_COMPARED] for part in batch)
     one_latent = len(draw(model, guide, tuple(part[:1] for part in batch), 1).latents) == 1
-    return Diagnostics(weighed, latent_usage(model, guide, few, draws=4) if one_latent else None)
+    return latent_usage(model, guide, few, draws=4) if one_latent else None

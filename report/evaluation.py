@@ -1,36 +1,29 @@
-"""Everything that evaluate.py measures on one run."""
+"""What evaluate.py has measured on one run."""
 
-import hashlib
 import io
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from evidence import Estimate, elbo_terms, exact, iwae
-from evidence.weights import as_batch
+from evidence import Estimate
+from evidence.estimate import measured, paired
 from inference import Run
 from inference.run_directory import write_json, write_whole
-from report.diagnostics import Diagnostics, diagnose
-
-T = TypeVar("T")
-BLOCK = 250
-"""Data per step of the progress bar; each estimator splits them further as memory asks."""
+from report.diagnostics import Diagnostics
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Per-datum values (N,) float64 in nats, and bounds on log p(x) by the name they have in evaluation.json.
 
-    `bounds` always holds `elbo` and `iwae`; `exact` where log p(x) can be computed; `truth`, the log-density of the
-    distribution that synthetic data were drawn from, which no model beats on average. `fingerprint` tells whether two runs
-    were measured on the same values: their noise could have been drawn on another device.
+    `bounds` always holds `elbo` and `iwae`; `exact` where log p(x) can be computed; `upper` where p(z|x) can be drawn from;
+    `ais` if asked for, on the first data only; `truth`, the log-density of the distribution that synthetic data were drawn
+    from, which no model beats on average. `fingerprint` tells whether two runs were measured on the same values: their noise
+    could have been drawn on another device. `notes` say what could not be measured, and why.
     """
 
     run: Run
@@ -40,6 +33,7 @@ class Evaluation:
     bounds: dict[str, Estimate]
     fingerprint: str
     diagnostics: Diagnostics
+    notes: list[str] = field(default_factory=list)
 
     @property
     def num_examples(self) -> int:
@@ -48,7 +42,7 @@ class Evaluation:
 
     @property
     def tightest(self) -> str:
-        """The bound that says most about log p(x): the exact value, else IWAE."""
+        """The bound on all data that says most about log p(x): the exact value, else IWAE."""
         return "exact" if "exact" in self.bounds else "iwae"
 
     @property
@@ -70,11 +64,15 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """The content of evaluation.json."""
-        terms = {"reconstruction": self.reconstruction, "kl": self.kl}
-        measured = {name: _mean_and_se(values) for name, values in terms.items()}
-        measured |= {name: estimate.summary() for name, estimate in self.bounds.items()}
+        nats: dict[str, dict[str, Any]] = {"reconstruction": measured(self.reconstruction), "kl": measured(self.kl)}
+        nats |= {name: estimate.summary() for name, estimate in self.bounds.items()}
+        if "ais" in self.bounds:
+            nats["ais"]["above_iwae"] = measured(paired(self.bounds["ais"], self.bounds["iwae"]))
         if self.gap is not None:
-            measured["gap"] = _mean_and_se(self.gap)
+            nats["gap"] = measured(self.gap)
+        if self.diagnostics.gap is not None:
+            parts = self.diagnostics.gap.by_split[self.split].summary()
+            nats |= {f"{part}_gap": parts[part] | {"from": parts["from"]} for part in ("approximation", "amortization")}
         return {
             "data": {
                 "name": self.run.dataset.name,
@@ -86,9 +84,10 @@ class Evaluation:
                 "fingerprint": self.fingerprint,
             },
             "epoch": self.run.epoch,
-            "nats": measured,
+            "nats": nats,
             "bits_per_dim": self.bits_per_dim(),
             "diagnostics": self.diagnostics.as_json(),
+            "notes": self.notes,
         }
 
     def save(self, directory: Path) -> None:
@@ -99,38 +98,3 @@ class Evaluation:
         np.savez_compressed(buffer, **{n: v.cpu().numpy() for n, v in arrays.items()})  # type: ignore[arg-type]
         write_whole(directory / "evaluation.npz", buffer.getvalue())
         write_json(directory / "evaluation.json", self.as_json())
-
-
-def _mean_and_se(values: Tensor) -> dict[str, float]:
-    return {"mean": float(values.mean()), "se": float(values.std(correction=1)) / math.sqrt(len(values))}
-
-
-def evaluate(run: Run, split: str, particles: int, elbo_particles: int, limit: int | None = None, seed: int = 0) -> Evaluation:
-    """Measure `run` on the first `limit` examples of `split`; the same seed gives the same numbers."""
-    batch = as_batch(run.data(split)[: limit or len(run.data(split))])
-    torch.manual_seed(seed)
-    model, guide = run.model, run.guide
-    terms = _blockwise(lambda part: elbo_terms(model, guide, part, elbo_particles), batch, "ELBO")
-    reconstruction = torch.cat([t.reconstruction for t in terms])
-    kl = torch.cat([t.kl for t in terms])
-    bounds = {
-        "elbo": Estimate(reconstruction - kl, "lower", elbo_particles),
-        "iwae": Estimate.join(_blockwise(lambda part: iwae(model, guide, part, particles), batch, f"IWAE-{particles}")),
-    }
-    known = exact(model, guide, batch)
-    if known is not None:
-        bounds["exact"] = known
-    if run.dataset.truth is not None:
-        bounds["truth"] = Estimate(run.dataset.truth.log_prob(batch[0].double()), "exact", details={"of": "the data's own law"})
-    fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
-    return Evaluation(run, split, reconstruction, kl, bounds, fingerprint, diagnose(model, guide, batch, particles))
-
-
-def _blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str) -> list[T]:
-    """`measure` on blocks of data, with a progress bar that leaves nothing behind."""
-    with tqdm(total=len(batch[0]), desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True) as bar:
-        results = []
-        for part in zip(*(column.split(BLOCK) for column in batch), strict=True):
-            results.append(measure(part))
-            bar.update(len(part[0]))
-    return results

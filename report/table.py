@@ -4,6 +4,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from report.evaluation import Evaluation
+from report.splits import SOURCES
 
 
 class Row(NamedTuple):
@@ -15,23 +16,41 @@ class Row(NamedTuple):
 
 
 def identity_rows(evaluation: Evaluation) -> list[Row]:
-    """The identity, term by term, in nats per datum; last the bits per dimension."""
-    bounds = evaluation.bounds
-    terms = evaluation.as_json()["nats"]
+    """The identity, term by term, in nats per datum; the bounds in the order of the ladder; last the bits per dimension."""
+    bounds, nats = evaluation.bounds, evaluation.as_json()["nats"]
     rows = [
-        Row("reconstruction  E_q[log p(x|z)]", terms["reconstruction"], ""),
-        Row("− rate  KL(q(z|x)‖p(z))", terms["kl"], ""),
-        Row("= ELBO", terms["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
-        Row(f"IWAE-{bounds['iwae'].particles}", terms["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
+        Row("reconstruction  E_q[log p(x|z)]", nats["reconstruction"], ""),
+        Row("− rate  KL(q(z|x)‖p(z))", nats["kl"], ""),
+        Row("= ELBO", nats["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
+        Row(f"IWAE-{bounds['iwae'].particles}", nats["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
     ]
+    if "ais" in bounds:
+        ais = nats["ais"]
+        how = f"lower bound, {ais['particles']} chains from the {ais['start']}; {_count(ais)}"
+        rows.append(Row(f"AIS-{ais['temperatures']}", ais, how))
+        rows.append(Row(f"  above IWAE-{bounds['iwae'].particles}", ais["above_iwae"], f"paired; {_count(ais)}"))
     if "exact" in bounds:
-        rows.append(Row("log p(x)", terms["exact"], "exact" + _how(bounds["exact"].details)))
-        rows.append(Row("gap  log p(x) − ELBO", terms["gap"], "paired per datum; KL(q(z|x)‖p(z|x))"))
+        rows.append(Row("log p(x)", nats["exact"], "exact" + _how(bounds["exact"].details)))
+    if "upper" in bounds:
+        rows.append(Row(f"IW-EUBO-{bounds['upper'].particles}", nats["upper"], "upper bound, from an exact draw of p(z|x)"))
+    rows += _gap_rows(nats)
     if "truth" in bounds:
-        rows.append(Row("log p(x) of the data's own law", terms["truth"], "exact; no model is better on average"))
+        rows.append(Row("log p(x) of the data's own law", nats["truth"], "exact; no model is better on average"))
     bits = evaluation.bits_per_dim()
     side = "" if bits["from"] == "exact" else ", an upper bound"
     return [*rows, Row("bits per dimension", bits, f"from {bits['from']}{side}")]
+
+
+def _gap_rows(nats: dict[str, dict[str, Any]]) -> list[Row]:
+    rows = []
+    if "gap" in nats:
+        rows.append(Row("gap  log p(x) − ELBO", nats["gap"], "paired per datum; KL(q(z|x)‖p(z|x))"))
+    for part, whose in (("approximation", "family"), ("amortization", "encoder")):
+        if f"{part}_gap" in nats:
+            entry = nats[f"{part}_gap"]
+            note = f"paired, log p(x) from {SOURCES[entry['from']]}; {_count(entry)}"
+            rows.append(Row(f"  the {whose}'s part", entry, note))
+    return rows
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
@@ -45,8 +64,13 @@ def evaluation_table(evaluation: Evaluation) -> str:
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
     lines += [f"  {name:<{width}}  {v['mean']:>10.3f}  {v['se']:>7.3f}  {note}".rstrip() for name, v, note in rows]
-    sentences = [textwrap.fill(s, 110, initial_indent="  ", subsequent_indent="  ") for s in evaluation.diagnostics.sentences()]
+    said = [*(f"! {note}" for note in evaluation.notes), *evaluation.diagnostics.sentences()]
+    sentences = [textwrap.fill(s, 110, initial_indent="  ", subsequent_indent="  ") for s in said]
     return "\n".join([head, *lines, "", *sentences])
+
+
+def _count(entry: dict[str, Any]) -> str:
+    return f"the first {entry['num_examples']:,} data"
 
 
 def _how(details: dict[str, Any]) -> str:

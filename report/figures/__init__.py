@@ -8,11 +8,15 @@ from matplotlib.figure import Figure
 from inference import Run
 from inference.run_directory import write_whole
 from report.evaluation import Evaluation
+from report.figures.bracket import bracket
+from report.figures.calibration import calibration
 from report.figures.diagnostics import diagnostics
+from report.figures.gap import gap
 from report.figures.identity import identity
 from report.figures.latent_space import latent_space
 from report.figures.learning_curves import learning_curves
 from report.figures.manifold import manifold
+from report.figures.rate_distortion import rate_distortion
 from report.figures.reconstructions import reconstructions
 from report.figures.samples import samples
 from report.figures.style import STYLE
@@ -25,6 +29,10 @@ FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
     "latent_space": latent_space,
     "manifold": manifold,
     "diagnostics": diagnostics,
+    "rate_distortion": rate_distortion,
+    "bracket": bracket,
+    "gap": gap,
+    "calibration": calibration,
 }
 
 

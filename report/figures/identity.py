@@ -5,9 +5,7 @@ from matplotlib.figure import Figure
 
 from inference import Run
 from report.evaluation import Evaluation
-from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
-
-MARKS = {"lower": ">", "exact": "D", "upper": "<"}
+from report.figures.style import ACCENT, DARK, LIGHT, MARKS, MIDDLE
 
 
 def identity(run: Run, evaluation: Evaluation) -> Figure | None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+MARKS = {"lower": ">", "exact": "D", "upper": "<"}
+"""By the kind of an estimate."""
 DARK, ACCENT, MIDDLE, LIGHT = "#1b1b1b", "#c2410c", "#5b7fa6", "#c9d3de"
 
 STYLE: Any = {
