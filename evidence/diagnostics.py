@@ -237,11 +237,9 @@ class Calibration:
                 f"{head} leave {band} for log p(x, z) alone: q is right in each dimension but not in how they hang together; "
                 "take a guide with correlations."
             )
-        names = ", ".join(bad[:6]) + (", …" if len(bad) > 6 else "")
-        return (
-            f"{head} leave {band} in {len(bad)} of {len(each)} dimensions ({names}){' and for log p(x, z)' if joint else ''}: q is "
-            "biased or of the wrong width; take a richer guide or train longer."
-        )
+        where = f"{len(bad)} of {len(each)} dimensions ({', '.join(bad[:6])}{', …' if len(bad) > 6 else ''})"
+        where += " and for log p(x, z)" if joint else ""
+        return f"{head} leave {band} in {where}: q is biased or of the wrong width; take a richer guide or train longer."
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ with q* the best member of the guide's family for this very datum, fitted withou
 
 import copy
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import pyro
 import torch
@@ -62,10 +62,13 @@ class GapSplit:
 
     @property
     def richer_converged(self) -> bool:
-        """Whether the richer family did no worse than the one it contains, within two standard errors."""
+        """Whether the richer family did no worse than the one it contains, within two standard errors.
+
+        No datum counts for more than a nat: one that ran away must not hide the others in its standard error.
+        """
         if self.richer_family is None:
             return False
-        difference = self.richer_family.per_datum - self.same_family.per_datum
+        difference = (self.richer_family.per_datum - self.same_family.per_datum).clamp(-1, 1)
         return float(difference.mean()) > -2 * standard_error(difference)
 
     @property
@@ -161,8 +164,10 @@ def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit) -> Estim
 
 def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:
     """Adam on the guide alone, with a learning rate that falls to zero; p stays as it is."""
-    parameters = list(guide.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=fit.learning_rate)
+    shared = list(guide.family.parameters())  # of a flow: every datum pulls at them
+    parameters = [guide.h, *shared]
+    slower: dict[str, Any] = {"params": shared, "lr": fit.learning_rate / 10}
+    optimiser = torch.optim.Adam([{"params": [guide.h]}, slower], lr=fit.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, fit.steps)
     with pyro.validation_enabled(False):  # validated when its ELBO is measured
         for _ in range(fit.steps):

@@ -114,9 +114,10 @@ def _upper(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate | No
 
 def _gap(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> Splits:
     """On the first data of the split that is measured, and on as many training data."""
-    splits = {wanted.split: _split(run, tuple(part[: wanted.gap] for part in batch), bounds, wanted)}
+    few = tuple(part[: wanted.gap] for part in batch)
+    splits = {wanted.split: _split(run, few, bounds, wanted)}
     if wanted.split != "train":
-        splits["train"] = _split(run, as_batch(run.data("train")[: wanted.gap]), {}, wanted)
+        splits["train"] = _split(run, as_batch(run.data("train")[: len(few[0])]), {}, wanted)
     return Splits(splits)
 
 

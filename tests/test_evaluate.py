@@ -1,6 +1,7 @@
 """evaluate.py: the contract of its files, the table, the figures, and numbers that mean what they say."""
 
 import json
+import shutil
 import sys
 
 import matplotlib.image
@@ -9,9 +10,15 @@ import pytest
 import torch
 
 import evaluate
+from evidence import Estimate
 from inference import load_run
+from report import measuring
+from report.table import evaluation_table
 
 FIGURES = {"learning_curves", "identity", "reconstructions", "samples", "latent_space"}
+
+
+FEW = measuring.Wanted(particles=4, elbo_particles=2, limit=10)
 
 
 def trained(path, *options):
@@ -101,6 +108,90 @@ def test_the_exact_evidence_of_a_linear_model(linear):
     assert content["nats"]["exact"]["kind"] == "exact"
     assert arrays["exact"].mean() > arrays["elbo"].mean()
     assert content["nats"]["gap"]["mean"] == pytest.approx((arrays["exact"] - arrays["elbo"]).mean())
+
+
+def test_the_upper_bound_of_a_linear_model(linear):
+    """Where p(z|x) can be drawn from, log p(x) is held from both sides on the data themselves."""
+    _, content, arrays = linear
+    assert content["nats"]["upper"]["kind"] == "upper"
+    difference = arrays["upper"] - arrays["exact"]
+    assert difference.mean() > -4.8 * difference.std(ddof=1) / len(difference) ** 0.5  # one-sided, α = 1e-6
+
+
+@pytest.fixture(scope="module")
+def bracketed(pictures, tmp_path_factory):
+    """The same run with all that takes longer, on few data."""
+    run = tmp_path_factory.mktemp("bracketed") / "run"
+    shutil.copytree(pictures[0], run)
+    long = ("--ais", "8", "--chains", "4", "--ais-limit", "20", "--gap", "--gap-limit", "15", "--gap-steps", "20")
+    return run, *evaluated(run, *long, "--calibration", "--simulations", "150")
+
+
+def test_annealing_is_reported_with_its_count_and_paired(bracketed):
+    _, content, arrays = bracketed
+    ais = content["nats"]["ais"]
+    assert ais["kind"] == "lower" and ais["num_examples"] == 20 and ais["particles"] == 4 and ais["temperatures"] == 8
+    assert ais["mean"] == pytest.approx(arrays["ais"].mean()) and len(arrays["ais"]) == 20
+    difference = arrays["ais"] - arrays["iwae"][:20]
+    assert ais["above_iwae"] == pytest.approx(
+        {"mean": difference.mean(), "se": difference.std(ddof=1) / 20**0.5, "num_examples": 20}
+    )
+    simulated = content["diagnostics"]["simulated"]
+    assert simulated["reverse_ais"]["kind"] == "upper" and simulated["gap"]["num_examples"] == 20
+    assert simulated["gap"]["mean"] == pytest.approx(simulated["reverse_ais"]["mean"] - simulated["ais"]["mean"])
+    assert content["bits_per_dim"]["from"] == "exact", "annealing of 20 of 120 data is no bound on their bits"
+
+
+def test_the_gap_is_split_on_both_splits(bracketed):
+    _, content, arrays = bracketed
+    parts = content["diagnostics"]["gap"]
+    assert set(parts) == {"test", "train"} and all(part["from"] == "exact" for part in parts.values())
+    for name in ("approximation", "amortization"):
+        assert content["nats"][f"{name}_gap"] == parts["test"][name] | {"from": "exact"}
+        assert parts["train"][name]["num_examples"] == 15
+    whole = parts["test"]["approximation"]["mean"] + parts["test"]["amortization"]["mean"]
+    assert whole == pytest.approx((arrays["exact"] - arrays["elbo"])[:15].mean(), abs=0.5)
+    assert set(parts["test"]["richer"]) == {"gain", "converged"}
+
+
+def test_calibration_and_rate_distortion_are_reported(bracketed):
+    _, content, _ = bracketed
+    ranks = content["diagnostics"]["calibration"]
+    assert ranks["simulations"] == 150 and len(ranks["departures"]) == 2 and 0 <= ranks["joint_departure"] <= 1
+    point = content["diagnostics"]["rate_distortion"]
+    assert -point["rate"] - point["distortion"] == pytest.approx(content["nats"]["elbo"]["mean"])
+
+
+def test_everything_measured_has_a_figure_and_a_sentence(bracketed, capsys):
+    run, content, _ = bracketed
+    assert {"bracket", "gap", "calibration", "rate_distortion"} <= {file.stem for file in (run / "figures").glob("*.png")}
+    assert content["notes"] == []
+
+
+def test_a_guide_without_an_encoder_is_refused_before_any_work(tmp_path, capsys):
+    run = trained(tmp_path / "run", "model=hierarchical", "train.epochs=1", "data.limit=50")
+    assert evaluate.main([str(run), "--gap"]) == 2
+    assert "error: --gap: the guide BottomUp cannot be split" in capsys.readouterr().err
+    assert not (run / "evaluation.json").exists()
+
+
+def test_an_integral_that_fits_no_box_is_a_note(pictures, monkeypatch):
+    def fails(*_):
+        raise ArithmeticError("p(x) has a share of 1e-2 beyond the box")
+
+    monkeypatch.setattr(measuring, "exact", fails)
+    found = measuring.evaluate(load_run(pictures[0]), FEW)
+    assert "exact" not in found.bounds and found.tightest == "iwae"
+    assert "! no exact log p(x): the integral fits no box" in evaluation_table(found)
+    assert found.as_json()["notes"] == found.notes
+
+
+def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):
+    details = {"method": "quadrature", "largest_error": 0.02, "exceeding": 3, "tolerance": 1e-3}
+    known = Estimate(torch.zeros(10, dtype=torch.float64), "exact", details=details)
+    monkeypatch.setattr(measuring, "exact", lambda *_: known)
+    found = measuring.evaluate(load_run(pictures[0]), FEW)
+    assert "! log p(x) of 3 of 10 data is not within 0.001 nats" in evaluation_table(found)
 
 
 def test_the_same_seed_gives_the_same_numbers(pictures):

@@ -13,16 +13,16 @@ def calibration(run: Run, evaluation: Evaluation) -> Figure | None:
     ranked = evaluation.diagnostics.calibration
     if ranked is None:
         return None
-    figure = Figure(figsize=(6, 3.2))
+    figure = Figure(figsize=(8, 3.2))
     axis = figure.subplots()
     excess, band = ranked.excess().cpu().numpy(), ranked.band()
     share = (np.arange(ranked.draws + 1) + 1) / (ranked.draws + 1)
     axis.fill_between(share, -band, band, color=LIGHT, linewidth=0, label="99 % band, all lines together")
-    for line in excess[:-1]:
-        axis.plot(share, line, color=MIDDLE, linewidth=0.9, label="a dimension of z" if line is excess[0] else None)
+    for dimension, line in enumerate(excess[:-1]):
+        axis.plot(share, line, color=MIDDLE, linewidth=0.9, label=None if dimension else "each dimension of z")
     axis.plot(share, excess[-1], color=ACCENT, label="log p(x, z)")
     axis.set_xlabel("rank of the truth among draws of q, as a share")
     axis.set_ylabel("ECDF − uniform")
     axis.set_title(f"Ranks on {len(ranked.ranks)} simulated data")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure

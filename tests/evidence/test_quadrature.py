@@ -155,15 +155,41 @@ def test_closed_form_comes_first() -> None:
     assert torch.equal(found.per_datum, joint.log_prob(x))
 
 
-def test_a_discrete_latent_is_refused_by_name() -> None:
+def test_a_discrete_latent_beside_a_continuous_one_is_refused_by_name() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
             z = pyro.sample("switch", dist.Bernoulli(0.5))
-            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+            y = pyro.sample("y", dist.Normal(z, 1.0))
+            pyro.sample("x", dist.Normal(y, 1.0), obs=x)
 
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
             pyro.sample("switch", dist.Bernoulli(0.5))
+            pyro.sample("y", dist.Normal(0.0, 1.0))
 
     with pytest.raises(RequestError, match="'switch' is discrete"):
         exact(model, guide, torch.zeros(3))
+
+
+def labelled(x: Tensor, y: Tensor) -> None:
+    """p(x|y) = N(x; 3y, 1 + σ_y²), by way of z."""
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0).expand((1,)).to_event(1))
+        scale = (1.0 + y).unsqueeze(1)
+        pyro.sample("x", dist.Normal(3.0 * y.unsqueeze(1) + scale * z, 1.0).to_event(1), obs=x)
+
+
+def blind(x: Tensor, y: Tensor) -> None:
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.Normal(0.0, 1.0).expand((len(x), 1)).to_event(1))
+
+
+def test_given_labels_every_label_is_integrated_by_itself() -> None:
+    torch.manual_seed(0)
+    y = torch.randint(0, 3, (40,)).double()
+    x = 3 * y.unsqueeze(1) + 2 * torch.randn(40, 1).double()
+    found = exact(labelled, blind, (x, y))
+    assert found is not None and found.details["conditions"] == 3 and found.details["exceeding"] == 0
+    expected = dist.Normal(3.0 * y, (1 + (1 + y) ** 2).sqrt()).log_prob(x[:, 0])
+    torch.testing.assert_close(found.per_datum, expected, atol=1e-4, rtol=0)
+    assert exact(labelled, blind, (torch.randn(200, 1), torch.randn(200).abs())) is None  # a condition of its own for each
