@@ -1,4 +1,4 @@
-"""A data set on the device: three splits of one tensor each, in one space."""
+"""A data set on the device, or streamed to it from the disk: three splits in one space."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,20 +10,24 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from data.observation import Draw, Observation, observe
+from data.memory_limit import in_bytes
+from data.observation import Draw, Observation, as_float, observe
 from data.raw import RawData, RawSplit
 from data.spaces import SPACES, Space
+from data.storage import InMemory, Storage
+from data.streaming import OnDisk
 from errors import RequestError
 
 Batch = Any
 """x (batch, *shape) as floats; or, where the model is given labels, (x, labels)."""
+PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class Split:
     """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space."""
 
-    stored: Tensor
+    stored: Storage
     labels: Int[Tensor, " N"] | None
     draw: Draw
     given_labels: bool = False
@@ -31,9 +35,17 @@ class Split:
     def __len__(self) -> int:
         return len(self.stored)
 
+    @property
+    def device(self) -> torch.device:
+        """Where examples come out."""
+        return self.stored.device
+
     def __getitem__(self, index: Tensor | slice) -> Batch:
         """Examples as float32; drawn anew at each call where the split is dynamic. With `given_labels`, (x, labels)."""
-        x = self.draw(self.stored[index])
+        return self._observed(index, self.stored[index])
+
+    def _observed(self, index: Tensor | slice, values: Tensor) -> Batch:
+        x = self.draw(values)
         return (x, self.labels[index]) if self.given_labels and self.labels is not None else x
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -42,12 +54,16 @@ class Split:
             yield self[start : start + size]
 
     def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """All examples once, in an order drawn now from torch's generator: gathered on the device, no workers.
+        """All examples once, in an order drawn now from torch's generator; no workers.
 
         With `parts`, only part number `part` of every batch: together they are the batches.
         """
-        order = torch.randperm(len(self), device=self.stored.device)
-        return (self[index.tensor_split(parts)[part]] for index in order.split(size))
+        return (self._observed(index, values) for index, values in self.stored.shuffled(size, part, parts))
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same on `device`."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, stored=self.stored.to(device), labels=labels)
 
 
 @dataclass(frozen=True)
@@ -103,53 +119,69 @@ def open_dataset(
     binarisation: str = "dynamic",
     limit: int | None = None,
     seed: int = 0,
+    memory_limit: int | str | None = None,
     device: torch.device | str = "cpu",
 ) -> Dataset:
     """Put `raw` into `space` on `device`, refusing values that are not in it.
 
     `limit` keeps the first examples of every split. `seed` fixes the binarisation or dequantisation noise of the
     validation and test splits (and of training where `binarisation=fixed`): it belongs to the data, not to the
-    run, so that runs with other seeds are measured on the same numbers.
+    run, so that runs with other seeds are measured on the same numbers. Memory-mapped values of more than `memory_limit`
+    bytes (a number, or 4GB and the like) stay on disk and are streamed.
     """
     if limit is not None and limit < 1:
         raise RequestError(f"data.limit={limit}: must be at least 1, or null for all examples")
-    raw_splits = {part: getattr(raw, part).head(limit) for part in ("train", "valid", "test")}
-    stored = {part: _to_tensor(split.values).to(device) for part, split in raw_splits.items()}
+    raw_splits = {part: getattr(raw, part).head(limit) for part in PARTS}
+    stored = _stored({part: split.values for part, split in raw_splits.items()}, in_bytes(memory_limit))
     _check_values(stored, name, space, raw.levels)
-    observation = observe(space, raw.levels, binarisation, stored["train"])
+    observation = observe(space, raw.levels, binarisation, (values for _, values in stored["train"].blocks()))
     splits = {
-        part: _observed(stored[part], raw_splits[part], observation, part, seed + offset)
-        for offset, part in enumerate(("train", "valid", "test"))
+        part: _observed(stored[part], raw_splits[part], observation, part, seed + offset) for offset, part in enumerate(PARTS)
     }
     return Dataset(
         name=name,
         space=SPACES[space],
-        shape=tuple(stored["train"].shape[1:]),
+        shape=stored["train"].shape[1:],
         levels=2 if space == "binary" else raw.levels,
         quantum=observation.quantum,
         mean=_mean(splits["train"]),
         description=f"{space}, {binarisation}" if space == "binary" else space,
         truth=raw.truth,
-        **splits,
+        **{part: split.to(device) for part, split in splits.items()},
     )
 
 
-def _observed(values: Tensor, raw: RawSplit, observation: Observation, part: str, seed: int) -> Split:
-    labels = None if raw.labels is None else torch.as_tensor(np.asarray(raw.labels)).long().to(values.device)
-    if part == "train" and observation.redraw:
-        return Split(values, labels, observation.draw)
-    with torch.random.fork_rng(devices=[values.device] if values.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        fixed = torch.cat([observation.draw(block) for block in values.split(10_000)])
-    if fixed.dtype == torch.float32 and bool(SPACES["bytes"].contains(fixed).all()):
-        fixed = fixed.to(torch.uint8)  # a quarter of the memory, the same numbers
-    return Split(fixed, labels, lambda v: v.float())
+def _stored(values: dict[str, np.ndarray | Tensor], limit: float) -> dict[str, Storage]:
+    """In memory, or left on disk where all together would take more than `limit` bytes."""
+    total = sum(_bytes(part) for part in values.values())
+    if total <= limit:
+        return {part: InMemory(_to_tensor(array)) for part, array in values.items()}
+    for array in values.values():
+        if not isinstance(array, np.memmap) or not array.flags.c_contiguous:
+            what = "of one .npy file in C order (numpy.save of an array made by numpy.ascontiguousarray)"
+            raise RequestError(
+                f"data.memory_limit={limit:,.0f}: the data take {total:,} bytes, and only those {what} are streamed"
+            )
+    return {part: OnDisk(array, int(limit)) for part, array in values.items() if isinstance(array, np.memmap)}
+
+
+def _bytes(values: np.ndarray | Tensor) -> int:
+    small = values.dtype in (np.uint8, np.bool_, torch.uint8)
+    return int(np.prod(values.shape)) * (1 if small else 4)
+
+
+def _observed(stored: Storage, raw: RawSplit, observation: Observation, part: str, seed: int) -> Split:
+    labels = None if raw.labels is None else torch.as_tensor(np.array(raw.labels)).long()
+    if (part == "train" and observation.redraw) or not observation.noisy:
+        return Split(stored, labels, observation.draw)
+    return Split(stored.drawn(observation.draw, seed), labels, as_float)
 
 
 def _mean(split: Split) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        total = torch.stack([x.double().sum(0) for x in split.batches(10_000)]).sum(0)
+    noise = torch.Generator().manual_seed(0)
+    total = torch.zeros(split.stored.shape[1:], dtype=torch.float64)
+    for _, values in split.stored.blocks():
+        total += split.draw(values, noise).sum(0, dtype=torch.float64)
     return (total / len(split)).float()
 
 
@@ -162,19 +194,25 @@ def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
     return torch.from_numpy(np.array(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32))
 
 
-def _check_values(stored: dict[str, Tensor], name: str, space: str, levels: int | None) -> None:
+def _check_values(stored: dict[str, Storage], name: str, space: str, levels: int | None) -> None:
     if space not in SPACES:
         raise RequestError(f"data.space={space}: choose from {', '.join(SPACES)}")
     if levels is not None:
         return  # quantised values can be put into every space
     # Grey values in [0, 1] are the probabilities of a binarisation.
     allowed = SPACES["unit" if space == "binary" else space]
-    for part, values in stored.items():
-        wrong = ~allowed.contains(values)
-        if wrong.any():
-            index = tuple(int(i) for i in wrong.nonzero()[0])
-            fits = [s.name for s in SPACES.values() if all(bool(s.contains(v).all()) for v in stored.values())]
-            raise RequestError(
-                f"data.space={space}: the {part} split of data={name} has {values[index].item():g} at index {index}, "
-                f"outside {allowed.values}; " + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
-            )
+    for part, split in stored.items():
+        for start, values in split.blocks():
+            wrong = ~allowed.contains(values)
+            if wrong.any():
+                first, *index = (int(i) for i in wrong.nonzero()[0])
+                fits = [s.name for s in SPACES.values() if all(_lie_in(s, other) for other in stored.values())]
+                raise RequestError(
+                    f"data.space={space}: the {part} split of data={name} has {values[(first, *index)].item():g} at index "
+                    f"{(first + start, *index)}, outside {allowed.values}; "
+                    + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
+                )
+
+
+def _lie_in(space: Space, stored: Storage) -> bool:
+    return all(bool(space.contains(values).all()) for _, values in stored.blocks())

@@ -5,8 +5,9 @@ every batch; validation and test are drawn once with a fixed seed, so that their
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,12 @@ from torch import Tensor
 from errors import RequestError
 
 BINARISATIONS = ("dynamic", "fixed", "threshold")
-Draw = Callable[[Tensor], Float[Tensor, "batch *shape"]]
+
+
+class Draw(Protocol):
+    """Stored values (batch, *shape) to x; the noise comes from `generator`, or else from torch's own."""
+
+    def __call__(self, values: Tensor, generator: torch.Generator | None = None) -> Float[Tensor, "batch *shape"]: ...
 
 
 @dataclass(frozen=True)
@@ -24,32 +30,35 @@ class Observation:
 
     `quantum` is |dx/dv|: the width in x of one stored level (1 where x is v itself), which turns a density of x
     into bits per dimension of the quantised data, and below which no scale can be learned from the data.
-    None where the data are not quantised. `redraw` says whether the training split is drawn anew each time.
+    None where the data are not quantised. `redraw` says whether the training split is drawn anew each time, and `noisy`
+    whether there is anything to draw.
     """
 
     draw: Draw
     quantum: float | None
     redraw: bool
+    noisy: bool = True
 
 
-def observe(space: str, levels: int | None, binarisation: str = "dynamic", values: Tensor | None = None) -> Observation:
+def observe(space: str, levels: int | None, binarisation: str = "dynamic", values: Iterable[Tensor] = ()) -> Observation:
     """The observation that puts values with `levels` grey levels (None: already floats) into `space`.
 
-    `values` are the training values; `real` reads its mean and standard deviation from them.
+    `values` are the training values, in parts; `real` reads its mean and standard deviation from them.
     """
     if space == "binary":
         return _binary(levels, binarisation)
     if space in ("bytes", "counts"):
-        return Observation(_as_float, 1.0, redraw=False)
+        return Observation(as_float, 1.0, redraw=False, noisy=False)
     if levels is None:
-        return Observation(_as_float, None, redraw=False)
+        return Observation(as_float, None, redraw=False, noisy=False)
     if space == "unit":
         return Observation(_dequantise(levels), 1 / levels, redraw=True)
-    assert space == "real" and values is not None
-    return _standardised(levels, values)
+    assert space == "real"
+    return _standardised(values)
 
 
-def _as_float(values: Tensor) -> Tensor:
+def as_float(values: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The stored numbers themselves."""
     return values.to(torch.float32)
 
 
@@ -59,21 +68,25 @@ def _binary(levels: int | None, binarisation: str) -> Observation:
     top = 1.0 if levels is None else float(levels - 1)
 
     if binarisation == "threshold":
-        return Observation(lambda v: (v.float() > top / 2).float(), 1.0, redraw=False)
-    # rand() lies in [0, 1): black stays black and white stays white, with certainty.
-    return Observation(
-        lambda v: (torch.rand(v.shape, device=v.device) * top < v).float(), 1.0, redraw=binarisation == "dynamic"
-    )
+        return Observation(lambda v, g=None: (v.float() > top / 2).float(), 1.0, redraw=False, noisy=False)
+    # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
+    return Observation(lambda v, g=None: (_uniform(v, g) * top < v).float(), 1.0, redraw=binarisation == "dynamic")
+
+
+def _uniform(values: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.rand(values.shape, device=values.device, generator=generator)
 
 
 def _dequantise(levels: int) -> Draw:
     """x = (v + u)/levels, u ~ U[0,1): the density of x is a lower bound on the mass of v (Theis et al. 2016)."""
-    return lambda v: (v + torch.rand(v.shape, device=v.device)) / levels
+    return lambda v, g=None: (v + _uniform(v, g)) / levels
 
 
-def _standardised(levels: int, values: Tensor) -> Observation:
-    """Dequantised, then shifted and scaled by one mean and one standard deviation of the training values."""
-    total = values.to(torch.float64)
-    mean, variance = float(total.mean()) + 0.5, float(total.var(correction=0)) + 1 / 12
+def _standardised(values: Iterable[Tensor]) -> Observation:
+    """Dequantised, then shifted and scaled by one mean and one standard deviation of the training values, which are whole
+    numbers: their sums are exact."""
+    sums = [(part.numel(), int(part.double().sum()), int(part.double().square().sum())) for part in values]
+    count, total, squares = (sum(column) for column in zip(*sums, strict=True))
+    mean, variance = total / count + 0.5, (squares - total * total / count) / count + 1 / 12
     sd = math.sqrt(variance)
-    return Observation(lambda v: (v + torch.rand(v.shape, device=v.device) - mean) / sd, 1 / sd, redraw=True)
+    return Observation(lambda v, g=None: (v + _uniform(v, g) - mean) / sd, 1 / sd, redraw=True)

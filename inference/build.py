@@ -23,7 +23,7 @@ from networks.mlp import MLP
 from networks.start import start_each_output
 
 Config = Mapping[str, Any]
-OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed")
+OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed", "memory_limit")
 
 
 def build_data(config: Config, device: torch.device | str = "cpu", trust: bool = False) -> Dataset:
@@ -79,7 +79,7 @@ class Parts:
             raise RequestError(
                 f"prior.components={count}: there are only {len(self.data.train)} training examples to start from"
             )
-        batch = self.data.train[torch.randperm(len(self.data.train))[:count].to(self.data.train.stored.device)]
+        batch = self.data.train[torch.randperm(len(self.data.train))[:count].to(self.data.train.device)]
         return (batch[0] if isinstance(batch, tuple) else batch).cpu()
 
     @property

@@ -33,7 +33,7 @@ def calibrate(model: nn.Module, guide: nn.Module, train: Split) -> None:
 
     The draws come from a forked generator with a fixed seed: measuring never changes what training does next.
     """
-    device = train.stored.device
+    device = train.device
     for likelihood in model.modules():
         if isinstance(likelihood, Likelihood) and likelihood.needs_calibration:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -22,7 +22,7 @@ def split_metrics(model: nn.Module, guide: nn.Module, split: Split, num_examples
     taken from a forked generator, so measuring never changes what training does next.
     """
     num_examples = min(num_examples, len(split))
-    device = split.stored.device
+    device = split.device
 
     def measure(start: int) -> tuple[Tensor, Tensor | None]:
         """Sums of the two terms, and clusters where there are any: the noise belongs to the block."""

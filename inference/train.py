@@ -88,7 +88,7 @@ def notes(model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: 
     """What components have to say about themselves (`note`), and the objective about this pair (`describe`)."""
     yield from (note for module in (*model.modules(), *guide.modules()) if (note := getattr(module, "note", None)))
     if hasattr(objective, "describe"):
-        with torch.random.fork_rng(devices=[data.train.stored.device] if data.train.stored.is_cuda else []):
+        with torch.random.fork_rng(devices=[data.train.device] if data.train.device.type == "cuda" else []):
             yield objective.describe(model, guide, *as_batch(data.train[:2]))
 
 

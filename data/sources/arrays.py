@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.raw import RawData, RawSplit
+from data.raw import RawData, RawSplit, blocks
 from errors import RequestError
 
 SPLITS = ("train", "valid", "test")
@@ -41,9 +41,11 @@ def _check_levels(path: str, parts: dict[str, RawSplit], levels: int) -> None:
     if not 2 <= levels <= 256:
         raise RequestError(f"data.levels={levels}: must be from 2 to 256, or null for values that are not quantised")
     for split in parts.values():
-        values = np.asarray(split.values)
-        if values.min() < 0 or values.max() >= levels or (values.dtype.kind == "f" and (values % 1 != 0).any()):
-            raise RequestError(f"data.path={path}: with data.levels={levels} values must be whole numbers 0..{levels - 1}")
+        if split.values.dtype == np.uint8 and levels == 256:
+            continue
+        for _, values in blocks(np.asanyarray(split.values)):
+            if values.min() < 0 or values.max() >= levels or (values.dtype.kind == "f" and (values % 1 != 0).any()):
+                raise RequestError(f"data.path={path}: with data.levels={levels} values must be whole numbers 0..{levels - 1}")
 
 
 def _parts(file: Path, labels: str | None) -> dict[str, RawSplit]:
@@ -88,8 +90,8 @@ def _checked(file: Path, name: str, values: np.ndarray) -> np.ndarray:
     if 0 in values.shape:
         raise RequestError(f"data.path={file}: {name} is empty, shape {values.shape}")
     if values.dtype.kind == "f":
-        for start in range(0, len(values), 10_000):  # block by block: the file may be larger than memory
-            bad = ~np.isfinite(values[start : start + 10_000])
+        for start, block in blocks(values):
+            bad = ~np.isfinite(block)
             if bad.any():
                 index = tuple(int(i) for i in np.argwhere(bad)[0])
                 raise RequestError(f"data.path={file}: {name} has NaN or infinity at index {(index[0] + start, *index[1:])}")

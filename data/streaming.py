@@ -1,0 +1,164 @@
+"""Values that do not fit into memory: rows of a memory-mapped array, read as they are needed.
+
+An epoch sees every row once, in an order that is random in two steps. Blocks of contiguous rows (1 MiB) come in random
+order, cheap to read; as many as fill a quarter of `data.memory_limit` make a buffer, and the rows of a buffer are shuffled.
+While batches are made of one buffer, a thread reads the next. Rows of one block are therefore in the same buffer, but a
+batch mixes all blocks of its buffer. The order is a function of the state of torch's generator when the epoch starts.
+"""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.observation import Draw
+from data.raw import read_rows
+from data.storage import FLOATS_AT_A_TIME, FLOATS_PER_SEED, drawn_once, rows_of
+
+BLOCK_BYTES = 2**20
+BLOCKS_PER_BUFFER = 16
+"""At least; with little memory blocks are smaller."""
+Piece = tuple[int, int]
+"""Contiguous rows: the first, and the one after the last."""
+
+
+class OnDisk:
+    """Rows of a memory-mapped array; uint8 stays, other numbers are read as float32."""
+
+    def __init__(self, values: np.memmap, memory: int, device: torch.device | str = "cpu") -> None:
+        self.values, self.memory, self.device = values, memory, torch.device(device)
+        self.shape = tuple(values.shape)
+        self.dtype = torch.uint8 if values.dtype in (np.uint8, np.bool_) else torch.float32
+        row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
+        self.buffer_rows = max(1, memory // 4 // row_bytes)
+        self.block_rows = max(1, min(BLOCK_BYTES // row_bytes, self.buffer_rows // BLOCKS_PER_BUFFER))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Rows `start` to `stop` on the CPU."""
+        values = read_rows(self.values, start, stop)
+        return torch.from_numpy(values.astype(np.uint8 if self.dtype == torch.uint8 else np.float32, copy=False))
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return self.read(start, max(start, stop)).to(self.device)
+            rows = torch.arange(start, stop, step)
+        found, places = torch.unique(torch.as_tensor(rows).cpu().reshape(-1), return_inverse=True)
+        values = torch.cat([self.read(row, row + 1) for row in found.tolist()] or [self.read(0, 0)])
+        return values[places].to(self.device)
+
+    def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        size = rows_of(FLOATS_AT_A_TIME, self.shape)
+        for start in range(0, len(self), size):
+            yield start, self.read(start, min(start + size, len(self))).to(self.device)
+
+    def drawn(self, draw: Draw, seed: int) -> "DrawnOnce":
+        return DrawnOnce(self.values, self.memory, draw, seed)
+
+    def to(self, device: torch.device | str) -> "OnDisk":
+        return OnDisk(self.values, self.memory, device)
+
+    def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = int(torch.randint(2**63 - 1, ()))
+        return self._batches(self._plan(seed, size, part, parts), part_sizes(len(self), size, part, parts), seed, part)
+
+    def _plan(self, seed: int, size: int, part: int, parts: int) -> list[list[Piece]]:
+        """What this part reads into each buffer: a run of the blocks in random order, which the parts cut up."""
+        order = np.random.default_rng(seed).permutation(math.ceil(len(self) / self.block_rows))
+        totals = [sum(part_sizes(len(self), size, p, parts)) for p in range(parts)]
+        begin = sum(totals[:part])
+        plan: list[list[Piece]] = []
+        room = 0
+        for start, stop in cut(self._blocks_in(order), begin, begin + totals[part]):
+            if stop - start > room:
+                plan.append([])
+                room = self.buffer_rows
+            plan[-1].append((start, stop))
+            room -= stop - start
+        return plan
+
+    def _blocks_in(self, order: np.ndarray) -> Iterator[Piece]:
+        return ((int(n) * self.block_rows, min((int(n) + 1) * self.block_rows, len(self))) for n in order)
+
+    def _fill(self, buffer: Tensor, pieces: list[Piece]) -> Tensor:
+        """Read rows into `buffer`; returns their numbers."""
+        filled = 0
+        for start, stop in pieces:
+            buffer[filled : filled + stop - start] = self.read(start, stop)
+            filled += stop - start
+        return torch.cat([torch.arange(start, stop) for start, stop in pieces])
+
+    def _batches(self, plan: list[list[Piece]], sizes: list[int], seed: int, part: int) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = np.random.default_rng((seed, part))
+        rows = max((sum(stop - start for start, stop in pieces) for pieces in plan), default=0)
+        used, other = (torch.empty(rows, *self.shape[1:], dtype=self.dtype) for _ in range(2))
+        waiting = iter(plan)
+        with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+            reading = [reader.submit(self._fill, other, pieces) for pieces in islice(waiting, 1)]
+            order = numbers = torch.arange(0)
+            for missing in sizes:
+                found, values = [numbers[:0]], [used[:0]]
+                while missing > 0:
+                    if not len(order):
+                        numbers, used, other = reading.pop().result(), other, used
+                        reading = [reader.submit(self._fill, other, pieces) for pieces in islice(waiting, 1)]
+                        order = torch.from_numpy(generator.permutation(len(numbers)))
+                    taken, order = order[:missing], order[missing:]
+                    found.append(numbers[taken])
+                    values.append(used[taken])
+                    missing -= len(taken)
+                yield torch.cat(found).to(self.device), torch.cat(values).to(self.device)
+
+
+class DrawnOnce(OnDisk):
+    """Rows with noise that belongs to them: drawn again, the same, whenever they are read."""
+
+    def __init__(self, values: np.memmap, memory: int, draw: Draw, seed: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(values, memory, device)
+        self.draw, self.seed, self.seed_rows = draw, seed, rows_of(FLOATS_PER_SEED, self.shape)
+        self._last: tuple[int, Tensor] | None = None
+        self.dtype = self._block(0).dtype
+        self.block_rows = self.seed_rows
+        self.buffer_rows = max(self.seed_rows, memory // 4 // (self.dtype.itemsize * math.prod(self.shape[1:])))
+
+    def read(self, start: int, stop: int) -> Tensor:
+        numbers = range(start // self.seed_rows, max(start, stop - 1) // self.seed_rows + 1)
+        first = [number * self.seed_rows for number in numbers]
+        return torch.cat([self._block(n)[max(start - f, 0) : max(stop - f, 0)] for n, f in zip(numbers, first, strict=True)])
+
+    def _block(self, number: int) -> Tensor:
+        """The rows that share a seed; the last ones asked for are kept."""
+        last = self._last
+        if last is None or last[0] != number:
+            start = number * self.seed_rows
+            stored = super().read(start, min(start + self.seed_rows, len(self)))
+            last = self._last = (number, drawn_once(stored, self.draw, self.seed, number))
+        return last[1]
+
+    def to(self, device: torch.device | str) -> "DrawnOnce":
+        return DrawnOnce(self.values, self.memory, self.draw, self.seed, device)
+
+
+def part_sizes(total: int, size: int, part: int, parts: int) -> list[int]:
+    """How many rows of each batch belong to `part`, as `Tensor.tensor_split` has it."""
+    batches = (min(size, total - start) for start in range(0, total, size))
+    return [batch // parts + (part < batch % parts) for batch in batches]
+
+
+def cut(pieces: Iterator[Piece], begin: int, end: int) -> Iterator[Piece]:
+    """The rows at positions `begin` to `end` of those in `pieces`, one after another."""
+    position = 0
+    for start, stop in pieces:
+        low, high = max(begin - position, 0), min(end - position, stop - start)
+        if low < high:
+            yield start + low, start + high
+        position += stop - start
