@@ -1,15 +1,14 @@
 """Put finished runs side by side, fairly: python compare.py RUN [RUN …]."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from errors import RequestError
+from errors import Parser, RequestError
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    new = argparse.ArgumentParser(
+    new = Parser(
         description="Compare evaluated runs: seeds averaged, differences paired per datum and tested, one table for each "
         "set of runs that measure the same thing. Prints the tables; --out writes a page that works offline.",
         epilog="example: python compare.py runs/digits/* --out report.html",

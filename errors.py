@@ -1,4 +1,7 @@
-"""The errors that are the user's to mend, as opposed to bugs."""
+"""The errors that are the user's to mend, as opposed to bugs, and how a command line is refused."""
+
+from argparse import ArgumentParser
+from typing import NoReturn
 
 
 class RequestError(ValueError):
@@ -10,3 +13,10 @@ class RequestError(ValueError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on (exit status 1); the last good checkpoint is intact."""
+
+
+class Parser(ArgumentParser):
+    """Refuses a wrong command line in one line, where argparse prints the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {' '.join(message.split())}; see {self.prog} --help\n")

@@ -5,15 +5,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from configs.cli import spin_briefly
-from errors import RequestError
+from errors import Parser, RequestError
 
 if TYPE_CHECKING:
     from report.measuring import Wanted
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    new = argparse.ArgumentParser(
+    new = Parser(
         description="Say where log p(x) is: the ELBO and its terms, IWAE, the exact evidence where it can be had. "
         "Prints a table; writes evaluation.json, evaluation.npz (per datum) and figures/ into each run directory.",
         epilog="example: python evaluate.py runs/digits/* --particles 5000; everything: python evaluate.py RUN --full",
@@ -65,7 +65,7 @@ def positive(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate every run; 0 if all were, 2 if one was refused."""
+    """Evaluate every run; 0 if all were, 2 if one was refused, 1 if files could not be written."""
     options = parser().parse_args(arguments)
     spin_briefly()
     from inference.run_directory import RunDirectory
@@ -78,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
         except RequestError as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2
+        except OSError as error:  # the disk is full, or may not be written: the table is printed already
+            print(f"error: {error.filename or path}: {error.strerror or error}", file=sys.stderr)
+            status = max(status, 1)
     return status
 
 

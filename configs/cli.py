@@ -1,19 +1,19 @@
 """Between Hydra and the project: a plain, checked configuration in; one-line errors and exit statuses out."""
 
+import argparse
 import functools
-import hashlib
-import json
 import os
 import re
 import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import configs.schema as schema
 from configs.sweep import FAILURES, Failure, is_sweep
-from errors import RequestError, TrainingError
+from errors import Parser, RequestError, TrainingError
 from inference import launch
 
 SECONDS_FOR_THE_FIRST = 10.0
@@ -43,12 +43,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def default_run_dir(values: dict[str, Any]) -> str:
     """A name that reads, and a hash of everything that makes the run what it is."""
-    from inference.run_directory import identity
+    from inference.run_directory import digest
 
-    digest = hashlib.sha256(json.dumps(identity(values), sort_keys=True).encode()).hexdigest()[:8]
     choices = values["choices"]
     parts = [choices[axis] for axis in schema.AXES if axis != "data"]
-    return f"runs/{choices['data']}/{'-'.join(parts)}-z{values['latent_dim']}-seed{values['seed']}-{digest}"
+    return f"runs/{choices['data']}/{'-'.join(parts)}-z{values['latent_dim']}-seed{values['seed']}-{digest(values)[:8]}"
 
 
 def spin_briefly() -> None:
@@ -70,7 +69,9 @@ def run_command(main: Callable[[], Any]) -> int:
     FAILURES.clear()
     root = str(Path(__file__).resolve().parent.parent)  # where a cluster's workers find the project
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers end a job as Ctrl-C does
+    argparse.ArgumentParser.error = Parser.error  # type: ignore[method-assign, assignment]  # Hydra's parser
+    signal.signal(signal.SIGTERM, stop)
+    warnings.filterwarnings("ignore", "Encountered", UserWarning)  # Pyro, at a NaN: the loop stops there and says where
     sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
     try:
         main()
@@ -81,6 +82,12 @@ def run_command(main: Callable[[], Any]) -> int:
     for message, _ in FAILURES:
         complain(message, 0)
     return max((status for _, status in FAILURES), default=0)
+
+
+def stop(*_: object) -> NoReturn:
+    """Schedulers end a job by SIGTERM, some of them more than once: the first is Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | None]:

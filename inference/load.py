@@ -1,5 +1,6 @@
 """Open a finished run."""
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from data import Dataset, Split
 from errors import RequestError
 from inference.allocation import at_most, elements
 from inference.build import build_data, build_pair
-from inference.run_directory import RunDirectory
+from inference.run_directory import RunDirectory, digest
 
 ROOM = 10**8
 """Numbers that building a pair may take, beyond four times those of its checkpoint: a width of 10⁹ is refused."""
@@ -54,7 +55,7 @@ def load_run(
             raise RequestError(f"{directory.config_file}: not the configuration of a run (no {key})")
     if not directory.is_done and not unfinished:
         raise RequestError(f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it")
-    state = directory.load_checkpoint(checkpoint)
+    state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
     try:
         dataset = build_data(config, chosen, trust)
@@ -68,11 +69,16 @@ def load_run(
     try:
         model.load_state_dict(state["model"])
         guide.load_state_dict(state["guide"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise RequestError(f"{directory.checkpoint(checkpoint)}: does not fit the configuration beside it") from error
+        epoch = int(state["epoch"])
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise RequestError(f"{directory.checkpoints.path(checkpoint)}: does not fit the configuration beside it") from error
+    if state.get("config") not in (None, digest(config)):
+        print(
+            f"warning: {directory.config_file} is not what the checkpoint was trained with: edited, or damaged", file=sys.stderr
+        )
     model.to(chosen).eval()
     guide.to(chosen).eval()
-    return Run(Path(path), config, model, guide, dataset, int(state["epoch"]))
+    return Run(Path(path), config, model, guide, dataset, epoch)
 
 
 def _progress(directory: RunDirectory, config: dict[str, Any]) -> str:

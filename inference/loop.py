@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyro
 import torch
 from torch import nn
 
@@ -22,7 +23,7 @@ from inference.optimiser import FusedAdam
 from inference.progress import Progress
 from inference.run_directory import RunDirectory
 from inference.schedule import factor
-from inference.step import NonFinite, Step
+from inference.step import NonFinite, Step, broken_site
 
 METRICS_SEED = 0
 
@@ -34,7 +35,8 @@ def seed_epoch(*key: int) -> None:
 
 @dataclass
 class Training:
-    """Everything that changes while a run trains."""
+    """Everything that changes while a run trains. The last checkpoint alone is enough to go on: it holds the best weights
+    and the metrics, too."""
 
     model: nn.Module
     guide: nn.Module
@@ -46,6 +48,7 @@ class Training:
     seconds: float = 0.0
     compiled: bool | None = None
     processes: int | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def weights(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
@@ -54,23 +57,28 @@ class Training:
         """Tensors and plain values from which training goes on."""
         return {
             "epoch": self.epoch,
-            "best_elbo": self.best_elbo,
-            "best_epoch": self.best_epoch,
             "seconds": self.seconds,
             "compiled": self.compiled,
             "processes": self.processes,
+            "metrics": self.metrics,
             "optimiser": self.optimiser.get_state(),
+            "best": self.best(),
             **self.weights(),
         }
 
-    def restore(self, state: dict[str, Any], best: dict[str, Any]) -> None:
-        """Go on from `state()`, with the weights of the best epoch so far."""
+    def best(self) -> dict[str, Any]:
+        """The best epoch so far, and its weights."""
+        return {"epoch": self.best_epoch, "elbo": self.best_elbo, **self.best_weights}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`."""
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
         self.optimiser.set_state(state["optimiser"])
-        self.epoch, self.seconds = state["epoch"], state["seconds"]
+        self.epoch, self.seconds, self.metrics = state["epoch"], state["seconds"], state["metrics"]
         self.compiled, self.processes = state["compiled"], state["processes"]
-        self.best_elbo, self.best_epoch = state["best_elbo"], state["best_epoch"]
+        best = state["best"]
+        self.best_elbo, self.best_epoch = best["elbo"], best["epoch"]
         self.best_weights = {key: best[key] for key in ("model", "guide")}
 
     def note_elbo(self, elbo: float) -> None:
@@ -97,9 +105,8 @@ def fit(
         clip_norm=train["clip_norm"],
     )
     training = Training(model, guide, optimiser)
-    if run.checkpoint("last").exists():
-        resume(training, run)
-    run.keep_metrics_until(training.epoch)
+    resume(training, run)
+    run.write_metrics(training.metrics)
     choice = choose(train["compile"], total, training.compiled)
     print(choice.line)
     if training.processes not in (None, distributed.count()):
@@ -122,14 +129,14 @@ def fit(
             training.compiled, training.processes = step.is_compiled, distributed.count()
             training.epoch += 1
             training.seconds += seconds
-            with measuring(model, guide, data.train):
+            with pyro.validation_enabled(False), measuring(model, guide, data.train):  # numbers that broke are told below
                 valid = record_metrics(training, data, seconds, run)
             training.note_elbo(valid["elbo"])
             progress.elbo(valid["elbo"], training.best_elbo)
             if time.monotonic() - last_saved > train["checkpoint_seconds"]:
-                save(training, run)
+                run.save(training.state(), training.best())
                 last_saved = time.monotonic()
-    save(training, run)
+    run.save(training.state(), training.best())
     return training
 
 
@@ -164,13 +171,16 @@ def record_metrics(training: Training, data: Dataset, seconds: float, run: RunDi
     for split in ("train", "valid"):
         measured = split_metrics(training.model, training.guide, data(split), len(data.valid), METRICS_SEED)
         if not math.isfinite(measured["elbo"]):
-            raise TrainingError(f"training stopped after epoch {training.epoch}: the {split} ELBO is {measured['elbo']}")
+            site = broken_site(training.model, training.guide, *as_batch(data(split)[: len(data.valid)]))
+            what = f"the {split} ELBO is {measured['elbo']} at {site}"
+            raise TrainingError(f"training stopped after the last step of epoch {training.epoch}: {what}")
         records.append(
             {"epoch": training.epoch, "split": split}
             | measured
             | {"examples_per_second": len(data.train) / seconds, "seconds": training.seconds}
         )
     run.append_metrics(records)
+    training.metrics += records
     return records[1]
 
 
@@ -179,17 +189,12 @@ def out_of_patience(training: Training, patience: int | None) -> bool:
     return patience is not None and training.epoch - training.best_epoch >= patience > 0 and training.epoch > 0
 
 
-def save(training: Training, run: RunDirectory) -> None:
-    """Best first: a kill between the two leaves a best that the repeated epochs write again."""
-    best = {"epoch": training.best_epoch, "elbo": training.best_elbo, **training.best_weights}
-    run.save_checkpoint("best", best)
-    run.save_checkpoint("last", training.state())
-
-
 def resume(training: Training, run: RunDirectory) -> None:
-    """Go on from the last checkpoint. One that does not fit or is damaged is refused, and left as it is."""
-    last, best = run.load_checkpoint("last"), run.load_checkpoint("best")
+    """Go on from what `run` holds, if anything. A checkpoint that does not fit is refused, and left as it is."""
+    state = run.saved_state()
+    if state is None:
+        return
     try:
-        training.restore(last, best)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise RequestError(f"{run.checkpoint('last')}: does not fit the configuration beside it") from error
+        training.restore(state)
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise RequestError(f"{run.checkpoints.path('last')}: does not fit the configuration beside it") from error

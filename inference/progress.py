@@ -1,25 +1,32 @@
-"""The progress bar: epoch, ELBO, examples per second and time left."""
+"""Progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
 
 import sys
+import time
 from types import TracebackType
 
 from tqdm import tqdm
 
+SECONDS_BETWEEN_LINES = 30.0
+"""In a log file; the first line comes at the end of the first epoch."""
+
 
 class Progress:
-    """A bar over all examples of all epochs; on anything but a terminal it speaks up every ten seconds only."""
+    """Epoch, validation ELBO, examples per second and time left, over all examples of all epochs."""
 
     def __init__(self, epochs: int, examples_per_epoch: int, first_epoch: int) -> None:
-        self.epochs = epochs
+        self.epochs, self.now = epochs, first_epoch
         self.bar = tqdm(
             total=epochs * examples_per_epoch,
             initial=first_epoch * examples_per_epoch,
             unit=" examples",
             unit_scale=True,
             dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            mininterval=0.2,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
+            disable=None,  # where stderr is no terminal
         )
+        self.started, self.told, self.done = time.monotonic(), -SECONDS_BETWEEN_LINES, 0
+        self.left = (epochs - first_epoch) * examples_per_epoch
 
     def __enter__(self) -> "Progress":
         return self
@@ -29,12 +36,21 @@ class Progress:
 
     def epoch(self, epoch: int) -> None:
         """Epoch `epoch`, counted from 1, begins."""
+        self.now = epoch
         self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
 
     def advance(self, examples: int) -> None:
         """`examples` more have been trained on."""
+        self.done += examples
         self.bar.update(examples)
 
     def elbo(self, elbo: float, best: float) -> None:
         """The validation ELBO after an epoch, nats per datum."""
-        self.bar.set_postfix_str(f"valid ELBO {elbo:.2f} (best {best:.2f})", refresh=False)
+        said = f"valid ELBO {elbo:.2f} (best {best:.2f})"
+        self.bar.set_postfix_str(said, refresh=False)
+        seconds = time.monotonic() - self.started
+        if self.bar.disable and (seconds - self.told >= SECONDS_BETWEEN_LINES or self.now == self.epochs):
+            self.told = seconds
+            rate = self.done / seconds
+            left = tqdm.format_interval((self.left - self.done) / rate)
+            print(f"epoch {self.now}/{self.epochs}: {said}, {rate:,.0f} examples/s, {left} left", file=sys.stderr, flush=True)

@@ -7,11 +7,9 @@ never code: YAML by the safe loader, checkpoints with `weights_only=True`.
 """
 
 import fcntl
-import io
+import hashlib
 import json
-import os
-import pickle
-import zipfile
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,10 @@ from typing import Any
 import yaml
 
 from errors import RequestError
+from inference.checkpoints import Checkpoints
+from inference.whole_files import write_json, write_whole
+
+__all__ = ["Config", "RunDirectory", "digest", "identity", "write_json", "write_whole"]
 
 Config = Mapping[str, Any]
 WHERE_NOT_WHAT = (
@@ -51,14 +53,21 @@ def identity(config: Config) -> dict[str, Any]:
     return {".".join(path): value for path, value in flatten(config)}
 
 
+def digest(config: Config) -> str:
+    """Of what makes the run what it is."""
+    return hashlib.sha256(repr(sorted(identity(config).items())).encode()).hexdigest()
+
+
 class RunDirectory:
     """The files of one run. Nothing is created before `claim`."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.digest: str | None = None  # of the configuration that holds the claim: every checkpoint carries it
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.done_file = self.path / "DONE"
+        self.checkpoints = Checkpoints(self.path)
 
     @property
     def is_done(self) -> bool:
@@ -81,27 +90,43 @@ class RunDirectory:
                     f"run_dir={self.path}: another process is training here; wait, or choose another run_dir"
                 ) from error
             self._accept(config, resume)
+            self.digest = digest(config)
+            self.checkpoints.tidy()
             yield
 
     def _accept(self, config: Config, resume: bool) -> None:
-        if not self.config_file.exists():
-            if self.metrics_file.exists() or self.checkpoint("last").exists():
-                raise RequestError(f"run_dir={self.path}: has results but no config.yaml; choose another run_dir")
-            write_whole(
-                self.config_file, yaml.dump(dict(config), Dumper=NoAliases, sort_keys=False, allow_unicode=True).encode()
-            )
-            return
-        there, here = identity(self.read_config()), identity(config)
-        differences = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-        if differences:
-            shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} now" for key in differences[:3])
-            more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-            raise RequestError(f"run_dir={self.path}: holds another configuration ({shown}{more}); choose another run_dir")
-        if not resume and (self.checkpoint("last").exists() or self.is_done):
+        """The checkpoint has the last word on what was trained here: a config.yaml that was damaged is written again."""
+        difference = self._difference(config)
+        if difference and not self._trained_with(config):
+            raise RequestError(f"run_dir={self.path}: {difference}; choose another run_dir")
+        if not resume and (self.checkpoints.can_continue or self.is_done):
             raise RequestError(
                 f"run_dir={self.path}: already holds a run and train.resume=never; "
                 "use train.resume=auto to continue it, or choose another run_dir"
             )
+        if difference:
+            mended = "the checkpoint was trained with the one asked for now; config.yaml is written again"
+            print(f"warning: run_dir={self.path}: {difference}, but {mended}", file=sys.stderr)
+        if difference or not self.config_file.exists():
+            text = yaml.dump(dict(config), Dumper=NoAliases, sort_keys=False, allow_unicode=True)
+            write_whole(self.config_file, text.encode())
+
+    def _difference(self, config: Config) -> str | None:
+        """Why `config` cannot be the run that is here; None if it can, or there is none."""
+        if not self.config_file.exists():
+            return "has results but no config.yaml" if self.metrics_file.exists() or self.checkpoints.can_continue else None
+        try:
+            there, here = identity(self.read_config()), identity(config)
+        except RequestError as error:
+            return str(error)
+        differences = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} now" for key in differences[:3])
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        return f"holds another configuration ({shown}{more})" if differences else None
+
+    def _trained_with(self, config: Config) -> bool:
+        state = self.checkpoints.if_good("last") or self.checkpoints.if_good("previous") or {}
+        return state.get("config") == digest(config)
 
     def read_config(self) -> dict[str, Any]:
         """config.yaml as plain values."""
@@ -143,54 +168,26 @@ class RunDirectory:
                 records.append(record)
         return records
 
-    def keep_metrics_until(self, epoch: int) -> None:
-        """Drop the lines of epochs after the checkpoint that training goes on from, and half a line that a kill or a full
-        disk left: they will be written again."""
-        if not self.metrics_file.exists():
-            return
-        kept = [record for record in self.read_metrics() if record["epoch"] <= epoch]
-        write_whole(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept).encode())
+    def write_metrics(self, records: list[dict[str, Any]]) -> None:
+        """These lines and no others: training goes on from a checkpoint, and epochs after it will be written again."""
+        if records or self.metrics_file.exists():
+            write_whole(self.metrics_file, "".join(json.dumps(record) + "\n" for record in records).encode())
 
     # checkpoints
 
-    def checkpoint(self, which: str) -> Path:
-        return self.path / f"checkpoint-{which}.pt"
+    def save(self, state: dict[str, Any], best: dict[str, Any]) -> None:
+        """Tensors and plain values: all that training goes on from, and the weights of the best epoch."""
+        of = {"config": self.digest}
+        self.checkpoints.save(state | of, best | of)
 
-    def save_checkpoint(self, which: str, state: dict[str, Any]) -> None:
-        """Tensors and plain values, whole or not at all."""
-        import torch
-
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_whole(self.checkpoint(which), buffer.getvalue())
-
-    def load_checkpoint(self, which: str) -> dict[str, Any]:
-        """Read a checkpoint onto the CPU; never unpickles anything but tensors and plain values."""
-        import torch
-
-        path = self.checkpoint(which)
-        if not path.exists():
-            raise RequestError(f"{path}: no such checkpoint")
-        try:
-            verify_archive(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
-            what = f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__})"
-            raise RequestError(what + self._another_good_one(which)) from error
-
-    def _another_good_one(self, damaged: str) -> str:
-        other = self.checkpoint("best" if damaged == "last" else "last")
-        try:
-            verify_archive(other)
-        except (OSError, ValueError, zipfile.BadZipFile):
-            return ""
-        if damaged == "last":
-            return f"; {other} is good, for evaluate.py; remove {self.path} to train again, with the same result"
-        return f"; {other} is good: evaluate.py --checkpoint last"
+    def saved_state(self) -> dict[str, Any] | None:
+        """What training goes on from: see Checkpoints.state."""
+        return self.checkpoints.state()
 
     def finish(self) -> None:
-        """The last file of a run."""
+        """The last file of a run, which from now on has no use for what would only continue it."""
         write_whole(self.done_file, b"")
+        self.checkpoints.drop_previous()
 
 
 def _check_yaml(text: str) -> None:
@@ -207,34 +204,3 @@ class NoAliases(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def verify_archive(path: Path) -> None:
-    """Raise for a checkpoint with flipped bits (torch does not look at the checksums), or with packed members, which
-    torch never writes and which can unpack to any size."""
-    with zipfile.ZipFile(path) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise zipfile.BadZipFile("compressed members")
-        if archive.testzip() is not None:
-            raise zipfile.BadZipFile("wrong checksum")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either what it held before or all of it, even after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a failed write does not say of what
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """`value` as indented JSON, whole or not at all."""
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

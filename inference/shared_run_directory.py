@@ -24,17 +24,17 @@ class SharedRunDirectory(RunDirectory):
             from_first(lambda: held.enter_context(RunDirectory.claim(self, config, resume)))
             yield
 
-    def load_checkpoint(self, which: str) -> dict[str, Any]:
-        return from_first(lambda: RunDirectory.load_checkpoint(self, which))
+    def saved_state(self) -> dict[str, Any] | None:
+        return from_first(lambda: RunDirectory.saved_state(self))
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
         self._write(lambda: RunDirectory.append_metrics(self, records))
 
-    def keep_metrics_until(self, epoch: int) -> None:
-        self._write(lambda: RunDirectory.keep_metrics_until(self, epoch))
+    def write_metrics(self, records: list[dict[str, Any]]) -> None:
+        self._write(lambda: RunDirectory.write_metrics(self, records))
 
-    def save_checkpoint(self, which: str, state: dict[str, Any]) -> None:
-        self._write(lambda: RunDirectory.save_checkpoint(self, which, state))
+    def save(self, state: dict[str, Any], best: dict[str, Any]) -> None:
+        self._write(lambda: RunDirectory.save(self, state, best))
 
     def finish(self) -> None:
         self._write(lambda: RunDirectory.finish(self))

@@ -176,13 +176,6 @@ def test_evaluate_an_unfinished_run(capsys, finished, tmp_path):
     refused(evaluated(capsys, run), "unfinished", "2 of 2 epochs")
 
 
-def test_evaluate_a_truncated_checkpoint(capsys, finished, tmp_path):
-    run = copy_of(finished, tmp_path)
-    content = (run / "checkpoint-best.pt").read_bytes()
-    (run / "checkpoint-best.pt").write_bytes(content[: len(content) // 2])
-    refused(evaluated(capsys, run), "checkpoint-best.pt", "damaged", "checkpoint-last.pt")
-
-
 def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_path):
     run = copy_of(finished, tmp_path)
     for target in ("os.system", "inference.run_directory.os.system", "inference.run_directory.pickle.loads"):
@@ -198,20 +191,6 @@ def test_wrong_options_of_evaluate(capsys, finished):
         with pytest.raises(SystemExit) as stopped:
             evaluate.main([str(finished), *arguments])
         assert stopped.value.code == 2 and word in capsys.readouterr().err
-
-
-def test_a_truncated_last_checkpoint_is_refused_and_kept(train, finished, tmp_path):
-    run = copy_of(finished, tmp_path)
-    (run / "DONE").unlink()
-    (run / "checkpoint-last.pt").write_bytes(b"half")
-    metrics = (run / "metrics.jsonl").read_text()
-    status, _, err = train(*TINY, f"run_dir={run}")
-    if status == 0:  # it went on from the other checkpoint, and said so
-        assert "checkpoint-best.pt" in err
-    else:
-        refused((status, "", err), "checkpoint-last.pt", "damaged", "checkpoint-best.pt")
-        assert (run / "metrics.jsonl").read_text() == metrics
-        assert (run / "checkpoint-last.pt").read_bytes() == b"half"
 
 
 def test_metrics_are_json_lines_as_documented(finished):

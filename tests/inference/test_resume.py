@@ -46,6 +46,9 @@ def content(run_dir):
     metrics = [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
     last, best = (torch.load(run_dir / f"checkpoint-{w}.pt", weights_only=True) for w in ("last", "best"))
     last.pop("seconds")
+    for line in last["metrics"]:
+        for name in TIMES:
+            line.pop(name)
     return metrics, last, best
 
 
