@@ -15,7 +15,7 @@ BLOCK = 250
 
 def blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str, size: int = BLOCK) -> list[T]:
     """`measure` on blocks of `size` data, with a progress bar that leaves nothing behind."""
-    with tqdm(total=len(batch[0]), desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True) as bar:
+    with tqdm(total=len(batch[0]), desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True, disable=None) as bar:
         results = []
         for part in zip(*(column.split(size) for column in batch), strict=True):
             results.append(measure(part))
