@@ -8,6 +8,9 @@ from configs.cli import spin_briefly
 from errors import Parser, RequestError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from inference import Run
     from report.measuring import Wanted
 
 
@@ -40,6 +43,13 @@ def parser() -> Parser:
     new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
     new.add_argument("--export", type=exports, default=[], metavar="WHAT[,…]", help=f"also write {', '.join(EXPORTS)} as .npz")
+    new.add_argument(
+        "--impute",
+        metavar="MASK",
+        help="hold dimensions back, fill them in from the others, report the error: a .npy of booleans (True: missing) of the "
+        "shape of one datum or (N, shape); or random:SHARE, left, right, top, bottom",
+    )
+    new.add_argument("--impute-particles", type=positive, default=1000, help="importance samples per datum for that (1000)")
     new.add_argument("--trust", action="store_true", help="run components from outside this project that a run names")
     return new
 
@@ -89,16 +99,33 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from inference import load_run
     from report.export import export
     from report.figures import draw_all
+    from report.masks import missing_mask
     from report.measuring import evaluate
     from report.table import evaluation_table
 
     run = load_run(path, options.checkpoint, options.device, options.trust)
+    count = min(options.limit or len(run.data(options.split)), len(run.data(options.split)))
+    missing = missing_mask(options.impute, run.dataset.shape, count, options.seed) if options.impute else None
     evaluation = evaluate(run, wanted(options))
     print(evaluation_table(evaluation))
     evaluation.save(run.path)
     for what in options.export:
         print(f"wrote {export(run, evaluation, what)}")
     print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(draw_all(run, evaluation))}\n")
+    if missing is not None:
+        impute_one(run, missing, options)
+
+
+def impute_one(run: "Run", missing: "Tensor", options: argparse.Namespace) -> None:
+    """Hold back what the mask says, fill it in, and print how far off that is."""
+    from report.figures import draw_imputations
+    from report.imputation import hold_back
+
+    imputed = hold_back(run, options.split, options.impute, missing, options.impute_particles, options.seed)
+    print(imputed.table())
+    imputed.save()
+    draw_imputations(imputed)
+    print(f"wrote {run.path}/imputations.npz and .json, figures/imputations.png\n")
 
 
 def wanted(options: argparse.Namespace) -> "Wanted":

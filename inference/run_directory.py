@@ -19,9 +19,9 @@ import yaml
 
 from errors import RequestError
 from inference.checkpoints import Checkpoints
-from inference.whole_files import write_json, write_whole
+from inference.whole_files import write_arrays, write_json, write_whole
 
-__all__ = ["Config", "RunDirectory", "digest", "identity", "write_json", "write_whole"]
+__all__ = ["Config", "RunDirectory", "digest", "identity", "write_arrays", "write_json", "write_whole"]
 
 Config = Mapping[str, Any]
 WHERE_NOT_WHAT = (

@@ -1,10 +1,15 @@
 """Files that are there whole or not at all."""
 
+import io
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -27,3 +32,13 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`value` as indented JSON, whole or not at all."""
     write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> None:
+    """Tensors as a compressed .npz, whole or not at all."""
+    import numpy as np
+
+    plain: dict[str, Any] = {name: values.cpu().numpy() for name, values in arrays.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **plain)
+    write_whole(path, buffer.getvalue())

@@ -1,18 +1,16 @@
 """What evaluate.py has measured on one run."""
 
-import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from evidence import Estimate
 from evidence.estimate import measured, paired
 from inference import Run
-from inference.run_directory import write_json, write_whole
+from inference.run_directory import write_arrays, write_json
 from report.diagnostics import Diagnostics
 
 
@@ -94,7 +92,5 @@ class Evaluation:
         """Write evaluation.json and, per datum in float64, evaluation.npz."""
         arrays = {"reconstruction": self.reconstruction, "kl": self.kl}
         arrays |= {name: estimate.per_datum for name, estimate in self.bounds.items()}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{n: v.cpu().numpy() for n, v in arrays.items()})  # type: ignore[arg-type]
-        write_whole(directory / "evaluation.npz", buffer.getvalue())
+        write_arrays(directory / "evaluation.npz", arrays)
         write_json(directory / "evaluation.json", self.as_json())

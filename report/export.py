@@ -1,16 +1,13 @@
 """What a trained pair says about every datum of a split, as arrays for whatever comes next."""
 
-import io
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from evidence.weights import as_batch
 from inference import Run
-from inference.run_directory import write_whole
+from inference.run_directory import write_arrays
 from report.evaluation import Evaluation
 from report.figures.pictures import generate, posterior_means, reconstruct
 
@@ -41,9 +38,6 @@ def export(run: Run, evaluation: Evaluation, what: str) -> Path:
         arrays = {"x": batch[0], "reconstruction": torch.cat([reconstruct(run.model, run.guide, block) for block in blocks])}
     else:
         arrays = {"samples": torch.cat([generate(run, len(block)) for block in batch[0].split(BLOCK)])}
-    buffer = io.BytesIO()
-    plain: dict[str, Any] = {name: values.cpu().numpy() for name, values in arrays.items()}
-    np.savez_compressed(buffer, **plain)
     path = run.path / f"export-{what}.npz"
-    write_whole(path, buffer.getvalue())
+    write_arrays(path, arrays)
     return path

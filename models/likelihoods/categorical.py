@@ -57,12 +57,16 @@ class Levels(dist.TorchDistribution):
         return Levels(self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :]), self.event_shape, False)
 
     def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "*batch"]:
+        return self.log_factors(value).flatten(self.levels_dim + 1).sum(-1)
+
+    def log_factors(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The log-mass of each dimension by itself, (*batch, *shape)."""
         if self._validate_args:
             self._validate_sample(value)
         batch = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)[: self.levels_dim + 1]
         logits = self.expand(batch).logits.reshape(-1, self.logits.shape[self.levels_dim], self.event_shape.numel())
         levels = value.long().expand(batch + self.event_shape).reshape(-1, self.event_shape.numel())
-        return -F.cross_entropy(logits, levels, reduction="none").sum(-1).reshape(batch)
+        return -F.cross_entropy(logits, levels, reduction="none").reshape(batch + self.event_shape)
 
     @property
     def mean(self) -> Float[Tensor, "..."]:

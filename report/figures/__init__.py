@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from matplotlib.figure import Figure
 
@@ -13,6 +14,7 @@ from report.figures.calibration import calibration
 from report.figures.diagnostics import diagnostics
 from report.figures.gap import gap
 from report.figures.identity import identity
+from report.figures.imputations import imputations
 from report.figures.latent_space import latent_space
 from report.figures.learning_curves import learning_curves
 from report.figures.manifold import manifold
@@ -20,6 +22,7 @@ from report.figures.rate_distortion import rate_distortion
 from report.figures.reconstructions import reconstructions
 from report.figures.samples import samples
 from report.figures.style import STYLE
+from report.imputation import Imputed
 
 FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
     "learning_curves": learning_curves,
@@ -38,18 +41,36 @@ FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
 
 def draw_all(run: Run, evaluation: Evaluation) -> list[str]:
     """Write figures/<name>.png for every figure that makes sense for this run; return their names."""
-    import matplotlib
     import torch
 
     drawn = []
-    with matplotlib.rc_context(STYLE), torch.no_grad():
-        for name, draw in FIGURES.items():
-            torch.manual_seed(0)
+    for name, draw in FIGURES.items():
+        torch.manual_seed(0)
+        with torch.no_grad(), style():
             figure = draw(run, evaluation)
-            if figure is None:
-                continue
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
-            write_whole(run.path / "figures" / f"{name}.png", buffer.getvalue())
+        if figure is not None:
+            save(figure, run, name)
             drawn.append(f"{name}.png")
     return drawn
+
+
+def draw_imputations(imputed: Imputed) -> None:
+    """Write figures/imputations.png."""
+    with style():
+        figure = imputations(imputed)
+    save(figure, imputed.run, "imputations")
+
+
+def style() -> AbstractContextManager[None]:
+    """In which every figure is made and saved."""
+    import matplotlib
+
+    return matplotlib.rc_context(STYLE)
+
+
+def save(figure: Figure, run: Run, name: str) -> None:
+    """Write figures/<name>.png, whole or not at all."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
+    write_whole(run.path / "figures" / f"{name}.png", buffer.getvalue())

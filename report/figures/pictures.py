@@ -60,11 +60,12 @@ def is_picture(shape: tuple[int, ...]) -> bool:
 
 def mosaic(images: Tensor, rows: int, columns: int, border: int = 1) -> np.ndarray:
     """Images (rows·columns, *shape), row by row, as one array (H, W) or (H, W, 3), scaled to [0, 1]; grey ones have
-    NaN between them."""
+    NaN between them, and where they are NaN themselves."""
     images = images.detach().float().cpu()
     if images.dim() == 3:
         images = images.unsqueeze(1)
-    low, high = float(images.min()), float(images.max())
+    drawn = images[~images.isnan()]
+    low, high = float(drawn.min()), float(drawn.max())
     low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
     images = (images - low) / max(high - low, 1e-12)
     framed = torch.nn.functional.pad(images, (0, border, 0, border), value=torch.nan)

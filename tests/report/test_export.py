@@ -45,10 +45,10 @@ def test_scores_are_those_of_the_evaluation(mine):
         np.testing.assert_array_equal(scores["iwae"], measured["iwae"])
 
 
-def test_the_five_lines_of_the_documentation(mine, monkeypatch, capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/own-data.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", (ROOT / "docs/own-data.md").read_text(), re.DOTALL))
+def test_the_lines_of_the_documentation(mine, monkeypatch, capsys, code):
     monkeypatch.chdir(mine)
-    exec(code[1], {})
+    exec(code, {})
     assert "tensor" in capsys.readouterr().out
 
 
