@@ -22,7 +22,7 @@ from torch.distributions import Distribution, Independent
 from errors import RequestError
 from evidence.joint import Joint
 from evidence.structure import observed_site
-from evidence.weights import CHUNK_FLOATS, Batch, Program, as_batch, repeat_rows, sum_log_probs
+from evidence.weights import Batch, Program, as_batch, repeat_rows, rows_per_chunk, sum_log_probs
 
 FILLINGS = 16
 """Draws of x_mis, for every datum, at which the guide proposes."""
@@ -74,7 +74,7 @@ def impute(
         raise ValueError(f"num_particles={num_particles}, rounds={rounds}: at least {FILLINGS + 1} and 1 are needed")
     missing = missing.expand(batch[0].shape)
     parts = []
-    size = max(1, 8 * CHUNK_FLOATS // (num_particles * batch[0][0].numel()))
+    size = max(1, 8 * rows_per_chunk(batch[0], model) // num_particles)
     for *part, lost in zip(*(column.split(size) for column in (*batch, missing)), strict=True):
         parts.append(_impute(model, guide, tuple(part), lost, fill, num_particles, rounds))
     return Imputation.join(parts)
@@ -132,8 +132,8 @@ class Weighted:
 
     def chunks(self) -> Iterator[Tensor]:
         """Particles few enough that their likelihoods fit into memory together."""
-        rows = max(1, CHUNK_FLOATS // self.x.numel()) * len(self.x)
-        return iter(self.u.split(rows))
+        particles = max(1, rows_per_chunk(self.x, self.joint.model) // len(self.x))
+        return iter(self.u.split(particles * len(self.x)))
 
     def model_terms(self, u: Tensor) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
         """log p(z) and log p(x_obs|z)."""

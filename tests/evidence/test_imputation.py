@@ -13,7 +13,7 @@ import torch
 from statistics_checks import e_value_accepts, is_unbiased
 
 from errors import RequestError
-from evidence import imputation
+from evidence import imputation, weights
 from evidence.imputation import Imputation, Proposal, Weighted, impute
 from models.tractable import FactorAnalysis, GammaPoisson, Posterior
 
@@ -194,16 +194,15 @@ def test_a_planted_bug_is_rejected(bug, monkeypatch):
 def test_particles_in_several_chunks_are_the_same_particles(monkeypatch):
     """Streaming changes memory, not results."""
     whole = run()
-    monkeypatch.setattr(imputation, "CHUNK_FLOATS", 6 * 400 * 7)  # 56 of the 60 particles of 400 data, in chunks of 7
-    size = 8 * 6 * 400 * 7 // (60 * 6)
-    assert size < 400  # and the data in blocks
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * 400 * 7)  # the 60 particles of 400 data in chunks of 7
+    assert 8 * 400 * 7 // 60 < 400  # and the data in blocks
     torch.manual_seed(0)
     parts = run()
     assert parts.mean.shape == whole.mean.shape and torch.equal(parts.mean[~MISSING], X[~MISSING])
-    monkeypatch.setattr(imputation, "CHUNK_FLOATS", 2**22)
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 2**22)
     weighted = Weighted(Proposal([imputation.Joint(JOINT, Posterior(lambda x: blunt(JOINT, x)), (X,))]), X, MISSING, 60)
     mean, log_predictive = weighted.moments()
-    monkeypatch.setattr(imputation, "CHUNK_FLOATS", 6 * 400 * 7)
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * 400 * 7)
     for one, other in zip(weighted.moments(), (mean, log_predictive), strict=True):
         torch.testing.assert_close(one, other)
 

@@ -25,7 +25,7 @@ def digits(command, tmp_path_factory):
 
 def imputed(run, capsys, *options):
     capsys.readouterr()
-    status = evaluate.main([str(run), "--particles", "50", "--limit", "60", "--impute-particles", "100", *options])
+    status = evaluate.main([str(run), "--particles", "50", "--limit", "60", "--impute-particles", "50", *options])
     return status, *capsys.readouterr()
 
 
@@ -50,16 +50,13 @@ def test_the_error_is_that_of_the_arrays(digits, capsys):
     assert (digits / "figures/imputations.png").stat().st_size > 5000
 
 
-def test_an_array_and_a_name_can_mean_the_same(digits, capsys, tmp_path):
+def test_an_array_and_a_name_can_mean_the_same(tmp_path):
     mask = np.zeros((8, 8), dtype=bool)
     mask[4:] = True
     np.save(tmp_path / "one.npy", mask)
     np.save(tmp_path / "each.npy", np.repeat(mask[None], 250, axis=0))
-    found = []
-    for text in ("bottom", str(tmp_path / "one.npy"), str(tmp_path / "each.npy")):
-        assert imputed(digits, capsys, "--impute", text)[0] == 0
-        found.append(json.loads((digits / "imputations.json").read_text())["errors"])
-    assert found[0] == found[1] == found[2]
+    one, each, named = (missing_mask(text, (8, 8), 60) for text in (f"{tmp_path}/one.npy", f"{tmp_path}/each.npy", "bottom"))
+    assert torch.equal(one, named) and torch.equal(each, named)
 
 
 @pytest.mark.parametrize(
@@ -124,5 +121,6 @@ def test_every_kind_of_model_can_impute(choices):
     x, missing = as_batch(batch)[0], torch.tensor([True, False])
     found = impute(model, guide, batch, missing, data.mean, 50)
     assert torch.equal(found.mean[:, 1], x[:, 1]) and found.mean.isfinite().all()
-    assert data.space.contains(found.draw).all() and found.log_predictive.isfinite().all()
+    assert found.log_predictive.isfinite().all()
+    assert data.space.contains(found.draw).all() or model.likelihood.spaces == ("unit", "real")  # a Gaussian reaches beyond 1
     assert (found.effective_size >= 1 - 1e-9).all() and (found.effective_size <= 50 + 1e-6).all()
