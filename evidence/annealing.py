@@ -8,6 +8,8 @@ frozen for another with fresh noise.
 """
 
 import math
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,8 +20,10 @@ from torch import Tensor
 
 from evidence.estimate import Estimate
 from evidence.joint import Joint
+from evidence.rough import Rough, pays
 from evidence.upper import Latents, simulate
 from evidence.weights import Batch, Program, split_batch
+from recording.calls import run
 
 Start = Literal["prior", "guide"]
 SCHEDULES = ("linear", "sigmoid")
@@ -87,17 +91,37 @@ class Path:
 
     def __init__(self, joint: Joint, start: Start) -> None:
         self.joint, self.start = joint, start
+        self.rough = pays(joint.batch[0].device)
 
     def at(self, u: Float[Tensor, "rows dimensions"]) -> Point:
         """Both log-densities at u with their gradients."""
-        with torch.enable_grad(), pyro.validation_enabled(False):  # validated when the joint was made
+        return Point(u, *self.values(u), *self.gradients(u))
+
+    def values(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Tensor, ...]:
+        """log start and log end, (rows,) float64. Compiled inside `recording.recorded()`, as `gradients` is."""
+        return self._run("values", self._values, u)
+
+    def gradients(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Tensor, ...]:
+        """Of log start and log end, (rows, dimensions) each."""
+        return self._run("gradients", self._gradients, u)
+
+    def _run(self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor) -> tuple[Tensor, ...]:
+        joint = self.joint
+        with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
+            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch)
+
+    def _values(self, u: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        joint = self.joint.on(batch)
+        log_prior, log_likelihood = joint.model_terms(u)
+        return log_prior if self.start == "prior" else joint.log_guide(u), log_prior + log_likelihood
+
+    def _gradients(self, u: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad(), Rough() if self.rough else nullcontext():
             u = u.detach().requires_grad_()
-            log_prior, log_likelihood = self.joint.model_terms(u)
-            log_end = log_prior + log_likelihood
-            log_start = log_prior if self.start == "prior" else self.joint.log_guide(u)
+            log_start, log_end = self._values(u, *batch)
             (start_gradient,) = torch.autograd.grad(log_start.sum(), u, retain_graph=True)
             (end_gradient,) = torch.autograd.grad(log_end.sum(), u)
-        return Point(u.detach(), log_start.detach(), log_end.detach(), start_gradient, end_gradient)
+        return start_gradient, end_gradient
 
     def draw(self, chains: int) -> Float[Tensor, "rows dimensions"]:
         """Exact draws of the start."""
@@ -109,16 +133,18 @@ def transition(
 ) -> tuple[Point, Float64[Tensor, " rows"]]:
     """One Hamiltonian Monte Carlo step that leaves f_β invariant, and its acceptance probability, per chain.
 
-    Fresh momentum, `leapfrogs` leapfrog steps (Neal 2011, eqs. 18 to 20), accepted with min(1, exp(−ΔH)).
+    Fresh momentum, `leapfrogs` leapfrog steps (Neal 2011, eqs. 18 to 20), accepted with min(1, exp(−ΔH)). Forces may be
+    rounded, the same at the same place; energies are not.
     """
     momentum = torch.randn_like(point.u)
     before = point.energy(beta) + 0.5 * momentum.double().square().sum(1)
     size = step.unsqueeze(1).to(point.u)
-    new = point
-    momentum = momentum + 0.5 * size * new.force(beta)
+    u, momentum = point.u, momentum + 0.5 * size * point.force(beta)
     for k in range(leapfrogs):
-        new = path.at(new.u + size * momentum)
-        momentum = momentum + (1.0 if k < leapfrogs - 1 else 0.5) * size * new.force(beta)
+        u = u + size * momentum
+        gradients = path.gradients(u)
+        momentum = momentum + (1.0 if k < leapfrogs - 1 else 0.5) * size * torch.lerp(gradients[0], gradients[1], beta)
+    new = Point(u, *path.values(u), *gradients)
     after = new.energy(beta) + 0.5 * momentum.double().square().sum(1)
     acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)  # a diverged trajectory is rejected
     accepted = torch.rand_like(acceptance) < acceptance
@@ -167,7 +193,7 @@ def ais(model: Program, guide: Program, x: Batch, plan: Annealing | None = None)
     """E[log (1/C) Σ_c w_c] over C chains: a lower bound on log p(x) for every datum of `x`."""
     plan = plan or Annealing()
     columns = []
-    for batch in split_batch(x, plan.chains):
+    for batch in split_batch(x, plan.chains, model):
         path = Path(Joint(model, guide, batch), plan.start)
         steps = tune(path, plan, len(batch[0]))
         columns.append(forward_weights(path, plan, steps).logsumexp(0) - math.log(plan.chains))
@@ -178,7 +204,7 @@ def reverse_ais(model: Program, guide: Program, x: Batch, exact_draw: Latents, p
     """E[−log (1/C) Σ_c w_c] from one exact posterior draw for every datum: an upper bound on log p(x)."""
     plan = plan or Annealing()
     columns, start = [], 0
-    for batch in split_batch(x, plan.chains):
+    for batch in split_batch(x, plan.chains, model):
         rows = slice(start, start := start + len(batch[0]))
         path = Path(Joint(model, guide, batch), plan.start)
         steps = tune(path, plan, len(batch[0]))

@@ -70,7 +70,7 @@ def reliability(model: Program, guide: Program, x: Batch, num_particles: int = 1
         raise ValueError(f"num_particles={num_particles}: a tail needs at least 25 draws")
     k: list[float] = []
     size: list[Tensor] = []
-    for part in split_batch(x, num_particles):
+    for part in split_batch(x, num_particles, model):
         log_w = log_weights(model, guide, part, num_particles)
         size.append((2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp())
         k.extend(pareto_k(column) for column in log_w.T.cpu().numpy())

@@ -1,5 +1,6 @@
 """The latents of a Pyro pair as one unconstrained vector u per datum, and the densities as functions of it."""
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,16 +31,18 @@ class Joint:
     """log p(z), log p(x|z) and log q(z|x) of the data `batch`, at u (rows, dimensions) with the Jacobian |dz/du| in the
     first and the last: all three differentiable, `rows` a multiple of the number of data, the datum's index fastest.
 
+    Neither draws noise.
+
     Raises RequestError, naming the site, for a pair without per-datum weights.
     """
 
     def __init__(self, model: Program, guide: Program, batch: tuple[Tensor, ...]) -> None:
         self.model, self.guide, self.batch = model, guide, batch
         with torch.no_grad():
-            self.guide_trace = poutine.trace(guide).get_trace(*batch)
-            values = {site["name"]: site["value"] for site in latent_sites(self.guide_trace)}
+            guide_trace = poutine.trace(guide).get_trace(*batch)
+            values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
             trace = poutine.trace(poutine.condition(model, data=values)).get_trace(*batch)
-            check_pair(trace, self.guide_trace, len(batch[0]))
+            check_pair(trace, guide_trace, len(batch[0]))
         self.observed = observed_site(trace, values)["name"]
         self.sites = [self._site(name, trace.nodes[name]) for name in values]
         self.dimensions = sum(site.size for site in self.sites)
@@ -75,6 +78,12 @@ class Joint:
         """u from z by site name, (rows, *event)."""
         return torch.cat([site.transform.inv(latents[site.name]).flatten(1) for site in self.sites], dim=-1)
 
+    def on(self, batch: tuple[Tensor, ...]) -> "Joint":
+        """The same pair on other data."""
+        other = copy.copy(self)
+        other.batch = batch
+        return other
+
     def rows(self, count: int) -> tuple[Tensor, ...]:
         """The data, repeated to `count` rows."""
         return tuple(repeat_rows(part, count // len(part)) for part in self.batch)
@@ -89,13 +98,15 @@ class Joint:
     def log_guide(self, u: Float[Tensor, "rows dimensions"]) -> Float64[Tensor, " rows"]:
         """log q(z|x) + log |dz/du|."""
         latents = self.latents(u)
-        sites = latent_sites(self.guide_trace)
-        if len(sites) == 1:  # q(z|x) is at hand: no need to encode again
-            (site,) = sites
-            value = latents[site["name"]].unflatten(0, (-1, len(self.batch[0])))
-            return masked(site["fn"].log_prob(value), site).double().flatten() + self.log_jacobian(u)
-        trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(*self.rows(len(u)))
-        return sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
+        if len(latents) > 1:
+            trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(*self.rows(len(u)))
+            return sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
+        # One latent site *is* its distribution q(z|x): encode each datum once, whatever the number of rows.
+        ((name, value),) = latents.items()
+        one_each = poutine.condition(self.guide, data={name: value[: len(self.batch[0])]})
+        site: Any = poutine.trace(one_each).get_trace(*self.batch).nodes[name]
+        log_q = site["fn"].log_prob(value.unflatten(0, (-1, len(self.batch[0]))))
+        return masked(log_q, site).double().flatten() + self.log_jacobian(u)
 
     @torch.no_grad()
     def draw_prior(self, count: int) -> Float[Tensor, "rows dimensions"]:

@@ -35,7 +35,7 @@ def elbo(model: Program, guide: Program, x: Batch, num_particles: int = 100) -> 
 def elbo_terms(model: Program, guide: Program, x: Batch, num_particles: int = 100) -> Terms:
     """The two terms of the ELBO, from `num_particles` draws for every datum. Neither is a bound on its own."""
     reconstruction, rate = [], []
-    for batch in split_batch(x, num_particles):
+    for batch in split_batch(x, num_particles, model):
         draws = [
             (p.log_likelihood.sum(0), (p.log_guide - p.log_prior).sum(0)) for p in stream(model, guide, batch, num_particles)
         ]
@@ -48,7 +48,7 @@ def elbo_terms(model: Program, guide: Program, x: Batch, num_particles: int = 10
 def iwae(model: Program, guide: Program, x: Batch, num_particles: int = 5000) -> Estimate:
     """E[log (1/K) Σ_k w_k] with K = `num_particles` (Burda et al. 2016, eq. 8), streamed: memory does not grow with K."""
     columns = []
-    for batch in split_batch(x, num_particles):
+    for batch in split_batch(x, num_particles, model):
         total = torch.full((len(batch[0]),), -math.inf, dtype=torch.float64, device=batch[0].device)
         for particles in stream(model, guide, batch, num_particles):
             total = torch.logaddexp(total, particles.log_weights.logsumexp(0))

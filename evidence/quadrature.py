@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyro
 import torch
 from jaxtyping import Float, Float64, Int
 from pyro import poutine
@@ -80,7 +81,8 @@ class Quadrature:
         values = u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u
         latents = joint.latents(values)
         rows = tuple(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
-        nodes: dict[str, Any] = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*rows).nodes
+        with pyro.validation_enabled(False):  # validated when the joint was made
+            nodes: dict[str, Any] = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*rows).nodes
         log_prior = sum_log_probs(nodes[name] for name in latents) + joint.log_jacobian(values)
         return Section(log_prior, table(nodes[joint.observed]["fn"]))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pyro.distributions as dist
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Distribution, Independent
@@ -16,16 +15,20 @@ Table = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Linear:
-    """log p(x|z) = T(x)·η(z) − A(z) + b(x) with T(x) (N, S), η (points, S), A (points,), b(x) (N,)."""
+    """log p(x|z) = T(x)·η(z) − A(z) + b(x) with T(x) (N, S), η (points, S), A (points,), b(x) (N,).
+
+    Products are taken in the precision of η.
+    """
 
     statistics: Callable[[Tensor], Tensor]
-    coefficients: Float64[Tensor, "points S"]
+    coefficients: Float[Tensor, "points S"]
     normaliser: Float64[Tensor, " points"]
     base: Callable[[Tensor], Tensor]
 
     def __call__(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N points"]:
         x = x.flatten(1).double()
-        return torch.addmm(self.base(x).unsqueeze(1) - self.normaliser, self.statistics(x), self.coefficients.T)
+        products = self.statistics(x).to(self.coefficients.dtype) @ self.coefficients.T
+        return products.double() + (self.base(x).unsqueeze(1) - self.normaliser)
 
 
 def table(likelihood: Distribution) -> Table:
@@ -42,6 +45,13 @@ def table(likelihood: Distribution) -> Table:
     return one_by_one
 
 
+def summed_softplus(x: Float[Tensor, "points D"]) -> Float64[Tensor, " points"]:
+    """Σ_d log(1 + exp x_d) with one logarithm for 1,000 of them: a product of so many factors from (1, 2] is a float64."""
+    factors = 1 + torch.exp(-x.abs()).double()
+    logs = torch.stack([block.prod(1) for block in factors.split(1000, 1)]).log().sum(0)
+    return logs + x.clamp(min=0).sum(1, dtype=torch.float64)
+
+
 def _nothing(x: Tensor) -> Tensor:
     return x.new_zeros(len(x))
 
@@ -51,14 +61,14 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
-    logits = d.logits.flatten(1).double()
-    return Linear(_identity, logits, F.softplus(logits).sum(1), _nothing)
+    logits = d.logits.flatten(1)  # x is 0 or 1: each product is exact in whatever precision the decoder has
+    return Linear(_identity, logits, summed_softplus(logits), _nothing)
 
 
 def _continuous_bernoulli(d: dist.ContinuousBernoulli) -> Linear:
     logits = d.logits.flatten(1).double()
     log_constant = d._cont_bern_log_norm().flatten(1).double()
-    return Linear(_identity, logits, (F.softplus(logits) - log_constant).sum(1), _nothing)
+    return Linear(_identity, logits, summed_softplus(logits) - log_constant.sum(1), _nothing)
 
 
 def _poisson(d: dist.Poisson) -> Linear:

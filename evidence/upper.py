@@ -43,7 +43,7 @@ def iw_eubo(model: Program, guide: Program, x: Batch, exact_draw: Latents, num_p
     """
     batch = as_batch(x)
     columns, start = [], 0
-    for part in split_batch(batch, num_particles):
+    for part in split_batch(batch, num_particles, model):
         rows = slice(start, start := start + len(part[0]))
         joint = Joint(model, guide, part)
         u = joint.unconstrain({name: value[rows] for name, value in exact_draw.items()})

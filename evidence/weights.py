@@ -8,38 +8,47 @@ site. Scales (`poutine.scale`, plate subsampling) weight a loss, they are no par
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float64
 from pyro import poutine
 from pyro.distributions.util import scale_and_mask
-from pyro.poutine import Trace
 from torch import Tensor
 
 from evidence.structure import check_pair, latent_sites, observed_site
+from recording.calls import run
 
 Program = Callable[..., Any]
 Batch = Tensor | tuple[Tensor, ...]
 """What the programs are called with: x, or (x, y, …) where they take more than the datum."""
 
-CHUNK_FLOATS = 2**22
+CHUNK_FLOATS = 2**20
 """How many floats of x one run of the model sees: large enough to amortise Pyro, small enough to stay near the cache."""
+
+TOGETHER = 25
+"""Particles of a datum that share a chunk with those of others: the usual numbers of particles are multiples of it."""
 
 
 @dataclass(frozen=True)
-class Particles:
-    """Draws from q and their log-densities, each `(particles, batch)` float64 nats, summed over dimensions and sites."""
+class Densities:
+    """Of draws from q, each `(particles, batch)` float64 nats, summed over dimensions and sites."""
 
     log_likelihood: Float64[Tensor, "particles batch"]
     log_prior: Float64[Tensor, "particles batch"]
     log_guide: Float64[Tensor, "particles batch"]
-    latents: dict[str, Tensor]
-    """By site name: (particles, batch, *event)."""
 
     @property
     def log_weights(self) -> Float64[Tensor, "particles batch"]:
         return self.log_likelihood + self.log_prior - self.log_guide
+
+
+@dataclass(frozen=True)
+class Particles(Densities):
+    """The draws themselves too, by site name: (particles, batch, *event)."""
+
+    latents: dict[str, Tensor]
 
 
 @torch.no_grad()
@@ -52,30 +61,42 @@ def log_weights(model: Program, guide: Program, x: Batch, num_particles: int) ->
     discrete latents, more than one observed site.
     """
     columns = [
-        torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)]) for part in split_batch(x, num_particles)
+        torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)])
+        for part in split_batch(x, num_particles, model)
     ]
     return torch.cat(columns, dim=1)
 
 
-def split_batch(x: Batch, num_particles: int) -> Iterator[tuple[Tensor, ...]]:
+def split_batch(x: Batch, num_particles: int, model: Program) -> Iterator[tuple[Tensor, ...]]:
     """Parts of `x` small enough that a few particles of each fit one chunk."""
     batch = as_batch(x)
     if num_particles < 1:
         raise ValueError(f"num_particles={num_particles}: must be at least 1")
-    size = max(1, rows_per_chunk(batch[0]) // min(num_particles, 32))
+    most = max(1, rows_per_chunk(batch[0], model) // min(num_particles, TOGETHER))
+    size = math.ceil(len(batch[0]) / math.ceil(len(batch[0]) / most))  # as equal as can be: none is much smaller
     yield from zip(*(part.split(size) for part in batch), strict=True)
 
 
-def stream(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Iterator[Particles]:
-    """`num_particles` draws for every datum of `batch`, a chunk at a time; the chunks add up to exactly that many."""
-    chunk = max(1, rows_per_chunk(batch[0]) // len(batch[0]))
+def stream(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Iterator[Densities]:
+    """`num_particles` draws for every datum of `batch`, a chunk at a time; the chunks add up to exactly that many.
+
+    Inside `recording.recorded()` chunks of one size run compiled.
+    """
+    chunk = max(1, rows_per_chunk(batch[0], model) // len(batch[0]))
     for start in range(0, num_particles, chunk):
-        yield draw(model, guide, batch, min(chunk, num_particles - start))
+        count = min(chunk, num_particles - start)
+        yield Densities(*run(("draw", model, guide), partial(densities, model, guide, count), *batch, variant=count))
+
+
+def densities(model: Program, guide: Program, num_particles: int, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What `Densities` holds, of fresh draws."""
+    particles = draw(model, guide, batch, num_particles)
+    return particles.log_likelihood, particles.log_prior, particles.log_guide
 
 
 @torch.no_grad()
 def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Particles:
-    """`num_particles` draws for every datum at once; the model runs on particles × batch rows, a chunk at a time."""
+    """`num_particles` draws for every datum at once, in one run of the model on particles × batch rows."""
     size = len(batch[0])
     shape = (num_particles, size)
     rows = tuple(repeat_rows(part, num_particles) for part in batch)
@@ -91,37 +112,22 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particle
         guide_trace = poutine.trace(guide).get_trace(*rows)
         sites, log_guide = latent_sites(guide_trace), None
         latents = {site["name"]: site["value"] for site in sites}
-    log_likelihood, log_prior = _model_terms(model, guide_trace, latents, rows)
+    model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
+    check_pair(model_trace, guide_trace, size * num_particles)
     log_guide = sum_log_probs(sites) if log_guide is None else log_guide
     return Particles(
-        log_likelihood=log_likelihood.reshape(shape),
-        log_prior=log_prior.reshape(shape),
+        log_likelihood=site_log_prob(observed_site(model_trace, latents)).reshape(shape),
+        log_prior=sum_log_probs(model_trace.nodes[name] for name in latents).reshape(shape),
         log_guide=log_guide.double().reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},
     )
-
-
-def _model_terms(
-    model: Program, guide_trace: Trace, latents: dict[str, Tensor], rows: tuple[Tensor, ...]
-) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
-    """log p(x|z) and log p(z) at `latents` (rows, *event)."""
-    terms, most = [], rows_per_chunk(rows[0], model)
-    for start in range(0, len(rows[0]), most):
-        part = tuple(column[start : start + most] for column in rows)
-        # A latent without rows is a global one, which check_pair refuses by name.
-        given = {name: value[start : start + most] if value.dim() else value for name, value in latents.items()}
-        trace = poutine.trace(poutine.condition(model, data=given)).get_trace(*part)
-        check_pair(trace, guide_trace, len(part[0]))
-        terms.append((site_log_prob(observed_site(trace, given)), sum_log_probs(trace.nodes[name] for name in given)))
-    log_likelihood, log_prior = (torch.cat(column) for column in zip(*terms, strict=True))
-    return log_likelihood, log_prior
 
 
 def as_batch(x: Batch) -> tuple[Tensor, ...]:
     return x if isinstance(x, tuple) else (x,)
 
 
-def rows_per_chunk(x: Tensor, model: Any = None) -> int:
+def rows_per_chunk(x: Tensor, model: Any) -> int:
     """How many data fit a chunk; fewer where the likelihood says that it needs more numbers for a datum than the datum has."""
     needed = getattr(getattr(model, "likelihood", None), "parameter_shape", ())
     return max(1, CHUNK_FLOATS // max(1, x[0].numel(), math.prod(needed)))

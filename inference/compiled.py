@@ -8,25 +8,18 @@ Noise stays in the graph as calls of torch's generator in the order in which the
 draws exactly what an eager one would, from the same seed.
 """
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import pyro
-import pyro.util
 import torch
-import torch.nn.functional as F
 from pyro import poutine
 from pyro.infer import Trace_ELBO
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.overrides import TorchFunctionMode
 
-from inference.softplus import DECOMPOSITIONS
+from recording import compiled, one_line, record
+from recording.modes import OnDevice, replaced, trial, without_nan_warnings
 
 Graph = Callable[[list[Tensor], tuple[Tensor, ...]], tuple[Tensor, list[Tensor | None]]]
 
@@ -75,8 +68,7 @@ class CompiledELBO(Trace_ELBO):
     def _record(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         """Record, compile and try; whatever goes wrong there, eager always works."""
         try:
-            with generator_unmoved(batch[0].device), warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # of torch, at itself
+            with trial(batch[0].device):
                 recording = Recording(self, model, guide, batch)
                 if self.backend is not None:
                     recording.compile(self.backend)
@@ -107,10 +99,8 @@ class Recording:
         return other_pair or (self.fits(batch) and self._constants() != self.constants)
 
     def compile(self, backend: str) -> None:
-        """Replace the graph by a compiled one. `fallback_random` keeps torch's generator and the order of its calls."""
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no GPU is no news
-        options: dict[str, Any] | None = {"fallback_random": True} if backend == "inductor" else None
-        self.graph = torch.compile(self.graph, backend=backend, options=options, dynamic=False, fullgraph=True)
+        """Replace the graph by a compiled one."""
+        self.graph = compiled(self.graph, backend)
 
     @torch.no_grad()
     def run(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor | None]]:
@@ -160,8 +150,8 @@ class Recording:
             gradients = torch.autograd.grad(loss, [state[i] for i in self.learnt], allow_unused=True)
             return loss.detach(), list(gradients)
 
-        with poutine.trace(param_only=True) as captured, recording_mode(), torch.enable_grad():
-            graph = make_fx(loss_and_gradients, decomposition_table=DECOMPOSITIONS)(self._inputs(batch), batch)
+        with poutine.trace(param_only=True) as captured, torch.enable_grad():
+            graph = record(loss_and_gradients, self._inputs(batch), batch)
         if captured.trace.nodes:
             raise Unrecordable(f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})")
         return graph
@@ -185,24 +175,6 @@ class Pair(nn.Module):
         return loss
 
 
-class OnDevice(TorchFunctionMode):
-    """Numbers stay where they are: under this mode `.item()` is the detached tensor itself, and nothing waits for it.
-
-    Pyro's objectives read the loss as a number only to return `loss + (surrogate − surrogate.item())`; `one_hot` reads
-    its argument only to check it.
-    """
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if function is Tensor.item:
-            return args[0].detach()
-        if function is F.one_hot and len(args) == 2:
-            labels, classes = args
-            return (labels.unsqueeze(-1) == torch.arange(classes, device=labels.device)).long()
-        return function(*args, **(kwargs or {}))
-
-
 def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
     """The loss, a scalar left on its device, after a backward pass."""
     if batch[0].device.type == "cpu":  # reading a number costs nothing there
@@ -214,50 +186,10 @@ def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: n
     return value.detach()
 
 
-@contextmanager
-def recording_mode() -> Iterator[None]:
-    """No step of the programs may depend on the numbers at hand: they are checked elsewhere."""
-    with pyro.validation_enabled(False), without_nan_warnings(), OnDevice():
-        yield
-
-
-@contextmanager
-def without_nan_warnings() -> Iterator[None]:
-    """Pyro looks for NaN by reading the loss and every gradient of it; the loop checks the losses itself."""
-    with replaced(pyro.util, ("torch_isnan",), [lambda x: False]):
-        yield
-
-
-@contextmanager
-def replaced(owner: Any, names: tuple[str, ...], values: list[Any]) -> Iterator[None]:
-    """Attributes of `owner` hold `values` for a while."""
-    before = [getattr(owner, name) for name in names]
-    try:
-        for name, value in zip(names, values, strict=True):
-            setattr(owner, name, value)
-        yield
-    finally:
-        for name, value in zip(names, before, strict=True):
-            setattr(owner, name, value)
-
-
-@contextmanager
-def generator_unmoved(device: torch.device) -> Iterator[None]:
-    """What happens inside draws no noise from the run."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
-
-
 def varying(objective: Any) -> tuple[str, ...]:
     """The attributes of an objective that change as training goes, and are inputs of the graph."""
     tensors = (name for name, value in getattr(objective, "__dict__", {}).items() if isinstance(value, Tensor))
     return (*tensors, *getattr(objective, "varying", ()))
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error, at most 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
 
 
 def _as_tensor(value: Any, like: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from errors import TrainingError
 from inference import distributed
-from inference.compiled import CompiledELBO, generator_unmoved
+from inference.compiled import CompiledELBO
 from inference.optimiser import FusedAdam
+from recording.modes import trial
 
 LOSSES_READ_TOGETHER = 100
 NO_SITE = "no single site (each is finite, their sum is not)"
@@ -88,7 +89,7 @@ class Step:
 
     def _validate(self, *batch: Tensor) -> None:
         self.validated = True
-        with pyro.validation_enabled(True), generator_unmoved(batch[0].device):
+        with pyro.validation_enabled(True), trial(batch[0].device):
             self.loss.loss(self.model, self.guide, *batch)
 
 

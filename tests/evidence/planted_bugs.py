@@ -11,7 +11,7 @@ from torch import Tensor
 from evidence import annealing, lower, upper, weights
 from evidence.estimate import Estimate
 from evidence.joint import Joint
-from evidence.weights import Particles
+from evidence.weights import Densities
 
 Patch = Callable[[pytest.MonkeyPatch], Any]
 BUGS: dict[str, Patch] = {}
@@ -24,8 +24,8 @@ def bug(patch: Patch) -> Patch:
     return patch
 
 
-def _log_weights(patch: pytest.MonkeyPatch, wrong: Callable[[Particles], Tensor]) -> None:
-    patch.setattr(Particles, "log_weights", property(wrong))
+def _log_weights(patch: pytest.MonkeyPatch, wrong: Callable[[Densities], Tensor]) -> None:
+    patch.setattr(Densities, "log_weights", property(wrong))
 
 
 @bug
@@ -101,7 +101,7 @@ def fewer_particles(patch):
     right = weights.stream
 
     def wrong(model, guide, batch, count):
-        chunk = max(1, weights.rows_per_chunk(batch[0]) // len(batch[0]))
+        chunk = max(1, weights.rows_per_chunk(batch[0], model) // len(batch[0]))
         return right(model, guide, batch, max(chunk, count // chunk * chunk) if count > 1 else count)
 
     patch.setattr(weights, "stream", wrong)
@@ -112,8 +112,8 @@ def last_batch_dropped(patch):
     """last batch dropped"""
     right = weights.split_batch
 
-    def wrong(x, count):
-        parts = list(right(x, count))
+    def wrong(x, count, model):
+        parts = list(right(x, count, model))
         return iter(parts[:-1] or parts)
 
     for module in (weights, lower):

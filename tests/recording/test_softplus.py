@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from inference.softplus import TERMS, cross_entropy, softplus
+from recording.softplus import TERMS, cross_entropy, softplus
 
 X = torch.cat([torch.linspace(-86, 200, 200_001), torch.linspace(-1e-3, 1e-3, 1001), torch.tensor([0.0, 1e30, torch.inf])])
 FOUR_ROUNDINGS = 4 * torch.finfo(torch.float32).eps
@@ -22,7 +22,7 @@ def test_softplus():
 
 
 def test_a_series_that_is_too_short_is_noticed(monkeypatch):
-    monkeypatch.setattr("inference.softplus.TERMS", TERMS // 2)
+    monkeypatch.setattr("recording.softplus.TERMS", TERMS // 2)
     assert relative_error(softplus(X), F.softplus(X.double(), threshold=1e9)) > FOUR_ROUNDINGS
 
 
