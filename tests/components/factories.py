@@ -3,10 +3,14 @@
 Name of the YAML file -> options to test it with, each a mapping over those in the YAML.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
+import scipy.stats
+import torch
 import yaml
 
 from data import Dataset, open_dataset
@@ -28,6 +32,56 @@ LIKELIHOODS: dict[str, list[dict[str, Any]]] = {
     "poisson": [{}],
     "negative_binomial": [{}],
 }
+
+
+def softplus(value: Any) -> Any:
+    return np.logaddexp(0, value)
+
+
+def located(family: Any) -> Any:
+    """The reference of a location-scale family, of which SciPy has the standard member."""
+
+    def log_density(module: Any, h: Any, x: Any) -> Any:
+        loc, scale = (value.detach().numpy() for value in module.location_and_scale(torch.tensor(h)))
+        return family.logpdf((x - loc) / scale) - np.log(scale)
+
+    return log_density
+
+
+def beta(module: Any, h: Any, x: Any) -> Any:
+    mean, concentration = scipy.special.expit(h[:, 0]), softplus(h[:, 1])
+    return scipy.stats.beta.logpdf(x, mean * concentration, (1 - mean) * concentration)
+
+
+def discretized_logistic(module: Any, h: Any, x: Any) -> Any:
+    logistic = scipy.stats.logistic((LEVELS - 1) * h[:, 0], (LEVELS - 1) * softplus(h[:, 1]))
+    above = np.where(x == LEVELS - 1, 1, logistic.cdf(x + 0.5))
+    return np.log(above - np.where(x == 0, 0, logistic.cdf(x - 0.5)))
+
+
+def categorical(module: Any, h: Any, x: Any) -> Any:
+    return np.take_along_axis(scipy.special.log_softmax(h, 1), x[:, None].astype(int), 1)[:, 0]
+
+
+def negative_binomial(module: Any, h: Any, x: Any) -> Any:
+    r = softplus(module.raw_dispersion.detach().numpy())
+    return scipy.stats.nbinom.logpmf(x, r, r / (r + softplus(h)))
+
+
+REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "bernoulli": lambda module, h, x: scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h)),
+    "continuous_bernoulli": lambda module, h, x: h * x + np.log(h / np.expm1(h)),  # an exponential cut off at 1
+    "beta": beta,
+    "gaussian": located(scipy.stats.norm),
+    "laplace": located(scipy.stats.laplace),
+    "student_t": located(scipy.stats.t(4)),
+    "discretized_logistic": discretized_logistic,
+    "categorical": categorical,
+    "poisson": lambda module, h, x: scipy.stats.poisson.logpmf(x, softplus(h)),
+    "negative_binomial": negative_binomial,
+}
+"""log p(x|h) of every likelihood, by SciPy, per dimension; module, h and x in float64 numpy."""
+
 PRIORS: dict[str, list[dict[str, Any]]] = {
     "standard_normal": [{}],
     "learned_normal": [{}],

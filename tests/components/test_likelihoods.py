@@ -4,10 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-import scipy.special
-import scipy.stats
 import torch
-from components.factories import LEVELS, SHAPE, cases, likelihood
+from components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood
 from scipy.integrate import quad
 
 from data import SPACES
@@ -92,38 +90,6 @@ def test_state_survives_and_precisions_agree(name, options):
     assert torch.allclose(low.double(), high, rtol=1e-4, atol=1e-4)
 
 
-def reference(name, module, h, x):
-    """log p(x|h) by SciPy, all (…) float64 numpy."""
-
-    def pair():
-        return h[:, 0], h[:, 1]
-
-    softplus = lambda v: np.logaddexp(0, v)  # noqa: E731
-    if name in ("gaussian", "laplace", "student_t"):
-        loc, scale = (v.detach().numpy() for v in module.location_and_scale(torch.tensor(h)))
-        family = {"gaussian": scipy.stats.norm, "laplace": scipy.stats.laplace, "student_t": scipy.stats.t(4)}[name]
-        return family.logpdf((x - loc) / scale) - np.log(scale)
-    if name == "bernoulli":
-        return scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h))
-    if name == "continuous_bernoulli":  # an exponential of rate −η, truncated to [0, 1]
-        return h * x + np.log(h / np.expm1(h))
-    if name == "beta":
-        m, c = scipy.special.expit(pair()[0]), softplus(pair()[1])
-        return scipy.stats.beta.logpdf(x, m * c, (1 - m) * c)
-    if name == "discretized_logistic":
-        m, s = (LEVELS - 1) * pair()[0], (LEVELS - 1) * softplus(pair()[1])
-        above = np.where(x == LEVELS - 1, 1, scipy.stats.logistic.cdf(x + 0.5, m, s))
-        return np.log(above - np.where(x == 0, 0, scipy.stats.logistic.cdf(x - 0.5, m, s)))
-    if name == "categorical":
-        return np.take_along_axis(scipy.special.log_softmax(h, 1), x[:, None].astype(int), 1)[:, 0]
-    if name == "poisson":
-        return scipy.stats.poisson.logpmf(x, softplus(h))
-    if name == "negative_binomial":
-        r = softplus(module.raw_dispersion.detach().numpy())
-        return scipy.stats.nbinom.logpmf(x, r, r / (r + softplus(h)))
-    raise AssertionError(f"no reference for {name}: add one")
-
-
 @every_likelihood
 def test_log_prob_agrees_with_scipy(name, options):
     module = likelihood(name, options).double().eval()
@@ -132,7 +98,7 @@ def test_log_prob_agrees_with_scipy(name, options):
     h = outputs(module, 20)
     x = module(h).sample()
     ours = module(h).log_prob(x).detach().numpy()
-    assert ours == pytest.approx(reference(name, module, h.numpy(), x.numpy()).sum(-1), abs=1e-9)
+    assert ours == pytest.approx(REFERENCES[name](module, h.numpy(), x.numpy()).sum(-1), abs=1e-9)
 
 
 def test_optimal_scale_is_the_batch_optimum_while_training_and_the_frozen_one_after():

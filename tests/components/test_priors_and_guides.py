@@ -77,6 +77,17 @@ def test_vamp_owns_its_inputs_only_and_keeps_them_in_range():
     assert encoder.weight.grad is not None  # the guide's parameters learn through the prior, too
 
 
+@pytest.mark.parametrize(
+    ("guide", "inverted"), [("mean_field", False), ("full_covariance", False), ("iaf", True), ("planar", True)]
+)
+def test_vamp_says_that_it_wants_a_warm_up_and_what_a_flow_guide_costs(guide, inverted):
+    family = make("guide", guide, latent_dim=2)
+    encoder = nn.Linear(4, family.num_parameters)
+    vamp = Vamp(lambda u: family(encoder(u)), lambda k: torch.rand(k, 4), components=3)
+    assert "objective.warmup_epochs" in vamp.note and "\n" not in vamp.note
+    assert ("3 components" in vamp.note) == inverted
+
+
 def test_flow_inverts_and_its_determinant_is_autograds():
     for _, options in [(c.values[0], c.values[1]) for c in cases("prior") if c.values[0] == "flow"]:
         for transform in prior("flow", options, 4).double()().transforms:

@@ -1,14 +1,9 @@
 """docs/extending.md, done: a component in a folder outside the repository."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from components.factories import CONFIGS
-
-from errors import RequestError
-from inference import load_run
 
 ROOT = CONFIGS.parent
 
@@ -24,12 +19,16 @@ def my_choices(tmp_path):
     return folder
 
 
-def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, monkeypatch):
-    command = [sys.executable, str(ROOT / "train.py"), "--config-dir", "my_choices", "prior=mine", "prior.points=6"]
-    command += ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu", "run_dir=run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
+    """The page's three commands: train, an evaluation that is refused without trust, and one that is trusted."""
+    options = ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu", "run_dir=run"]
+    done = command("train.py", "--config-dir", "my_choices", "prior=mine", "prior.points=6", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    with pytest.raises(RequestError, match="--trust"):
-        load_run(tmp_path / "run", device="cpu")
-    monkeypatch.syspath_prepend(str(my_choices))
-    assert load_run(tmp_path / "run", device="cpu", trust=True).model.prior.centres.shape == (6, 2)
+    few = ("run", "--particles", "10", "--elbo-particles", "2", "--limit", "20", "--device", "cpu")
+    refused = command("evaluate.py", *few, cwd=tmp_path, PYTHONPATH="my_choices")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert "mine.Ring" in refused.stderr and "--trust" in refused.stderr
+    lost = command("evaluate.py", *few, "--trust", cwd=tmp_path)
+    assert lost.returncode == 2 and "mine" in lost.stderr and "Traceback" not in lost.stderr
+    trusted = command("evaluate.py", *few, "--trust", cwd=tmp_path, PYTHONPATH="my_choices")
+    assert trusted.returncode == 0 and "log p(x)" in trusted.stdout, trusted.stderr
