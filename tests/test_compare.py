@@ -81,6 +81,20 @@ def test_bounds_of_other_tightness_are_not_compared(run, tmp_path):
     assert run(*runs, "--by", "iwae")[0] == 0
 
 
+def test_annealing_at_other_temperatures_is_not_compared(run, tmp_path):
+    runs = []
+    for temperatures in (100, 1000):
+        made = make_run(tmp_path / str(temperatures), values(-30), latent_dim=temperatures, extra={"ais": values(-29)})
+        file = made / "evaluation.json"
+        content = json.loads(file.read_text())
+        content["nats"]["ais"] |= {"temperatures": temperatures, "particles": 16, "start": "prior"}
+        file.write_text(json.dumps(content))
+        runs.append(made)
+    _, out, _ = run(*runs)
+    assert "AIS was measured with 100/16/prior and 1000/16/prior temperatures/chains/start" in out
+    assert "ordered by IWAE-100" in out
+
+
 def test_dequantised_and_stored_levels_meet_in_bits_per_dimension(run, tmp_path):
     stored = make_run(tmp_path / "bytes", values(-120), space="bytes")
     dequantised = make_run(tmp_path / "unit", values(-120) + 64 * np.log(17), space="unit", latent_dim=3)

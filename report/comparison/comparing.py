@@ -13,6 +13,8 @@ from report.comparison.reading import EvaluatedRun
 from report.comparison.statistics import Difference, differences_to_best, mean_and_error
 
 TIGHTEST_FIRST = ("exact", "ais", "iwae", "elbo")
+EFFORT = {"iwae": "particles", "ais": "temperatures/chains/start"}
+"""What has to be equal for two bounds of that name to be compared: with more a bound is tighter, whatever the model."""
 NAMES = {"elbo": "ELBO", "exact": "log p(x)", "kl": "rate", "upper": "upper bound"}
 
 
@@ -139,37 +141,41 @@ def choose_measure(runs: Sequence[EvaluatedRun], by: str | None) -> tuple[str, l
     if by is not None:
         if by not in shared:
             raise RequestError(f"--by {by}: not every run has it; all have {', '.join(sorted(shared))}")
-        particles = _particles(runs, by)
-        warn = f"ordered by {by} as asked, although its particles differ ({_some(particles)})"
-        return by, [warn] if len(particles) > 1 and by != "elbo" else []
+        efforts = _efforts(runs, by)
+        warn = f"ordered by {by} as asked, although its {EFFORT[by]} differ ({_some(efforts)})" if by in EFFORT else ""
+        return by, [warn] if warn and len(efforts) > 1 else []
     notes = []
     for name in TIGHTEST_FIRST:
         if name not in shared:
             continue
-        particles = _particles(runs, name)
-        if len(particles) > 1 and name in ("iwae", "ais"):
+        efforts = _efforts(runs, name)
+        if len(efforts) > 1 and name in EFFORT:
+            option = "--particles" if name == "iwae" else "--ais, --chains and --ais-start"
             notes.append(
-                f"{name.upper()} was measured with {_some(particles)} particles, and these are different bounds: "
-                "not compared; evaluate all runs with the same --particles"
+                f"{name.upper()} was measured with {_some(efforts)} {EFFORT[name]}, and these are different bounds: "
+                f"not compared; evaluate all runs with the same {option}"
             )
             continue
         return name, notes
     raise AssertionError("every evaluated run has an ELBO")
 
 
-def _particles(runs: Sequence[EvaluatedRun], name: str) -> list[Any]:
-    return sorted({str(run.nats.get(name, {}).get("particles")) for run in runs}, key=lambda text: (len(text), text))
+def _efforts(runs: Sequence[EvaluatedRun], name: str) -> list[str]:
+    """What was spent on a bound, as words, each once: more makes it tighter."""
+    keys = ("temperatures", "particles", "start") if name == "ais" else ("particles",)
+    spent = {"/".join(str(run.nats.get(name, {}).get(key)) for key in keys) for run in runs}
+    return sorted(spent, key=lambda text: (len(text), text))
 
 
-def _some(particles: Sequence[Any]) -> str:
-    return " and ".join(map(str, particles[:4]))
+def _some(efforts: Sequence[str]) -> str:
+    return " and ".join(efforts[:4])
 
 
 def measure_name(name: str, runs: Sequence[EvaluatedRun]) -> str:
-    """As a table calls it: IWAE-5000, where all have as many particles."""
-    particles = _particles(runs, name)
-    if name in ("iwae", "ais"):
-        return name.upper() + (f"-{particles[0]}" if len(particles) == 1 and particles[0] != "None" else "")
+    """As a table calls it: IWAE-5000, AIS-1000, where all have as many particles or temperatures."""
+    if name in EFFORT:
+        first = {effort.split("/")[0] for effort in _efforts(runs, name)}
+        return name.upper() + (f"-{first.pop()}" if len(first) == 1 and "None" not in first else "")
     return NAMES.get(name, name)
 
 

@@ -63,3 +63,29 @@ def test_calibration_accepts_the_posterior_and_rejects_a_narrow_guide() -> None:
     )
     wrong = simulation_based_calibration(model, narrow, like)
     assert bool((wrong.departure()[:2] > wrong.band(1e-6)).all())
+
+
+def test_a_guide_with_the_right_marginals_and_no_correlation_is_rejected_by_the_joint_rank_alone() -> None:
+    """Each dimension's ranks are exactly uniform: only log p(x, z*) tells that the dimensions hang together."""
+    model = FactorAnalysis(torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]), torch.zeros(3), 0.25)
+    like = torch.zeros(1000, 3)
+    covariance = torch.linalg.inv(model.posterior_precision)
+    uncorrelated = Posterior(lambda x: dist.Normal(model.posterior_mean(x), covariance.diagonal().sqrt()).to_event(1))
+    torch.manual_seed(1)
+    found = simulation_based_calibration(model, uncorrelated, like)
+    *each, together = found.departure() > found.band(1e-6)
+    assert bool(together) and not any(each)
+    assert "for log p(x, z) alone" in found.explain()
+    right = simulation_based_calibration(model, ExactPosterior(model), like)
+    assert "no bias or wrong width" in right.explain() and right.summary()["calibration"]["simulations"] == 1000
+
+
+def test_ranks_do_not_depend_on_how_the_draws_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last chunk is as short as it must be: ranks go up to the number of draws asked for, and no further."""
+    from evidence import diagnostics
+
+    monkeypatch.setattr(diagnostics, "DRAWS_AT_ONCE", 7)
+    model, like = joint(), data(300)
+    low = Posterior(lambda x: dist.Normal(model.posterior_mean(x) - 50, 0.1).to_event(1))
+    found = simulation_based_calibration(model, low, like, draws=17)
+    assert bool((found.ranks == 17).all()) and found.ranks.shape == (300, 3) and found.joint_ranks.shape == (300,)

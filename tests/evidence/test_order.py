@@ -1,6 +1,7 @@
 """The order of all bounds on exact cases, unbiasedness, and the certificate that needs no truth."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -101,6 +102,31 @@ def test_annealing_from_the_posterior_itself_is_exact() -> None:
     x = joint.conditional(joint.prior().sample((5,))).sample()
     found = ais(joint, ExactPosterior(joint), x, Annealing(5, 2, 2, "guide"))
     torch.testing.assert_close(found.per_datum, joint.log_prob(x))
+
+
+def test_forward_against_reverse_rejects_a_wrong_estimate_without_the_truth() -> None:
+    """log C forgotten in the average over chains: the e-value needs no log p(x) to see it."""
+    joint = factor_analysis()
+    torch.manual_seed(0)
+    like = joint.conditional(joint.prior().sample((60,))).sample()
+    gap = bidirectional(joint, Posterior(joint.best_mean_field), like, Annealing(10, 4, 3, "guide", "linear")).gap
+    assert e_value_accepts(-gap) and not e_value_accepts(math.log(4) - gap)
+
+
+def test_the_plug_in_of_a_chi_square_bound_reads_far_below_it() -> None:
+    """½ log E_q[w²] is infinite here, its estimate is finite at every K, and with K = 1 it is the ELBO."""
+    joint = factor_analysis()
+    assert not has_finite_variance(joint)
+    torch.manual_seed(0)
+    x = joint.conditional(joint.prior().sample((50,))).sample()
+    weights = log_weights(joint, Posterior(joint.best_mean_field), x, 1000)
+
+    def above(count: int) -> float:
+        plug_in = 0.5 * ((2 * weights[:count]).logsumexp(0) - math.log(count))
+        return float((plug_in - joint.log_prob(x)).mean())
+
+    assert torch.equal(0.5 * (2 * weights[:1]).logsumexp(0), weights[0])
+    assert above(10) < above(1000) < 3
 
 
 def test_the_checks_can_fail() -> None:

@@ -1,0 +1,52 @@
+"""python -m benchmarks.linear_vae RUN: a trained linear VAE beside the probabilistic PCA that it should have found.
+
+The maximum of the likelihood is known in closed form (Tipping & Bishop 1999); everything here is computed in float64 on the
+training data, from the last checkpoint.
+"""
+
+import argparse
+import math
+
+import torch
+from torch import Tensor
+
+from errors import RequestError
+from evidence import elbo
+from inference import load_run
+from models.tractable import as_factor_analysis, probabilistic_pca
+
+
+def main() -> None:
+    """Print the four numbers, in nats per datum."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", help="trained with network.layers=0 likelihood=gaussian likelihood.scale=learned")
+    run = load_run(parser.parse_args().run, "last", "cpu")
+    model, guide = run.model.double(), run.guide.double()
+    found = as_factor_analysis(model)
+    if found is None:
+        raise RequestError(f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)")
+    x = run.data("train")[:].double()
+    torch.manual_seed(0)
+    _, highest = probabilistic_pca(x.flatten(1), int(run.config["latent_dim"]))
+    rows = {
+        "probabilistic PCA, maximum": highest,
+        "the same formula, eigenvalues of cov(ddof=1)": unbiased_formula(x.flatten(1), int(run.config["latent_dim"])),
+        "linear VAE, log p(x)": float(found.log_prob(x).mean()),
+        "linear VAE, ELBO": elbo(model, guide, x, 100).mean,
+    }
+    for name, value in rows.items():
+        print(f"{name:<46} {value:>12.6f}  {value - highest:>+10.6f}")
+    print(f"(d/2) log(N/(N−1)) = {x[0].numel() / 2 * math.log(len(x) / (len(x) - 1)):.6f}")
+
+
+def unbiased_formula(x: Tensor, factors: int) -> float:
+    """−½(d log 2π + Σ_q log λ + (d − q) log σ² + d) with the λ of the covariance that divides by N − 1: no likelihood."""
+    dimensions = x.shape[1]
+    values = torch.linalg.eigvalsh(torch.cov(x.T))
+    discarded, leading = values[: dimensions - factors], values[dimensions - factors :]
+    logdet = leading.log().sum() + len(discarded) * discarded.mean().log()
+    return -0.5 * float(dimensions * math.log(2 * math.pi) + logdet + dimensions)
+
+
+if __name__ == "__main__":
+    main()
