@@ -248,7 +248,7 @@ def simulation_based_calibration(model: Program, guide: Program, like: Batch, dr
     x, latents = simulate(model, guide, like)
     names, columns = list(latents), as_batch(x)
     ranks, joint_ranks = [], []
-    for part in split_batch((*columns, *latents.values()), draws):
+    for part in split_batch((*columns, *latents.values()), draws, model):
         joint = Joint(model, guide, part[: len(columns)])
         truth = joint.unconstrain(dict(zip(names, part[len(columns) :], strict=True)))
         rank, log_rank = (

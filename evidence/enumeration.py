@@ -36,9 +36,9 @@ def enumeration(model: Program, batch: tuple[Tensor, ...]) -> Estimate | None:
     names = [site["name"] for site in sites]
     indices = torch.cartesian_prod(*[torch.arange(len(values)) for values in supports if values is not None])
     columns = []
-    size = max(1, rows_per_chunk(batch[0]) // min(total, 32))
+    size = max(1, rows_per_chunk(batch[0], model) // min(total, 32))
     for part in zip(*(column.split(size) for column in batch), strict=True):
-        chunks = indices.reshape(total, -1).split(max(1, rows_per_chunk(part[0]) // len(part[0])))
+        chunks = indices.reshape(total, -1).split(max(1, rows_per_chunk(part[0], model) // len(part[0])))
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
     return Estimate(torch.cat(columns), "exact", details={"method": "enumeration", "assignments": total})

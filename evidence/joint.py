@@ -116,8 +116,8 @@ class Joint:
     @torch.no_grad()
     def draw_guide(self, count: int) -> Float[Tensor, "rows dimensions"]:
         """u of `count` draws of z from q(z|x) for every datum."""
-        sites = latent_sites(self.guide_trace)
-        if len(sites) == 1:  # q(z|x) is at hand: no need to encode again
+        sites = latent_sites(poutine.trace(self.guide).get_trace(*self.batch))
+        if len(sites) == 1:  # q(z|x) is at hand: encode once
             (site,) = sites
             return self.unconstrain({site["name"]: site["fn"].sample((count,)).flatten(0, 1)})
         return self._draw(self.guide, count)
