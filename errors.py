@@ -10,6 +10,10 @@ class RequestError(ValueError):
     The message is one line: what was given, what is accepted, the nearest fix, with the name of the option.
     """
 
+    def __str__(self) -> str:
+        """Line ends and other characters that cannot be printed, as they may come with what was given, as escapes."""
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__())
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on (exit status 1); the last good checkpoint is intact."""
@@ -19,4 +23,4 @@ class Parser(ArgumentParser):
     """Refuses a wrong command line in one line, where argparse prints the usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
+        self.exit(2, f"error: {RequestError(' '.join(message.split()))}; see {self.prog} --help\n")

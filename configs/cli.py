@@ -76,7 +76,7 @@ def run_command(main: Callable[[], Any]) -> int:
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
-        return complain(one_line(error), 2)
+        return complain(str(RequestError(one_line(error))), 2)
     except KeyboardInterrupt:
         return 1 if launch.rank() else complain("interrupted; the same command continues the run", 1)
     for message, _ in FAILURES:

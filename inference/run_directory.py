@@ -37,6 +37,8 @@ WHERE_NOT_WHAT = (
 LARGEST_CONFIG = 1_000_000
 """Bytes; a real one has about a thousand."""
 DEEPEST_CONFIG = 20
+LARGEST_METRIC = 1e30
+"""Nats; a NaN is not below it."""
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -164,7 +166,7 @@ class RunDirectory:
                 record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict) and isinstance(record.get("epoch"), int):
+            if _is_record(record):
                 records.append(record)
         return records
 
@@ -188,6 +190,14 @@ class RunDirectory:
         """The last file of a run, which from now on has no use for what would only continue it."""
         write_whole(self.done_file, b"")
         self.checkpoints.drop_previous()
+
+
+def _is_record(line: Any) -> bool:
+    """Whether a line of metrics has at least what the contract says, and numbers for numbers."""
+    if not isinstance(line, dict) or type(line.get("epoch")) is not int or str(line.get("split")) not in ("train", "valid"):
+        return False
+    values = [line.get(name) for name in ("elbo", "reconstruction", "kl")]
+    return all(isinstance(value, int | float) and abs(value) < LARGEST_METRIC for value in values)
 
 
 def _check_yaml(text: str) -> None:

@@ -1,43 +1,173 @@
-"""The README and the documents: every command in them is one that the scripts accept, every link leads somewhere."""
+"""The README and the documents, followed by a newcomer: every command and every Python snippet runs, in the order of the
+page and in one folder, shortened where it is long; every link leads somewhere; help and refusals need no torch."""
 
+import os
 import re
 import shlex
+import struct
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
+import compare
 import evaluate
+import train
+from configs import cli
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHORT = {  # what comes last on a command line wins
+    "train.py": ["train.epochs=1", "train.compile=off", "network.width=8", "data.limit=520", "device=cpu"],
+    "evaluate.py": ["--particles", "8", "--elbo-particles", "4", "--limit", "16", "--device", "cpu"],
+    "compare.py": [],
+}
+VALUES_OF_A_SWEEP = 2
+NOT_RUN = {
+    r"^(\.venv/bin/)?pip install": "needs a package index",
+    r"^python3 -m venv": "makes the environment that these tests run in",
+    r"^make (test|verify)$": "runs these tests",
+    r"hydra/launcher=submitit_slurm": "needs a cluster; tests/test_sweeps.py has submitit's local one",
+    r"hydra/launcher=ray": "needs an environment of its own; in tests/test_sweeps.py",
+}
+"""By pattern, why a command cannot be run here."""
 
 
-def commands(script):
-    """The commands `python <script> …` in fenced sh blocks, continuation lines joined, comments cut."""
-    found = []
-    for document in DOCUMENTS:
-        for block in re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words[:2] == ["python", script]:
-                    found.append(pytest.param(words[2:], id=f"{document.name}: {' '.join(words[2:])}"[:100]))
-    return found
+def blocks(document):
+    """(language, title, text) of the fenced blocks of a page."""
+    for info, text in re.findall(r"^```([^\n]*)\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+        title = re.search(r'title="(.*)"', info)
+        yield info.split(" ")[0], title and title[1], text
 
 
-@pytest.mark.parametrize("arguments", commands("train.py"))
-def test_training_commands_are_accepted(train, arguments):
-    """`--cfg job` composes the whole configuration and trains nothing."""
-    if "-m" in arguments or "--config-dir" in arguments:
-        arguments = [a for a in arguments if a != "-m"]
-        arguments = [re.sub(r"=([^,]*),.*", r"=\1", a) for a in arguments]  # one job of the sweep
-    if any(a.startswith("--config-dir") for a in arguments):
-        pytest.skip("its folder is made, and the command run, in tests/components")
-    status, out, err = train("--cfg", "job", *[a for a in arguments if a != "--help"])
-    assert status == 0 and "latent_dim" in out, err
+def lines(script):
+    """The commands of an sh block as words: continuation lines joined, comments cut."""
+    return [w for line in script.replace("\\\n", " ").splitlines() if (w := shlex.split(line, comments=True))]
 
 
-@pytest.mark.parametrize("arguments", commands("evaluate.py"))
-def test_evaluation_commands_are_accepted(arguments):
-    evaluate.parser().parse_args(arguments)
+class Newcomer:
+    """Follows a page in an empty folder that has the data the page speaks of: DIR, FOLDER, FILE.npy and mine.npy."""
+
+    def __init__(self, folder, monkeypatch, capsys):
+        self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        write_data(folder)
+
+    def follow(self, document):
+        for language, title, text in blocks(document):
+            if title:
+                if not (ROOT / title).exists():  # a file for the reader to write; others are quoted
+                    Path(title).parent.mkdir(parents=True, exist_ok=True)
+                    Path(title).write_text(text)
+            elif language == "sh":
+                for words in lines(text):
+                    self.type(words)
+            elif language == "python":
+                exec(compile(text, str(document), "exec"), {})
+
+    def type(self, words):
+        """One command."""
+        line = " ".join(words)
+        if any(re.search(pattern, line) for pattern in NOT_RUN):
+            return
+        if words == ["make", "demo"]:
+            for recipe in demo():
+                self.type(recipe)
+            return
+        while "=" in words[0]:  # VARIABLE=value before the command
+            name, value = words.pop(0).split("=", 1)
+            self.monkeypatch.syspath_prepend(value) if name == "PYTHONPATH" else self.monkeypatch.setenv(name, value)
+        assert words[0] == "python" and words[1] in SHORT, f"{line}: say in NOT_RUN why it is not run, or teach Newcomer to"
+        script, arguments = words[1], [m for i, word in enumerate(words) for m in self.meant(word, words[:i].count("RUN"))][2:]
+        short = [] if "--help" in arguments else SHORT[script]
+        status = run(script, [shorter(word) for word in arguments] + short, self.monkeypatch)
+        out, err = self.capsys.readouterr()
+        assert status == 0, f"{line}\n{err}"
+        assert out, line
+
+    def meant(self, word, before):
+        """A placeholder or a pattern as what it stands for: the first RUN of a command is the newest, and so on."""
+        if word in ("RUN", "RUNS") and not Path(word).exists():
+            finished = sorted(Path("runs").rglob("DONE"), key=lambda file: file.stat().st_mtime_ns)
+            return [str(file.parent) for file in finished] if word == "RUNS" else [str(finished[-1 - before].parent)]
+        if "*" in word:
+            found = sorted(map(str, Path().glob(word)))
+            assert found, f"{word} matches nothing"
+            return found
+        return [re.sub(r"=(DIR|FOLDER|FILE\.npy)$", lambda m: f"={self.folder / m[1]}", word)]
+
+
+def shorter(word):
+    """A sweep over fewer values and one seed; in one process."""
+    if re.match(r"hydra\.launcher\.n_jobs=", word):
+        return "hydra.launcher.n_jobs=1"
+    name, equals, values = word.partition("=")
+    some = values.split(",")[: 1 if name == "seed" else VALUES_OF_A_SWEEP]
+    return name + equals + ",".join(some) if equals and "[" not in values else word
+
+
+def run(script, arguments, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    try:
+        return (
+            cli.run_command(train.main)
+            if script == "train.py"
+            else {"evaluate.py": evaluate, "compare.py": compare}[script].main(arguments)
+        )
+    except SystemExit as stopped:  # --help
+        return stopped.code
+
+
+def demo():
+    """The commands of `make demo`."""
+    makefile = (ROOT / "Makefile").read_text().replace("$(BIN)/", "").replace("$(DEMO)", "runs/demo")
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
+    return [words for line in recipe.splitlines() if (words := shlex.split(line.strip()))[0] == "python"]
+
+
+def write_data(folder):
+    """A little MNIST in torchvision's layout, images, and arrays."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 10_520), ("t10k", 40)):  # the last 10,000 are the validation split
+        images = np.zeros((count, 28, 28), np.uint8)
+        images[:, 4:24, 4:24] = generator.integers(0, 256, (1, 20, 20)) * (generator.random((count, 1, 1)) < 0.5)
+        for kind, array in (("images-idx3", images), ("labels-idx1", np.arange(count, dtype=np.uint8) % 10)):
+            file = folder / f"DIR/MNIST/raw/{part}-{kind}-ubyte"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+    (folder / "FOLDER").mkdir()
+    for number in range(30):
+        Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"FOLDER/{number}.png")
+    for name in ("FILE.npy", "mine.npy"):
+        np.save(folder / name, generator.normal(size=(100, 6)).astype(np.float32))
+
+
+def test_a_newcomer_follows_the_readme(tmp_path, monkeypatch, capsys):
+    """Without the figures, which take longest, and are looked at in tests/test_evaluate.py."""
+    monkeypatch.setattr("report.figures.draw_all", lambda run, evaluation: [])
+    Newcomer(tmp_path, monkeypatch, capsys).follow(ROOT / "README.md")
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_newcomer_follows_the_page(document, tmp_path, monkeypatch, capsys):
+    Newcomer(tmp_path, monkeypatch, capsys).follow(document)
+
+
+def test_every_reason_not_to_run_a_command_is_needed():
+    written = [" ".join(words) for d in DOCUMENTS for kind, _, text in blocks(d) if kind == "sh" for words in lines(text)]
+    assert len(written) > 20
+    assert [p for p in NOT_RUN if not any(re.search(p, line) for line in written)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_are_in_sh_blocks(document):
+    """Where they are found and run."""
+    outside = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^(?: {4}|\t)(?:\S+=\S+ )*(?:python|pip|make) .*", outside, re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -47,9 +177,13 @@ def test_links_lead_somewhere(document):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
-def test_help_answers_quickly_and_shows_every_axis_with_its_choices(command):
-    """`--help` must not import torch: it is run with one that cannot be imported."""
-    result = command("train.py", "--help", PYTHONPATH=str(ROOT / "tests" / "no_torch"))
+def without_torch(command, script, *arguments):
+    """A process in which torch, Pyro and torchvision cannot be imported: they take seconds."""
+    return command(script, *arguments, PYTHONPATH=str(ROOT / "tests" / "no_torch"))
+
+
+def test_help_shows_every_axis_with_its_choices(command):
+    result = without_torch(command, "train.py", "--help")
     assert result.returncode == 0, result.stderr
     for axis in ("data", "model", "prior", "likelihood", "guide", "network", "objective"):
         choices = sorted(path.stem for path in (ROOT / "configs" / axis).glob("*.yaml"))
@@ -57,13 +191,18 @@ def test_help_answers_quickly_and_shows_every_axis_with_its_choices(command):
     assert "train.py [axis=choice" in result.stdout and "evaluate.py" in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["trian.epochs=1"], ["prior=foo"], ["latent_dim=0"], ["train.epochs=x"]])
+@pytest.mark.parametrize("arguments", [["trian.epochs=1"], ["prior=foo"], ["latent_dim=0"], ["train.epochs=x"], ["--foo"]])
 def test_a_wrong_request_is_refused_without_torch(command, arguments):
-    result = command("train.py", *arguments, PYTHONPATH=str(ROOT / "tests" / "no_torch"))
+    result = without_torch(command, "train.py", *arguments)
     assert result.returncode == 2, result.stderr
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
 
 
-def test_evaluate_help_needs_no_torch(command):
-    result = command("evaluate.py", "--help", PYTHONPATH=str(ROOT / "tests" / "no_torch"))
-    assert result.returncode == 0 and "--particles" in result.stdout
+@pytest.mark.parametrize("script", ["evaluate.py", "compare.py"])
+def test_the_other_scripts_help_and_refuse_without_torch(command, script):
+    result = without_torch(command, script, "--help")
+    assert result.returncode == 0 and "RUN" in result.stdout
+    for arguments in ([os.devnull], ["--foo", "RUN"], []):
+        result = without_torch(command, script, *arguments)
+        assert result.returncode == 2, result.stderr
+        assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

@@ -52,9 +52,8 @@ def _parts(file: Path, labels: str | None) -> dict[str, RawSplit]:
     if file.suffix == ".npy":
         values = _checked(file, "array", _read(file))
         return _by_tenths(file, values, None if labels is None else _read(Path(labels).expanduser()))
-    with _read(file) as archive:
-        names = set(archive.files)
-        arrays = {name: _member(file, archive, name) for name in archive.files}
+    arrays = _read_archive(file)
+    names = set(arrays)
     if set(SPLITS) <= names:
         return {p: RawSplit(_checked(file, p, arrays[p]), _labels(file, arrays.get(f"{p}_labels"), arrays[p])) for p in SPLITS}
     if "x" in names:
@@ -64,18 +63,19 @@ def _parts(file: Path, labels: str | None) -> dict[str, RawSplit]:
     )
 
 
-def _read(file: Path):  # type: ignore[no-untyped-def]  # an array or an archive, as np.load decides
+def _read(file: Path) -> np.ndarray:
     try:
-        return np.load(file, mmap_mode="r" if file.suffix == ".npy" else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        return np.lib.format.open_memmap(file, mode="r")  # no pickles, and nothing but .npy
+    except Exception as error:  # whatever a damaged file may bring about
         raise RequestError(f"data.path={file}: not a readable array of numbers ({_first_line(error)})") from error
 
 
-def _member(file: Path, archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+def _read_archive(file: Path) -> dict[str, np.ndarray]:
     try:
-        return archive[name]
-    except (ValueError, OSError, EOFError) as error:
-        raise RequestError(f"data.path={file}: array {name!r} cannot be read ({_first_line(error)})") from error
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:
+        raise RequestError(f"data.path={file}: not a readable archive of arrays ({_first_line(error)})") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -17,6 +17,8 @@ from inference.run_directory import RunDirectory, identity
 
 LARGEST_FILE = 10_000_000
 LARGEST_SPLIT = 10_000_000
+LARGEST_VALUE = 1e30
+"""Nats; its square is a number, too."""
 DATA_KEYS = {"name": str, "split": str, "space": str, "num_examples": int}
 
 
@@ -107,12 +109,16 @@ def _read_arrays(file: Path, run: str | Path, num_examples: int) -> dict[str, Fl
                     if npy.read_magic(stream) != (1, 0):
                         raise ValueError(f"{member.filename} is in another format")
                     shape, _, kind = npy.read_array_header_1_0(stream)
-                    if kind != np.float64 or shape != (num_examples,):
+                    name = member.filename.removesuffix(".npy")
+                    if kind != np.float64 or shape != (num_examples,) or not name.isidentifier():
                         continue  # what else an evaluation may hold is not compared
                     content = stream.read(8 * num_examples)
-                arrays[member.filename.removesuffix(".npy")] = np.frombuffer(content, np.float64, num_examples)
+                arrays[name] = np.frombuffer(content, np.float64, num_examples)
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(run, f"{file.name} cannot be read: {error}") from error
+    for name, values in arrays.items():
+        if not bool((np.abs(values) < LARGEST_VALUE).all()):
+            raise _damaged(run, f"{file.name}: {name} has values that are not finite, which have no mean to compare")
     if "elbo" not in arrays:
         raise _damaged(run, f"{file.name} has no per-datum ELBO of {num_examples} examples")
     return arrays

@@ -14,8 +14,8 @@ def my_choices(tmp_path):
     page = (ROOT / "docs" / "extending.md").read_text()
     folder = tmp_path / "my_choices"
     (folder / "prior").mkdir(parents=True)
-    (folder / "mine.py").write_text(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1])
-    (folder / "prior" / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1])
+    (folder / "mine.py").write_text(re.search(r"```python[^\n]*\n(.*?)```", page, re.DOTALL)[1])
+    (folder / "prior" / "mine.yaml").write_text(re.search(r"```yaml[^\n]*\n(.*?)```", page, re.DOTALL)[1])
     return folder
 
 
