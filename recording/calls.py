@@ -33,7 +33,10 @@ OFTEN = 500
 
 @dataclass
 class Calls:
-    """What has been recorded, by key. `why_eager` says why something could not be: it runs eagerly."""
+    """What has been recorded, by key. `why_eager` says why something could not be: it runs eagerly.
+
+    `backend` is torch.compile's; None runs recorded graphs as they are.
+    """
 
     backend: str | None = "inductor"
     graphs: dict[Hashable, Function | None] = field(default_factory=dict)
@@ -67,9 +70,9 @@ class Calls:
 
 
 @contextmanager
-def recorded(enabled: bool = True, backend: str | None = "inductor") -> Iterator[Calls]:
-    """Record and compile inside (`backend` None: record only); nothing happens unless `enabled`."""
-    calls = Calls(backend)
+def recorded(enabled: bool = True, into: Calls | None = None) -> Iterator[Calls]:
+    """Record and compile inside, adding to what there is in `into`; nothing happens unless `enabled`."""
+    calls = Calls() if into is None else into
     token = _calls.set(calls if enabled else None)
     try:
         yield calls

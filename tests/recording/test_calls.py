@@ -10,10 +10,11 @@ from torch import nn
 from errors import RequestError
 from evidence import Annealing, ais, iwae
 from models.tractable import FactorAnalysis, Posterior
-from recording import calls, recorded
+from recording import Calls, calls, recorded
 from recording.calls import run
 
-BACKENDS = [None, pytest.param("inductor", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler"))]
+NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+BACKENDS = [None, pytest.param("inductor", marks=NEEDS_COMPILER)]
 
 
 class Noisy:
@@ -37,7 +38,7 @@ def test_noise_and_parameters_are_those_of_the_moment(backend):
         return [run("noisy", function, x)[0] for _ in range(2)]
 
     before = two()
-    with recorded(backend=backend) as here:
+    with recorded(into=Calls(backend)) as here:
         assert all(map(torch.allclose, two(), before)) and here.why_eager is None
         count = function.calls
         with torch.no_grad():
@@ -51,7 +52,7 @@ def test_noise_and_parameters_are_those_of_the_moment(backend):
 def test_another_shape_runs_eagerly_until_it_comes_often(monkeypatch):
     monkeypatch.setattr(calls, "OFTEN", 4)
     function = Noisy()
-    with recorded(backend=None) as here:
+    with recorded(into=Calls(None)) as here:
         run("f", function, torch.ones(4, 3))
         for k in range(6):
             count = function.calls
@@ -67,7 +68,7 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why():
     def depends_on_the_numbers(x):
         return (x + 1,) if bool((x > 0).all()) else (x - 1,)
 
-    with recorded(backend=None) as here:
+    with recorded(into=Calls(None)) as here:
         for sign in (1, -1):
             assert torch.equal(run("f", depends_on_the_numbers, sign * torch.ones(3))[0], sign * 2 * torch.ones(3))
     assert here.why_eager
@@ -77,13 +78,12 @@ def test_a_request_that_is_wrong_is_refused_as_ever():
     def refuses(x):
         raise RequestError("no")
 
-    with recorded(backend=None), pytest.raises(RequestError, match="no"):
+    with recorded(into=Calls(None)), pytest.raises(RequestError, match="no"):
         run("f", refuses, torch.ones(1))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("start", ["prior", "guide"])
-def test_bounds_are_the_same_compiled(backend, start):
+@pytest.mark.parametrize(("start", "backend"), [("prior", None), pytest.param("guide", "inductor", marks=NEEDS_COMPILER)])
+def test_bounds_are_the_same_compiled(start, backend):
     """In chunks of several sizes, on float64; the annealing's data in two parts, of which the second must not see the first."""
     joint = FactorAnalysis(torch.tensor([[1.0, 0.0], [0.5, 1.0], [1.0, 1.0]]), torch.zeros(3), 0.64)
     guide = Posterior(joint.best_mean_field)
@@ -97,7 +97,7 @@ def test_bounds_are_the_same_compiled(backend, start):
             return iwae(joint, guide, x, 33).per_datum, ais(joint, guide, x, plan).per_datum
 
     expected = measured()
-    with recorded(backend=backend) as here:
+    with recorded(into=Calls(backend)) as here:
         found = measured()
     assert here.why_eager is None and len(here.graphs) == 3
     assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, expected, strict=True))
