@@ -1,88 +1,15 @@
-"""Charts as data: coordinates ready to draw. The template turns them into SVG."""
+"""The charts of a comparison."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from report.comparison.comparing import Comparison, measure_name
 from report.comparison.reading import EvaluatedRun
+from report.page.chart import BOTTOM, GLYPHS, HEIGHT, LEFT, RIGHT, ROW, TOP, WIDTH, Chart, Mark, polyline, scale
 
-WIDTH, HEIGHT = 440, 280
-LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 40
 MOST_POINTS = 200
-BOUNDS = {"elbo": "▶", "iwae": "▶", "ais": "▶", "exact": "◆", "upper": "◀"}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """From values to pixels, with ticks at round numbers."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
-
-    @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """About four, at multiples of 1, 2 or 5 times a power of ten."""
-        rough = (self.high - self.low) / 4
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
-        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-        first = math.ceil(self.low / step - 1e-9)
-        places = [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        return [(self(place), f"{place:.{decimals}f}".replace("-", "−")) for place in places]
-
-
-def scale(values: Sequence[float], start: float, end: float, margin: float = 0.06) -> Scale:
-    """Over the finite `values`, with room on both sides."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
-    low, high = min(finite), max(finite)
-    room = margin * (high - low) or 0.5 * max(abs(high), 1e-3) * 0.1
-    return Scale(low - room, high + room, start, end)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Something drawn for the setting number `series`: a path, or a glyph at a point. `label` shows on hovering."""
-
-    series: int
-    label: str
-    path: str = ""
-    x: float = 0.0
-    y: float = 0.0
-    glyph: str = ""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One picture of a comparison."""
-
-    name: str
-    title: str
-    note: str
-    x: Scale
-    xlabel: str
-    y: Scale | None = None
-    ylabel: str = ""
-    marks: list[Mark] = field(default_factory=list)
-    guides: list[str] = field(default_factory=list)
-    """Paths behind the marks."""
-    rows: list[tuple[float, str, int]] = field(default_factory=list)
-    """Labels down the left side, instead of a vertical scale: height, text, series."""
-    height: float = HEIGHT
-    width: float = WIDTH
-    left: float = LEFT
-
-
-def polyline(points: Sequence[tuple[float, float]]) -> str:
-    """As the `d` of an SVG path."""
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+BOUNDS = {"elbo": "lower", "iwae": "lower", "ais": "lower", "exact": "exact", "upper": "upper"}
 
 
 def charts(comparison: Comparison) -> list[Chart]:
@@ -127,18 +54,18 @@ def valid_elbo(run: EvaluatedRun) -> list[tuple[float, float]]:
 def ladder(comparison: Comparison) -> Chart:
     """Every bound of every run on one axis: the truth lies between the last ▶ and ◀, or at ◆."""
     runs = each_run(comparison)
-    step, height = 18, TOP + BOTTOM + 18 * len(runs)
+    height = TOP + BOTTOM + ROW * len(runs)
     found = {n for _, _, run in runs for n in run.nats if n in BOUNDS}
     x = scale([bound_at(run, n) for _, _, run in runs for n in found if n in run.nats], LEFT, WIDTH - RIGHT)
     marks, rows, guides = [], [], []
     for row, (index, label, run) in enumerate(runs):
-        y = TOP + step * (row + 0.5)
+        y = TOP + ROW * (row + 0.5)
         rows.append((y, f"{index + 1} · s{run.seed}", index))
         places = [(x(bound_at(run, name)), name) for name in BOUNDS if name in run.nats]
         guides.append(polyline([(places[0][0], y), (max(p for p, _ in places), y)]))
         for place, name in places:
             value = f"{label}: {measure_name(name, [run])} {bound_at(run, name):.2f}{on_fewer(run, name)}"
-            marks.append(Mark(index, value, x=place, y=y, glyph=BOUNDS[name]))
+            marks.append(Mark(index, value, x=place, y=y, glyph=GLYPHS[BOUNDS[name]]))
     note = "▶ lower bounds, ELBO first" + ", ◆ exact" * ("exact" in found) + ", ◀ upper bound" * ("upper" in found) + "."
     return Chart("ladder", "The ladder of bounds", note, x, "nats per datum", None, "", marks, guides, rows, height)
 
@@ -191,11 +118,11 @@ def gaps(comparison: Comparison) -> Chart | None:
     runs = [(i, label, run, parts) for i, label, run in each_run(comparison) if (parts := gap_parts(run))]
     if not runs:
         return None
-    step, height = 18, TOP + BOTTOM + 18 * len(runs)
+    height = TOP + BOTTOM + ROW * len(runs)
     x = scale([0.0, *(sum(value for _, value in parts) for _, _, _, parts in runs)], LEFT, WIDTH - RIGHT, 0.03)
     marks, rows = [], []
     for row, (index, label, run, parts) in enumerate(runs):
-        y = TOP + step * (row + 0.5)
+        y = TOP + ROW * (row + 0.5)
         rows.append((y, f"{index + 1} · s{run.seed}", index))
         start = 0.0
         for word, value in parts:
