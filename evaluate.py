@@ -18,7 +18,7 @@ def parser() -> Parser:
     """The command line."""
     new = Parser(
         description="Say where log p(x) is: the ELBO and its terms, IWAE, the exact evidence where it can be had. "
-        "Prints a table; writes evaluation.json, evaluation.npz (per datum) and figures/ into each run directory.",
+        "Prints a table; writes evaluation.json, evaluation.npz (per datum), figures/ and report.html into each run directory.",
         epilog="example: python evaluate.py runs/digits/* --particles 5000; everything: python evaluate.py RUN --full",
     )
     new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that train.py finished")
@@ -101,6 +101,7 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from report.figures import draw_all
     from report.masks import missing_mask
     from report.measuring import evaluate
+    from report.page.run import write_report
     from report.table import evaluation_table
 
     run = load_run(path, options.checkpoint, options.device, options.trust)
@@ -111,7 +112,9 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     evaluation.save(run.path)
     for what in options.export:
         print(f"wrote {export(run, evaluation, what)}")
-    print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(draw_all(run, evaluation))}\n")
+    figures = draw_all(run, evaluation)
+    print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(figures)}")
+    print(f"wrote {write_report(run, evaluation, figures)}\n")
     if missing is not None:
         impute_one(run, missing, options)
 

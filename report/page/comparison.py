@@ -1,8 +1,7 @@
 """The comparison as a page."""
 
-import base64
-import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from errors import RequestError
 from inference.run_directory import write_whole
 from report.comparison import tables
 from report.comparison.comparing import Comparison, Setting, differing
-from report.page.charts import Chart, Scale, charts
+from report.page.chart import Chart, Scale
+from report.page.charts import charts
+from report.page.pictures import picture
 from report.page.template import render
 
 FIGURES = {"reconstructions": "Reconstructions", "samples": "Samples", "latent_space": "Latent spaces"}
@@ -44,14 +45,21 @@ class Section:
 
 def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     """One self-contained HTML file at `path`."""
-    pictures = sum(len(comparison.settings) * len(FIGURES) for comparison in comparisons)
-    most = FIGURE_BYTES // max(pictures, 1)
+    most = _most(comparisons)
     sections = [_section(comparison, most) for comparison in comparisons]
     page = render("comparison.html.j2", sections=sections, title="Comparison of runs")
     try:
         write_whole(path, page.encode())
     except OSError as error:
         raise RequestError(f"--out {path}: cannot be written ({error.strerror})") from error
+
+
+def _most(comparisons: Sequence[Comparison]) -> int:
+    """Bytes of one figure: as it is where all together are few enough, else an equal share; drawing smaller takes time."""
+    settings = [setting for comparison in comparisons for setting in comparison.settings]
+    figures = [setting.runs[0].figure(name) for setting in settings for name in FIGURES]
+    sizes = [len(figure) for figure in figures if figure is not None]
+    return max(sizes, default=0) if sum(sizes) <= FIGURE_BYTES else FIGURE_BYTES // len(sizes)
 
 
 def _section(comparison: Comparison, most: int) -> Section:
@@ -94,27 +102,10 @@ def _pictures(comparison: Comparison, name: str, most: int) -> list[tuple[int, s
     for index, setting in enumerate(comparison.settings):
         content = setting.runs[0].figure(name)
         if content is not None:
-            found.append((index, f"{setting.label}, seed {setting.runs[0].seed}", picture(content, most)))
-    return found
-
-
-def picture(png: bytes, most: int) -> str:
-    """As a data: address; drawn smaller where it has more than `most` bytes, so that a page of many runs stays light."""
-    if len(png) > most:
-        from PIL import Image
-
-        try:
-            with Image.open(io.BytesIO(png), formats=["PNG"]) as original:
-                if original.width * original.height > 50_000_000:
-                    return ""
-                small = original.convert("RGB")
-                small.thumbnail((900, 900))
-                buffer = io.BytesIO()
-                small.save(buffer, "WEBP", quality=80)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return ""
-        return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+            found.append((index, f"{setting.label}, seed {setting.runs[0].seed}", content))
+    with ThreadPoolExecutor() as pool:  # packing a picture closer holds no lock, and is most of the time of a large page
+        sources = pool.map(lambda one: picture(one[2], most), found)
+        return [(index, label, source) for (index, label, _), source in zip(found, sources, strict=True)]
 
 
 def _differences(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:

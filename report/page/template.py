@@ -18,4 +18,4 @@ def render(template: str, **values: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) else str(value)
+    return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else str(value)

@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 import pytest
-from browser import open_browser
 from made_runs import make_run
 
 import compare
@@ -32,13 +31,6 @@ def page(tmp_path_factory):
     return folder / "page.html"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = open_browser(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
 def opened(browser, page):
     browser.get(page.as_uri())
@@ -60,9 +52,9 @@ def heading(driver, name):
     return next(button for button in buttons if button.text.split(" ")[0] == name)
 
 
-def test_it_opens_whole_quickly_and_without_complaint(opened, page):
+def test_it_opens_whole_quickly_and_without_complaint(opened, page, complaints):
     assert opened.title == "Comparison of runs"
-    assert not [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not complaints(opened)
     timing = "const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime"
     assert 0 < opened.execute_script(timing) < 2000
     assert "http" not in page.read_text().replace("http-equiv", "")  # nothing is fetched from anywhere

@@ -1,0 +1,50 @@
+"""One evaluated run as a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from inference import Run
+from inference.run_directory import identity, write_whole
+from report.evaluation import Evaluation
+from report.page.explorer import explorer
+from report.page.pictures import picture
+from report.page.run_charts import ladder, learning_curves
+from report.page.template import render
+from report.table import identity_rows
+
+FIGURES = {
+    "samples": "Means at draws from the prior",
+    "reconstructions": "Reconstructions",
+    "manifold": "The plane of codes",
+    "diagnostics": "Weights and latent dimensions",
+    "rate_distortion": "Rate and distortion",
+    "bracket": "Annealing from both sides, on simulated data",
+    "gap": "The gap in its parts",
+    "calibration": "Ranks of the truth among draws of q",
+}
+"""Those that the page's own charts do not show."""
+FIGURE_BYTES = 400_000
+
+
+def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path:
+    """One self-contained HTML file, report.html in the run directory; `drawn` are the names of the figures made."""
+    figures = [
+        (title, picture((run.path / "figures" / f"{name}.png").read_bytes(), FIGURE_BYTES))
+        for name, title in FIGURES.items()
+        if f"{name}.png" in drawn
+    ]
+    page = render(
+        "run.html.j2",
+        title=f"{run.dataset.name}: {run.path.resolve().name}",
+        run=run,
+        evaluation=evaluation,
+        rows=identity_rows(evaluation),
+        ladder=ladder(evaluation),
+        curves=learning_curves(run),
+        explorer=explorer(run, evaluation),
+        figures=figures,
+        settings=identity(run.config),
+    )
+    path = run.path / "report.html"
+    write_whole(path, page.encode())
+    return path

@@ -1,0 +1,110 @@
+"""Many data in little space: pictures side by side in one sheet, or vectors as bytes."""
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from report.figures.pictures import is_picture
+
+LARGEST_SIDE = 64
+"""Pixels; larger pictures are drawn smaller."""
+LONGEST_PROFILE = 200
+"""Values; of longer vectors so many are drawn, evenly spaced."""
+COLUMNS = 25
+MOST_PNG = 700_000
+"""Bytes of a sheet without loss; natural images take more, and are then compressed with a little loss."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How any datum of one data set is drawn: as a picture, or as the profile of its values by dimension.
+
+    `shape` is that of one datum; `low` and `high` are the ends of the grey scale, or of the vertical axis.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+
+    @staticmethod
+    def of(x: Float[Tensor, "N *shape"]) -> "Look":
+        """That suits the data `x`: grey from 0 to 1 where they lie there, else from their least to their largest."""
+        low, high = float(x.min()), float(x.max())
+        if low >= 0 and high <= 1 and is_picture(x.shape[1:]):
+            low, high = 0.0, 1.0
+        return Look(tuple(x.shape[1:]), low, high if high > low else low + 1)
+
+    @property
+    def picture(self) -> bool:
+        """Or else a profile."""
+        return is_picture(self.shape)
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """(height, width) of a picture in pixels, or (length,) of a profile, as it is drawn."""
+        if not self.picture:
+            return (min(int(np.prod(self.shape)), LONGEST_PROFILE),)
+        factor = min(1.0, LARGEST_SIDE / max(self.shape[-2:]))
+        return tuple(max(1, round(side * factor)) for side in self.shape[-2:])
+
+    @property
+    def note(self) -> str | None:
+        """What the drawing leaves out."""
+        if self.picture:
+            smaller = self.drawn != self.shape[-2:]
+            return f"Pictures of {self.shape[-2]}×{self.shape[-1]} are drawn smaller." if smaller else None
+        length = int(np.prod(self.shape))
+        if self.drawn == (length,):
+            return None
+        return f"Of {length:,} dimensions {LONGEST_PROFILE}, evenly spaced, are drawn."
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the page's script."""
+        return {"picture": self.picture, "drawn": self.drawn, "low": self.low, "high": self.high}
+
+    def sheet(self, x: Float[Tensor, "N *shape"]) -> dict[str, Any]:
+        """All of `x`: {"source": address, "columns": pictures in a row}, or {"bytes": base64 of N·length bytes}."""
+        levels = ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
+        if not self.picture:
+            kept = torch.linspace(0, levels[0].numel() - 1, self.drawn[0], device=x.device).round().long()
+            return {"bytes": _base64(_as_bytes(levels.flatten(1)[:, kept]).tobytes())}
+        images = levels.unsqueeze(1) if levels.dim() == 3 else levels
+        if images.shape[-2:] != self.drawn:
+            images = F.interpolate(images, self.drawn, mode="area")
+        return {"source": _address(_as_bytes(_side_by_side(images))), "columns": COLUMNS}
+
+
+def _side_by_side(images: Float[Tensor, "N C H W"]) -> Float[Tensor, "rows columns C"]:
+    count, channels, height, width = images.shape
+    rows = -(-count // COLUMNS)
+    filled = F.pad(images, (0, 0, 0, 0, 0, 0, 0, rows * COLUMNS - count))
+    grid = filled.reshape(rows, COLUMNS, channels, height, width).permute(0, 3, 1, 4, 2)
+    return grid.reshape(rows * height, COLUMNS * width, channels)
+
+
+def _as_bytes(levels: Tensor) -> np.ndarray:
+    return (levels * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _address(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    # Grey pictures are ink on paper, as in every figure of a run.
+    image = Image.fromarray(255 - pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    content, kind = io.BytesIO(), "png"
+    image.save(content, "PNG", optimize=False)
+    if content.tell() > MOST_PNG:
+        content, kind = io.BytesIO(), "webp"
+        image.save(content, "WEBP", quality=80)
+    return f"data:image/{kind};base64,{_base64(content.getvalue())}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

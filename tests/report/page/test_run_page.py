@@ -1,0 +1,299 @@
+"""The page of one run, in a browser: what the latent explorer shows is what the pair computes."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from evidence.weights import as_batch
+from inference import load_run
+from report.measuring import Wanted, evaluate
+from report.page.codes import encode
+from report.page.run import write_report
+
+pytest.importorskip("selenium", reason="pip install -r requirements/dev.txt")
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+HOSTILE = "<img src=x onerror=document.title='sprung'>\"'</script><script>document.title='sprung'</script>"
+
+
+class Page:
+    """A written report with the run it is of."""
+
+    def __init__(self, path, *options):
+        import train as script
+        from configs import cli
+
+        before = sys.argv
+        sys.argv = ["train.py", "network.width=16", "device=cpu", "train.epochs=1", f"run_dir={path}", *options]
+        try:
+            assert cli.run_command(script.main) == 0
+        finally:
+            sys.argv = before
+        self.path = path
+
+    def write(self):
+        self.run = load_run(self.path)
+        self.evaluation = evaluate(self.run, Wanted(particles=30, elbo_particles=4, limit=60))
+        self.file = write_report(self.run, self.evaluation, [])
+        block = re.search(r'<script type="application/json" id="content">(.*?)</script>', self.file.read_text(), re.DOTALL)
+        self.content = json.loads(block.group(1))
+        self.columns = as_batch(self.run.data("test")[:60])
+        self.x = self.columns[0]
+        return self
+
+    def open(self, browser):
+        browser.get(self.file.as_uri())
+        browser.get_log("browser")
+        browser.refresh()
+        wait(browser, "return document.getElementById('map').dataset.ready === 'yes'")
+        return browser
+
+
+def wait(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory):
+    """Pictures with a 2-d latent; the data's name and the prior's are an attack."""
+    page = Page(tmp_path_factory.mktemp("plane") / "run", "data.limit=60")
+    config = yaml.safe_load((page.path / "config.yaml").read_text())
+    config["choices"] |= {"data": HOSTILE, "prior": HOSTILE}
+    (page.path / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
+    return page.write()
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    """Vectors with three latent dimensions and a linear decoder, whose means are known."""
+    options = ("data=linear_gaussian", "likelihood=gaussian", "network.layers=0", "latent_dim=3", "data.examples=600")
+    return Page(tmp_path_factory.mktemp("lines") / "run", *options).write()
+
+
+PIXELS = """const view = document.getElementById(arguments[0]);
+  return Array.from(view.getContext('2d').getImageData(0, 0, view.width, view.height).data).filter((_, i) => i % 4 === 0)"""
+
+
+def pixels(browser, view):
+    """The picture shown, as the values that it stands for: ink is 1."""
+    return 1 - np.array(browser.execute_script(PIXELS, view)).reshape(8, 8) / 255
+
+
+def profile(browser, view, content):
+    """The values of the line shown."""
+    path = browser.find_element("css selector", f"#{view} path").get_attribute("d")
+    heights = np.array([float(part.split()[1]) for part in path[1:].split("L")])
+    look = content["look"]
+    return look["low"] + (118 - heights) / 108 * (look["high"] - look["low"])
+
+
+def which(browser):
+    return int(browser.find_element("id", "which").text.split(",")[0].split()[1]) - 1
+
+
+def place_of(browser, number):
+    """Where a datum is, in pixels from the middle of the map."""
+    script = """const box = document.getElementById('map').getBoundingClientRect();
+      const dot = document.querySelectorAll('#points circle')[arguments[0]].getBoundingClientRect();
+      return [dot.x + dot.width / 2 - box.x - box.width / 2, dot.y + dot.height / 2 - box.y - box.height / 2]"""
+    return [round(offset) for offset in browser.execute_script(script, number)]
+
+
+def lonely(content):
+    """The datum farthest from its nearest neighbour: it can be pointed at without touching another."""
+    z = np.array([axis["values"] for axis in content["axes"][:2]]).T
+    distance = np.linalg.norm(z[:, None] - z, axis=-1) + 1e9 * np.eye(len(z))
+    return int(distance.min(0).argmax())
+
+
+def shows(browser, page, number):
+    """Whether the page shows this datum with its own numbers."""
+    assert which(browser) == number
+    bounds = page.evaluation.bounds
+    expected = [float(bound.per_datum[number]) for bound in bounds.values()]
+    expected.append(float(page.evaluation.diagnostics.reliability.pareto_k[number]))
+    values = [cell.text for cell in browser.find_elements("css selector", "#values dd:nth-of-type(odd)")]
+    assert [float(value.replace("−", "-")) for value in values] == pytest.approx(expected, abs=0.0051)
+    assert np.array_equal(pixels(browser, "x"), page.x[number].reshape(8, 8).numpy())
+    return True
+
+
+def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
+    opened = plane.open(browser)
+    assert not complaints(opened)
+    text = plane.file.read_text()
+    assert "http" not in text.replace("http-equiv", "")  # nothing is fetched from anywhere
+    assert len(text) < 1_000_000
+    headline = opened.find_element("css selector", "main table").text.replace("−", "-")
+    assert f"{plane.evaluation.bounds['exact'].mean:.3f}" in headline and "lower bound, 30 particles" in headline
+    for sentence in plane.evaluation.diagnostics.sentences():
+        assert sentence in opened.page_source.replace("&gt;", ">").replace("&lt;", "<")
+
+
+def test_a_hostile_name_is_only_words(plane, browser):
+    opened = plane.open(browser)
+    assert HOSTILE[:20] in opened.find_element("tag name", "h1").text
+    assert "sprung" not in opened.title[:8] and not opened.find_elements("css selector", "img[src=x]")
+
+
+def test_pointing_at_a_datum_shows_it(plane, browser):
+    opened, number = plane.open(browser), lonely(plane.content)
+    assert shows(opened, plane, 0)
+    ActionChains(opened).move_to_element_with_offset(opened.find_element("id", "map"), *place_of(opened, number)).perform()
+    assert shows(opened, plane, number)
+
+
+def test_tapping_a_datum_shows_it(plane, browser):
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    opened, number = plane.open(browser), lonely(plane.content)
+    drawn = opened.find_element("id", "map")
+    opened.execute_script("arguments[0].scrollIntoView()", drawn)
+    finger = ActionBuilder(opened, mouse=PointerInput("touch", "finger"))
+    finger.pointer_action.move_to(drawn, *place_of(opened, number)).pointer_down().pointer_up()
+    finger.perform()
+    assert shows(opened, plane, number)
+
+
+def test_the_keyboard_walks_from_datum_to_datum(plane, browser):
+    opened = plane.open(browser)
+    opened.execute_script("document.querySelector('#points [tabindex=\"0\"]').focus()")
+    x, number = np.array(plane.content["axes"][0]["values"]), 0
+    for _ in range(3):
+        opened.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        assert x[which(opened)] > x[number]
+        number = which(opened)
+    assert shows(opened, plane, number)
+    opened.switch_to.active_element.send_keys(Keys.END)
+    assert shows(opened, plane, 59)
+
+
+def test_reconstructions_are_those_of_their_data(plane, browser):
+    """E_q[E[x|z]] by 16 draws here and 4,000 there: each pixel within 5 standard errors of the first."""
+    opened = plane.open(browser)
+    opened.execute_script("document.querySelectorAll('#points circle')[7].focus()")
+    with torch.no_grad():
+        z = plane.run.guide.posterior(plane.x[7:8]).sample((4000,)).squeeze(1)
+        means = plane.run.model.likelihood(plane.run.model.decoder(z)).mean.reshape(-1, 8, 8).double().numpy()
+    assert (np.abs(pixels(opened, "mean") - means.mean(0)) < 5 * means.std(0) / 4 + 0.003).all()
+    other = plane.x[7].reshape(8, 8).numpy()
+    assert np.abs(pixels(opened, "mean") - other).max() > 0.1, "that is the datum itself"
+
+
+def decoded_at(page, *z):
+    """E[x|z] by the decoder itself."""
+    with torch.no_grad():
+        return page.run.model.likelihood(page.run.model.decoder(torch.tensor([z]))).mean[0].numpy()
+
+
+def slider_value(browser, number):
+    return int(browser.execute_script("return document.querySelectorAll('#sliders input')[arguments[0]].value", number))
+
+
+def test_moving_over_the_plane_decodes_it(plane, browser):
+    opened = plane.open(browser)
+    drawn, seen = opened.find_element("id", "map"), []
+    for offset in ((-80, -60), (60, 70)):
+        ActionChains(opened).move_to_element_with_offset(drawn, *offset).perform()
+        z = [plane.content["axes"][d]["places"][slider_value(opened, d)] for d in (0, 1)]
+        seen.append((z, pixels(opened, "decoded")))
+        assert np.allclose(seen[-1][1], decoded_at(plane, *z), atol=0.003)
+    (left, first), (right, second) = seen
+    assert left[0] < right[0] and left[1] > right[1], "up is up"
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_the_plane_by_its_sliders(plane, browser):
+    opened = plane.open(browser)
+    for slider in opened.find_elements("css selector", "#sliders input"):
+        slider.send_keys(Keys.HOME)
+    z = [axis["places"][0] for axis in plane.content["axes"]]
+    assert np.allclose(pixels(opened, "decoded"), decoded_at(plane, *z), atol=0.003)
+    assert opened.find_element("id", "place").text == f"z = ({z[0]:.2f}, {z[1]:.2f})".replace("-", "−")
+
+
+def test_vectors_are_drawn_as_profiles_and_sliders_follow_lines(lines, browser, complaints):
+    opened, content = lines.open(browser), lines.content
+    dots = [float(dot.get_attribute("cy")) for dot in opened.find_elements("css selector", "#mean circle")]
+    look = content["look"]
+    x = look["low"] + (118 - np.array(dots)) / 108 * (look["high"] - look["low"])
+    step = (look["high"] - look["low"]) / 255
+    assert np.allclose(x, lines.x[0], atol=0.51 * step)
+    opened.find_element("css selector", "#start option:nth-child(3)").click()
+    for k, slider in enumerate(opened.find_elements("css selector", "#sliders input")):
+        slider.send_keys(Keys.END)
+        torch.manual_seed(0)
+        z = encode(lines.run, lines.columns).mean[2].tolist()
+        number = int(content["axes"][k]["name"].translate(str.maketrans("z₁₂₃", " 123"))) - 1
+        z[number] = content["axes"][k]["places"][-1]
+        assert np.allclose(profile(opened, "decoded", content), decoded_at(lines, *z), atol=0.51 * step + 1e-3)
+    assert not complaints(opened)
+
+
+def test_any_two_values_can_be_the_axes(lines, browser):
+    opened = lines.open(browser)
+    opened.find_element("css selector", "#up option:nth-child(4)").click()  # after three dimensions: the ELBO
+    heights = [float(dot.get_attribute("cy")) for dot in opened.find_elements("css selector", "#points circle")]
+    elbo = lines.evaluation.bounds["elbo"].per_datum.numpy()
+    assert np.corrcoef(heights, elbo)[0, 1] < -0.999  # up is more
+
+
+OTHERS = {
+    "hierarchical": (["model=hierarchical", "latent_dim=3"], "z1 and z2 stand side by side"),
+    "gmvae": (["model=gmvae", "prior=mixture", "prior.components=3", "latent_dim=2"], "first 60"),
+    "conditional": (["model=conditional", "latent_dim=2"], "given the label too"),
+    "one": (["latent_dim=1"], "first 60"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_kind_of_model_has_a_page(name, tmp_path, browser, complaints):
+    options, words = OTHERS[name]
+    page = Page(tmp_path / "run", "data.limit=60", *options).write()
+    opened = page.open(browser)
+    assert not complaints(opened) and any(words in note for note in page.content["notes"])
+    assert shows(opened, page, 0)
+    opened.find_element("css selector", "#sliders input").send_keys(Keys.HOME)
+    torch.manual_seed(0)
+    codes = encode(page.run, page.columns)
+    first = page.content["axes"][0]
+    if page.content["plane"]:
+        z = [first["places"][0], page.content["axes"][1]["places"][slider_value(opened, 1)]]
+    else:
+        start = page.content["starts"][0]
+        z = codes.mean[start].tolist()  # z1 before z2, as the decoder of two layers takes them
+        z[codes.names.index(first["name"])] = first["places"][0]
+        if codes.given:
+            z += [float(label == page.columns[1][start]) for label in range(page.run.dataset.num_classes)]
+    assert np.allclose(pixels(opened, "decoded"), decoded_at(page, *z), atol=0.003)
+
+
+def test_a_phone_needs_no_sideways_scrolling(plane, browser):
+    opened = plane.open(browser)
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    )
+    try:
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= 360
+        tick = "const t = document.querySelector('#map text'); return t.getBoundingClientRect().height"
+        assert opened.execute_script(tick) >= 10
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_it_prints_and_the_theme_turns(plane, browser):
+    opened = plane.open(browser)
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    before = opened.execute_script(paper)
+    opened.find_element("id", "theme").click()
+    assert opened.execute_script(paper) != before
+    assert len(opened.print_page()) > 10_000
