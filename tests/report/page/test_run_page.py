@@ -249,8 +249,8 @@ def test_any_two_values_can_be_the_axes(lines, browser):
 
 OTHERS = {
     "hierarchical": (["model=hierarchical", "latent_dim=3"], "z1 and z2 stand side by side"),
-    "gmvae": (["model=gmvae", "prior=mixture", "prior.components=3", "latent_dim=2"], "first 60"),
-    "conditional": (["model=conditional", "latent_dim=2"], "given the label too"),
+    "gmvae": (["model=gmvae", "prior=mixture", "prior.components=3", "latent_dim=3"], "first 60"),
+    "conditional": (["model=conditional", "latent_dim=3"], "given the label too"),
     "one": (["latent_dim=1"], "first 60"),
 }
 
