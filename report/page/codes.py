@@ -65,7 +65,7 @@ def encode(run: Run, columns: tuple[Tensor, ...]) -> Codes:
     """Draw z for every datum, and decode the draws."""
     means, noise, reconstructions = [], [], []
     sites: dict[str, torch.Size] = {}
-    for block in split_batch(columns, PARTICLES):
+    for block in split_batch(columns, PARTICLES, run.model):
         latents = draw(run.model, run.guide, block, PARTICLES).latents
         sites = {name: value.shape[2:] for name, value in latents.items()}
         z = torch.cat([value.flatten(2) for value in latents.values()], dim=2)
