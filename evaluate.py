@@ -4,8 +4,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from configs.cli import spin_briefly
-from errors import Parser, RequestError
+from configs.cli import complain, spin_briefly
+from errors import Parser, RequestError, TrainingError
+from inference import launch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,12 +79,26 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate every run; 0 if all were, 2 if one was refused, 1 if files could not be written."""
     options = parser().parse_args(arguments)
     spin_briefly()
+    if launch.count() == 1:
+        return evaluate_all(options)
+    from inference.distributed import joined
+
+    try:
+        with joined(options.device):
+            return evaluate_all(options)
+    except TrainingError as error:
+        return complain(str(error), 1)
+
+
+def evaluate_all(options: argparse.Namespace) -> int:
+    """One run after another; 2 if one was refused."""
     from inference.run_directory import RunDirectory
 
     status = 0
     for path in options.runs:
         try:
-            RunDirectory(path).read_config()  # a wrong directory is refused before torch's models are built
+            if launch.count() == 1:
+                RunDirectory(path).read_config()  # a wrong directory is refused before torch's models are built
             evaluate_one(path, options)
         except RequestError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -95,8 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
-    """Measure one run, print its table, write its files."""
-    from inference import load_run
+    """Measure one run, print its table, write its files; of several processes, the first prints and writes."""
+    from inference import distributed, load_run
     from report.export import export
     from report.figures import draw_all
     from report.masks import missing_mask
@@ -104,10 +119,12 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from report.page.run import write_report
     from report.table import evaluation_table
 
-    run = load_run(path, options.checkpoint, options.device, options.trust)
+    run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust))
     count = min(options.limit or len(run.data(options.split)), len(run.data(options.split)))
     missing = missing_mask(options.impute, run.dataset.shape, count, options.seed) if options.impute else None
     evaluation = evaluate(run, wanted(options))
+    if not distributed.is_first():
+        return
     print(evaluation_table(evaluation))
     evaluation.save(run.path)
     for what in options.export:

@@ -22,7 +22,7 @@ from inference import launch
 
 T = TypeVar("T")
 S = TypeVar("S")
-PATIENCE = datetime.timedelta(minutes=10)
+PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others: longer than any difference between them, compiling and drawing figures included."""
 
 
@@ -39,6 +39,7 @@ def joined(device: str = "auto") -> Iterator[None]:
         dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     with _only_first_speaks():
         yield
+        gather(None)  # torchrun ends all when one has failed: the first, who says why, must not be the last
     dist.destroy_process_group()  # not after an error: the others may not answer
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from inference.distributed import from_first, is_first
@@ -14,30 +15,34 @@ class SharedRunDirectory(RunDirectory):
     All processes call what reads, together, and get the same or the same refusal; what writes does nothing but in the first.
     """
 
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.files = RunDirectory(path)  # none of whose methods calls one of those below, which take all processes
+
     @property
     def is_done(self) -> bool:
-        return from_first(lambda: RunDirectory.is_done.fget(self))  # type: ignore[attr-defined]
+        return from_first(lambda: self.files.is_done)
 
     @contextmanager
     def claim(self, config: Config, resume: bool = True) -> Iterator[None]:
         with ExitStack() as held:
-            from_first(lambda: held.enter_context(RunDirectory.claim(self, config, resume)))
+            from_first(lambda: held.enter_context(self.files.claim(config, resume)))
             yield
 
     def saved_state(self) -> dict[str, Any] | None:
-        return from_first(lambda: RunDirectory.saved_state(self))
+        return from_first(self.files.saved_state)
 
     def append_metrics(self, records: list[dict[str, Any]]) -> None:
-        self._write(lambda: RunDirectory.append_metrics(self, records))
+        self._write(lambda: self.files.append_metrics(records))
 
     def write_metrics(self, records: list[dict[str, Any]]) -> None:
-        self._write(lambda: RunDirectory.write_metrics(self, records))
+        self._write(lambda: self.files.write_metrics(records))
 
     def save(self, state: dict[str, Any], best: dict[str, Any]) -> None:
-        self._write(lambda: RunDirectory.save(self, state, best))
+        self._write(lambda: self.files.save(state, best))
 
     def finish(self) -> None:
-        self._write(lambda: RunDirectory.finish(self))
+        self._write(self.files.finish)
 
     def _write(self, action: Callable[[], None]) -> None:
         if is_first():

@@ -83,6 +83,15 @@ def test_metrics_are_the_same_for_any_number_of_processes(found):
     assert one["metrics"] == two[0]["metrics"] == two[1]["metrics"]
 
 
+def test_measuring_blocks_is_the_same_for_any_number_of_processes(found):
+    """With noise; and so is what is drawn afterwards. No two blocks have the same noise."""
+    one, two, _ = found
+    for each in two:
+        assert torch.equal(each["blocks"], one["blocks"]) and torch.equal(each["between"], one["between"])
+    noise = one["blocks"] - torch.arange(11.0)
+    assert not torch.isclose(noise[:3], noise[3:6], atol=1e-4).any()
+
+
 def test_small_things(found):
     one, (first, second), _ = found
     assert first["each"] == second["each"] == one["each"] == [n**2 for n in range(7)]

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
-from torch.distributions import constraints  # noqa: F401 - part of what is imported once
 
-from configs.sweep import Failure  # noqa: F401
 from data import open_dataset
 from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
@@ -25,6 +23,7 @@ from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
+from report.blocks import blockwise
 
 EPOCHS, BATCH = 3, 10
 CASES = {  # examples, and whether the step is recorded
@@ -127,6 +126,10 @@ def main(folder):
     model, guide = pair()
     split = data(4500).train
     found["metrics"] = split_metrics(model.float(), guide.float(), split, 4100, seed=0)
+    torch.manual_seed(0)
+    rows = (torch.arange(11.0),)
+    found["blocks"] = torch.cat(blockwise(lambda part: part[0] + torch.randn(len(part[0])), rows, "blocks", size=3))
+    found["between"] = torch.rand(3)
     found["each"] = distributed.each(lambda item: item**2, range(7))
     found["agreed"] = refuses(lambda: distributed.agreed(only_in_last))
     found["from the first"] = refuses(lambda: distributed.from_first(distributed.rank))
