@@ -19,9 +19,10 @@ import train
 from configs import cli
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LITTLE = "--ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
 SHORT = {  # what comes last on a command line wins
     "train.py": ["train.epochs=1", "train.compile=off", "network.width=8", "data.limit=520", "device=cpu"],
-    "evaluate.py": ["--particles", "8", "--elbo-particles", "4", "--limit", "16", "--device", "cpu"],
+    "evaluate.py": ["--particles", "8", "--elbo-particles", "4", "--limit", "16", "--device", "cpu", *LITTLE.split()],
     "compare.py": [],
 }
 VALUES_OF_A_SWEEP = 2
@@ -82,7 +83,7 @@ class Newcomer:
             self.monkeypatch.syspath_prepend(value) if name == "PYTHONPATH" else self.monkeypatch.setenv(name, value)
         assert words[0] == "python" and words[1] in SHORT, f"{line}: say in NOT_RUN why it is not run, or teach Newcomer to"
         script, arguments = words[1], [m for i, word in enumerate(words) for m in self.meant(word, words[:i].count("RUN"))][2:]
-        short = [] if "--help" in arguments else SHORT[script]
+        short = [] if "--help" in arguments else SHORT[script] + ["--ais=5"] * bool({"--ais", "--full"} & {*arguments})
         status = run(script, [shorter(word) for word in arguments] + short, self.monkeypatch)
         out, err = self.capsys.readouterr()
         assert status == 0, f"{line}\n{err}"
@@ -91,6 +92,8 @@ class Newcomer:
     def meant(self, word, before):
         """A placeholder or a pattern as what it stands for: the first RUN of a command is the newest, and so on."""
         if word in ("RUN", "RUNS") and not Path(word).exists():
+            if not list(Path("runs").rglob("DONE")):  # the page starts from a run of one's own
+                self.type(demo()[0])
             finished = sorted(Path("runs").rglob("DONE"), key=lambda file: file.stat().st_mtime_ns)
             return [str(file.parent) for file in finished] if word == "RUNS" else [str(finished[-1 - before].parent)]
         if "*" in word:
