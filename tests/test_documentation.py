@@ -31,6 +31,8 @@ NOT_RUN = {
     r"^python3 -m venv": "makes the environment that these tests run in",
     r"^make (test|verify)$": "runs these tests",
     r"hydra/launcher=submitit_slurm": "needs a cluster; tests/test_sweeps.py has submitit's local one",
+    r"^torchrun ": "starts processes of its own; in tests/distributed",
+    r"^python -m benchmarks\.": "a measurement of minutes to hours",
     r"hydra/launcher=ray": "needs an environment of its own; in tests/test_sweeps.py",
 }
 """By pattern, why a command cannot be run here."""
