@@ -41,6 +41,12 @@ def parser() -> Parser:
     long.add_argument("--calibration", action="store_true", help="rank the truth among the guide's draws on simulated data")
     long.add_argument("--simulations", type=positive, default=1000, metavar="S", help="how many of them (1000)")
     new.add_argument("--checkpoint", default="best", choices=("best", "last"), help="which weights (best)")
+    new.add_argument(
+        "--compile",
+        default="auto",
+        choices=("auto", "on", "off"),
+        help="record and compile the estimators' inner loops; auto does where it saves more than it costs (auto)",
+    )
     new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
     new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
     new.add_argument("--export", type=exports, default=[], metavar="WHAT[,…]", help=f"also write {', '.join(EXPORTS)} as .npz")
@@ -157,6 +163,7 @@ def wanted(options: argparse.Namespace) -> "Wanted":
     temperatures = options.ais or (FULL_TEMPERATURES if options.full else None)
     return Wanted(
         split=options.split,
+        compile=options.compile,
         particles=options.particles,
         elbo_particles=options.elbo_particles,
         limit=options.limit,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -15,11 +15,18 @@ from evidence.gap import Fit
 from evidence.weights import as_batch, repeat_rows
 from guides.amortized import Amortized
 from inference import Run
+from inference.compile_choice import has_compiler
+from recording import recorded
 from report import bracket
 from report.blocks import blockwise, estimate_blockwise
 from report.diagnostics import Diagnostics, RateDistortion, usage, weigh
 from report.evaluation import Evaluation
 from report.splits import Split, Splits, check_splittable, split
+
+COMPILED_FROM = 10_000_000
+"""Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md."""
+PASSES = 6
+"""Of annealing: tuned and run, on data, on simulated data, and backwards."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,17 @@ class Wanted:
     gap: int = 0
     fit: Fit = field(default_factory=Fit)
     simulations: int = 0
+    compile: str = "auto"
+
+    def rows(self, count: int) -> int:
+        """Rows that the decoder is going to see for `count` data, about."""
+        plan, annealed = self.annealing, min(count, self.annealed)
+        a_pass = plan.temperatures * plan.chains * plan.leapfrogs * annealed if plan else 0
+        return count * (self.particles + self.elbo_particles) + PASSES * a_pass
+
+    def compiles(self, count: int) -> bool:
+        """Whether inner loops are to be compiled."""
+        return self.compile == "on" or (self.compile == "auto" and has_compiler() and self.rows(count) >= COMPILED_FROM)
 
 
 def evaluate(run: Run, wanted: Wanted) -> Evaluation:
@@ -47,6 +65,12 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
     if wanted.gap:
         check_splittable(run.guide)
     batch = as_batch(run.data(wanted.split)[: wanted.limit or len(run.data(wanted.split))])
+    with recorded(wanted.compiles(len(batch[0]))) as calls:
+        measured = _evaluate(run, batch, wanted)
+    return replace(measured, notes=[*measured.notes, *(f"ran eagerly: {why}" for why in [calls.why_eager] if why)])
+
+
+def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation:
     torch.manual_seed(wanted.seed)
     bounds, notes = {}, []
     terms = blockwise(lambda part: elbo_terms(run.model, run.guide, part, wanted.elbo_particles), batch, "ELBO")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import evaluate
-from evidence import Estimate
+from evidence import Annealing, Estimate
 from inference import load_run
 from report import measuring
 from report.table import evaluation_table
@@ -236,3 +236,12 @@ def test_one_bad_run_does_not_stop_the_others(pictures, tmp_path, capsys):
     assert evaluate.main([str(tmp_path), str(run), "--particles", "4", "--elbo-particles", "2"]) == 2
     assert (run / "evaluation.json").exists()
     evaluated(run)
+
+
+def test_long_measurements_are_compiled(monkeypatch):
+    monkeypatch.setattr(measuring, "has_compiler", lambda: True)
+    assert not measuring.Wanted(particles=500).compiles(10_000) and measuring.Wanted(particles=5000).compiles(10_000)
+    assert measuring.Wanted(particles=100, annealing=Annealing(1000)).compiles(100)
+    assert measuring.Wanted(particles=1, compile="on").compiles(1) and not measuring.Wanted(compile="off").compiles(10**9)
+    monkeypatch.setattr(measuring, "has_compiler", lambda: False)
+    assert not measuring.Wanted(particles=5000).compiles(10_000)
