@@ -36,8 +36,9 @@ class Contender:
         return max(self._answer(process) for process in self.processes)
 
     def end(self) -> None:
-        for process in self.processes:
+        for process in self.processes:  # each ends when all do
             _pipe(process.stdin).close()
+        for process in self.processes:
             process.wait()
 
     @staticmethod
