@@ -21,7 +21,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not verify" -n 2 --dist loadfile
 
-verify: $(VENV)/.dev
+verify: $(VENV)/.dev $(VENV)/.cluster
 	$(BIN)/python -m pytest -m verify
 
 $(VENV)/bin/python:
@@ -34,6 +34,10 @@ $(VENV)/.core: $(VENV)/bin/python requirements.txt
 
 $(VENV)/.dev: $(VENV)/.core requirements/dev.txt
 	$(PIP) -r requirements/dev.txt
+	touch $@
+
+$(VENV)/.cluster: $(VENV)/.dev requirements/slurm.txt requirements/ray.txt
+	$(PIP) -r requirements/slurm.txt -r requirements/ray.txt
 	touch $@
 
 clean:

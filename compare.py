@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from errors import Parser, RequestError
+from errors import Parser, RequestError, needs
 
 
 def parser() -> Parser:
@@ -17,6 +17,7 @@ def parser() -> Parser:
     new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
     new.add_argument("--format", default="text", choices=("text", "csv", "markdown", "latex"), help="of the tables (text)")
     new.add_argument("--by", metavar="QUANTITY", help="order by elbo, iwae, exact, … (the tightest that all runs have)")
+    new.add_argument("--export", choices=("mlflow",), help="also log every run to the store that MLFLOW_TRACKING_URI names")
     return new
 
 
@@ -28,12 +29,19 @@ def main(arguments: list[str] | None = None) -> int:
     from report.comparison.tables import FORMATS
 
     try:
-        comparisons = compare([read_run(path) for path in options.runs], options.by)
+        if options.export:
+            needs("mlflow", "--export mlflow")
+        runs = [read_run(path) for path in options.runs]
+        comparisons = compare(runs, options.by)
         if options.out:
             from report.page.comparison import write_page
 
             write_page(comparisons, Path(options.out))
             print(f"wrote {options.out}", file=sys.stderr)
+        if options.export:
+            from report.mlflow import export
+
+            print(f"logged {len(runs)} runs to {export(runs)}", file=sys.stderr)
         print(FORMATS[options.format](comparisons))
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The errors that are the user's to mend, as opposed to bugs, and how a command line is refused."""
 
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from typing import NoReturn
 
 
@@ -24,3 +25,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {RequestError(' '.join(message.split()))}; see {self.prog} --help\n")
+
+
+def needs(package: str, option: str) -> None:
+    """Refuse `option` where the optional `package` of requirements/tracking.txt is not installed."""
+    if find_spec(package) is None:
+        raise RequestError(f"{option}: needs {package}, which is not installed: pip install -r requirements/tracking.txt")

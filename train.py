@@ -15,7 +15,13 @@ def main(config: DictConfig) -> None:
     request = plain(config)
     from inference.train import train  # torch and Pyro take seconds to import: only once the request is checked
 
-    train(request)
+    if not request["train"]["tensorboard"]:
+        train(request)
+        return
+    from report.tensorboard import TensorBoard
+
+    with TensorBoard(request) as board:
+        train(request, board)
 
 
 if __name__ == "__main__":

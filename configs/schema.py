@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from errors import RequestError
+from errors import RequestError, needs
 
 AXES = ("data", "model", "prior", "likelihood", "guide", "network", "objective")
 
@@ -26,6 +26,7 @@ class Train:
     checkpoint_seconds: float = 5.0
     compile: str = "auto"
     resume: str = "auto"
+    tensorboard: bool = False
 
 
 @dataclass
@@ -86,3 +87,5 @@ def check(config: Mapping[str, Any]) -> None:
     ):
         if value not in choices and not (name == "data.space" and value is None):
             raise RequestError(f"{name}={value}: choose from {', '.join(map(str, choices))}")
+    if train["tensorboard"]:
+        needs("tensorboard", "train.tensorboard=true")

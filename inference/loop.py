@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,10 +88,23 @@ class Training:
             self.best_weights = copy.deepcopy(self.weights())
 
 
+Observer = Callable[[Training, Dataset], None]
+"""Looks on: it must leave the pair and torch's generators as they are."""
+
+
 def fit(
-    model: nn.Module, guide: nn.Module, objective: Any, data: Dataset, train: dict[str, Any], seed: int, run: RunDirectory
+    model: nn.Module,
+    guide: nn.Module,
+    objective: Any,
+    data: Dataset,
+    train: dict[str, Any],
+    seed: int,
+    run: RunDirectory,
+    observe: Observer | None = None,
 ) -> Training:
     """Train the pair on `data` as the `train` options say, continuing what `run` holds.
+
+    `observe` is called after every epoch, in the first process, with the pair in evaluation mode.
 
     Raises TrainingError at a NaN or infinite loss, naming epoch, step and site; the last checkpoint stays.
     """
@@ -131,7 +144,9 @@ def fit(
             training.seconds += seconds
             with pyro.validation_enabled(False), measuring(model, guide, data.train):  # numbers that broke are told below
                 valid = record_metrics(training, data, seconds, run)
-            training.note_elbo(valid["elbo"])
+                training.note_elbo(valid["elbo"])
+                if observe is not None and distributed.is_first():
+                    observe(training, data)
             progress.elbo(valid["elbo"], training.best_elbo)
             if time.monotonic() - last_saved > train["checkpoint_seconds"]:
                 run.save(training.state(), training.best())

@@ -32,6 +32,7 @@ WHERE_NOT_WHAT = (
     ("train", "compile"),
     ("train", "checkpoint_seconds"),
     ("train", "resume"),
+    ("train", "tensorboard"),
 )
 """Options that say where or how to run, not what: they do not make another run."""
 LARGEST_CONFIG = 1_000_000

@@ -18,21 +18,23 @@ from inference import distributed
 from inference.build import build_data, build_pair
 from inference.components import build
 from inference.load import pick_device
-from inference.loop import fit
+from inference.loop import Observer, fit
 from inference.run_directory import RunDirectory, write_json
 from inference.shared_run_directory import SharedRunDirectory
 
 
-def train(config: dict[str, Any]) -> RunDirectory:
+def train(config: dict[str, Any], observe: Observer | None = None) -> RunDirectory:
     """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done.
+
+    `observe` is called after every epoch (see `fit`).
 
     Where torchrun started several processes, each calls this, and they train one model together.
     """
     with distributed.joined(config["device"]):
-        return _train(config)
+        return _train(config, observe)
 
 
-def _train(config: dict[str, Any]) -> RunDirectory:
+def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
     run = SharedRunDirectory(config["run_dir"])
     device, data, model, guide, objective = distributed.agreed(lambda: opened(config))
     with run.claim(config, resume=config["train"]["resume"] == "auto"):
@@ -47,7 +49,7 @@ def _train(config: dict[str, Any]) -> RunDirectory:
         distributed.same_start([*model.state_dict().values(), *guide.state_dict().values()])
         for line in notes(model, guide, objective, data):
             print(line)
-        training = fit(model, guide, objective, data, config["train"], config["seed"], run)
+        training = fit(model, guide, objective, data, config["train"], config["seed"], run, observe)
         run.finish()
     print(f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s")
     print(f"kept in {run.path}\nnext: python evaluate.py {run.path}")

@@ -7,15 +7,12 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from tqdm import tqdm
 
 from evidence.imputation import Imputation, impute
 from evidence.weights import as_batch
 from inference import Run
 from inference.run_directory import write_arrays, write_json
-
-BLOCK = 250
-"""Data per step of the progress bar."""
+from report.blocks import blockwise
 
 
 @dataclass(frozen=True)
@@ -110,11 +107,16 @@ def hold_back(run: Run, split: str, mask: str, missing: Bool[Tensor, "N *shape"]
     batch = as_batch(run.data(split)[: len(missing)])
     missing, fill = missing.to(batch[0].device), run.dataset.mean
     torch.manual_seed(seed)
-    filled, nothing = [], []
-    with tqdm(total=len(missing), desc="imputation", unit=" data", leave=False, dynamic_ncols=True) as bar:
-        for *part, lost in zip(*(column.split(BLOCK) for column in (*batch, missing)), strict=True):
-            x, everything = tuple(part), torch.ones_like(lost)
-            filled.append(impute(run.model, run.guide, x, lost, fill, particles))
-            nothing.append(impute(run.model, run.guide, x, everything, fill, particles, rounds=1))
-            bar.update(len(lost))
-    return Imputed(run, split, mask, batch[0], missing, Imputation.join(filled), Imputation.join(nothing))
+
+    def fill_in(part: tuple[Tensor, ...]) -> Imputation:
+        *x, lost = part
+        return impute(run.model, run.guide, tuple(x), lost, fill, particles)
+
+    def fill_in_everything(part: tuple[Tensor, ...]) -> Imputation:
+        *x, lost = part
+        return impute(run.model, run.guide, tuple(x), torch.ones_like(lost), fill, particles, rounds=1)
+
+    columns = (*batch, missing)
+    filled = Imputation.join(blockwise(fill_in, columns, "imputation"))
+    nothing = Imputation.join(blockwise(fill_in_everything, columns, "baseline"))
+    return Imputed(run, split, mask, batch[0], missing, filled, nothing)
