@@ -33,7 +33,8 @@ NOT_RUN = {
     r"hydra/launcher=submitit_slurm": "needs a cluster; tests/test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",
-    r"hydra/launcher=ray": "needs an environment of its own; in tests/test_sweeps.py",
+    r"hydra/launcher=ray": "in tests/test_sweeps.py, where the launcher is installed (make verify)",
+    r"^tensorboard ": "a server, until it is stopped",
 }
 """By pattern, why a command cannot be run here."""
 
