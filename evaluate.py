@@ -120,14 +120,12 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from inference import distributed, load_run
     from report.export import export
     from report.figures import draw_all
-    from report.masks import missing_mask
     from report.measuring import evaluate
     from report.page.run import write_report
     from report.table import evaluation_table
 
     run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust))
-    count = min(options.limit or len(run.data(options.split)), len(run.data(options.split)))
-    missing = missing_mask(options.impute, run.dataset.shape, count, options.seed) if options.impute else None
+    missing = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
     if not distributed.is_first():
         return
@@ -140,6 +138,17 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     print(f"wrote {write_report(run, evaluation, figures)}\n")
     if missing is not None:
         impute_one(run, missing, options)
+
+
+def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
+    """Where the data are taken for missing; refused here, before anything is measured."""
+    from evidence.imputation import FILLINGS
+    from report.masks import missing_mask
+
+    if options.impute_particles <= FILLINGS:
+        raise RequestError(f"--impute-particles {options.impute_particles}: must be at least {FILLINGS + 1}")
+    there = len(run.data(options.split))
+    return missing_mask(options.impute, run.dataset.shape, min(options.limit or there, there), options.seed)
 
 
 def impute_one(run: "Run", missing: "Tensor", options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ import train
 from configs import cli
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LITTLE = "--ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
+LITTLE = "--impute-particles 20 --ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
 SHORT = {  # what comes last on a command line wins
     "train.py": ["train.epochs=1", "train.compile=off", "network.width=8", "data.limit=520", "device=cpu"],
     "evaluate.py": ["--particles", "8", "--elbo-particles", "4", "--limit", "16", "--device", "cpu", *LITTLE.split()],

@@ -72,4 +72,7 @@ class RoundedLogistic(dist.TorchDistribution):
     @property
     def mean(self) -> Tensor:
         """E[x] = Σ_{k ≥ 1} P(x ≥ k)."""
-        return torch.stack([torch.sigmoid((self.loc - k + 0.5) / self.scale) for k in range(1, self.levels)]).sum(0)
+        total = torch.zeros_like(self.loc)
+        for k in range(1, self.levels):  # a stack of them would take `levels` times the memory
+            total += torch.sigmoid((self.loc - k + 0.5) / self.scale)
+        return total

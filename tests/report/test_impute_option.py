@@ -74,6 +74,11 @@ def test_wrong_masks_are_refused_before_anything_is_measured(digits, capsys, mas
     assert all(word in err for word in words)
 
 
+def test_too_few_particles_are_refused(digits, capsys):
+    status, out, err = imputed(digits, capsys, "--impute", "left", "--impute-particles", "16")
+    assert status == 2 and not out and err == "error: --impute-particles 16: must be at least 17\n"
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [
