@@ -45,7 +45,7 @@ class Vamp(nn.Module):
     @property
     def note(self) -> str:
         """What to know before training: the warm-up of Tomczak & Welling 2018, and what the components of a flow cost."""
-        warm = "prior: vamp wants a warm-up of the KL, or latents switch off: objective=beta objective.warmup_epochs=…"
+        warm = "prior: vamp wants a warm-up of the KL, or the rate stays low: objective=beta objective.warmup_epochs=…"
         if not isinstance(self.posterior(self.pseudo_inputs[:1]), dist.TransformedDistribution):
             return warm
         return f"{warm}; the guide's flow is inverted for each of {len(self.weights)} components: fewer are faster"
