@@ -27,9 +27,13 @@ from recording.calls import run
 
 Start = Literal["prior", "guide"]
 SCHEDULES = ("linear", "sigmoid")
-TARGET_ACCEPTANCE = 0.65
-ADAPTATION = 0.05
+TARGET_ACCEPTANCE = 0.9
+ADAPTATION = 0.2
 FIRST_STEP = 0.1
+WARM_UP = 20
+"""Transitions at the start, to find a step size there."""
+JITTER = 0.2
+"""Share by which a chain's step size varies: trajectories of one length can come round to where they began (Neal 2011, 3.2)."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def transition(
     """
     momentum = torch.randn_like(point.u)
     before = point.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    size = step.unsqueeze(1).to(point.u)
+    size = (step * (1 + JITTER * (2 * torch.rand_like(step) - 1))).unsqueeze(1).to(point.u)
     u, momentum = point.u, momentum + 0.5 * size * point.force(beta)
     for k in range(leapfrogs):
         u = u + size * momentum
@@ -158,11 +162,11 @@ def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, "temperature
     point = path.at(path.draw(plan.chains))
     log_step = torch.full((size,), math.log(FIRST_STEP), dtype=torch.float64, device=point.u.device)
     steps = []
-    for beta in betas[1:]:
+    for beta in [betas[0]] * WARM_UP + betas[1:]:
         steps.append(log_step.exp())
         point, acceptance = transition(path, point, beta, steps[-1].repeat(plan.chains), plan.leapfrogs)
         log_step = log_step + ADAPTATION * (acceptance.reshape(plan.chains, size).mean(0) - TARGET_ACCEPTANCE)
-    return torch.stack(steps)
+    return torch.stack(steps[WARM_UP:])
 
 
 @torch.no_grad()
