@@ -13,8 +13,11 @@ from configs.cli import job, plain, run_command
 def main(config: DictConfig) -> None:
     """Check the request, then train."""
     request = plain(config)
-    from inference.train import train  # torch and Pyro take seconds to import: only once the request is checked
+    import torch  # this and Pyro take seconds to import: only once the request is checked
 
+    from inference.train import train
+
+    torch.set_flush_denormal(True)  # Adam's moments of pixels that are hardly ever on would become denormal, which is slow
     if not request["train"]["tensorboard"]:
         train(request)
         return

@@ -30,9 +30,11 @@ def _step(network: Network, batches: Batches, compiled: bool) -> Run:
     stream = iter(batches)
 
     def run(steps: int) -> None:
+        torch.set_flush_denormal(True)  # as train.py does; the peers run with what torch does by itself
         with pyro.validation_enabled(False):
             for _ in range(steps):
                 step(next(stream))
+        torch.set_flush_denormal(False)
         if step.is_compiled != compiled:
             raise RuntimeError(f"not compiled: {step.loss.why_eager}")
 
