@@ -157,7 +157,7 @@ def transition(
 
 @torch.no_grad()
 def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, "temperatures batch"]:
-    """Step sizes for every temperature and datum, from a pass of their own: towards 65 % acceptance over its chains."""
+    """Step sizes for every temperature and datum, from a pass of their own: towards TARGET_ACCEPTANCE over its chains."""
     betas = plan.betas().tolist()
     point = path.at(path.draw(plan.chains))
     log_step = torch.full((size,), math.log(FIRST_STEP), dtype=torch.float64, device=point.u.device)

@@ -36,7 +36,9 @@ class DeviceSVI(SVI):
 
         Of several processes each has a `share` of the batch, none perhaps; the loss is that of the whole.
         """
-        loss = self.loss_and_grads(self.model, self.guide, *batch) if len(batch[0]) else batch[0].new_zeros(())
+        loss = batch[0].new_zeros(())
+        if len(batch[0]):
+            loss = self.loss_and_grads(self.model, self.guide, *batch)
         if distributed.count() > 1:
             loss = distributed.average(self.optim.parameters, loss, share)
         self.optim.skip_unless_finite(loss)

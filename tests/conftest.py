@@ -7,9 +7,14 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are small, and may share their cores
 
+import hypothesis
 import pyro
 import pytest
 import torch
+
+# The same examples every time, however slow the machine.
+hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("here")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +25,7 @@ def clean_slate():
     pyro.set_rng_seed(0)
     with pyro.validation_enabled(True):
         yield
+    torch.set_flush_denormal(False)  # train.py sets it, in a process of its own
     assert not pyro.get_param_store().keys(), "a program of this project left parameters in Pyro's global store"
 
 
@@ -63,3 +69,23 @@ def train(capsys, monkeypatch):
         return status, out, err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One browser for all pages of a module."""
+    from browser import open_browser  # beside the tests of pages
+
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def complaints():
+    """What the open page's console has to say, as `complaints(driver)`."""
+
+    def read(driver):
+        return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    return read

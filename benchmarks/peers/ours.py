@@ -1,5 +1,7 @@
 """This project: its components, its optimiser, its step."""
 
+from typing import Any
+
 import pyro
 import torch
 
@@ -24,9 +26,10 @@ def pair(network: Network) -> tuple[torch.nn.Module, torch.nn.Module]:
     return Generative(StandardNormal(network.latent), decoder, Bernoulli((PIXELS,))), guide
 
 
-def _step(network: Network, batches: Batches, compiled: bool) -> Run:
+def step_run(network: Network, batches: Batches, compiled: bool, objective: Any = None) -> Run:
+    """Steps of SVI on `objective` (the ELBO)."""
     model, guide = (module.to(batches.device) for module in pair(network))
-    step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), compiled)
+    step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), objective or ELBO(), compiled)
     stream = iter(batches)
 
     def run(steps: int) -> None:
@@ -43,9 +46,9 @@ def _step(network: Network, batches: Batches, compiled: bool) -> Run:
 
 def compiled(network: Network, batches: Batches) -> Run:
     """train.compile=on."""
-    return _step(network, batches, compiled=True)
+    return step_run(network, batches, compiled=True)
 
 
 def eager(network: Network, batches: Batches) -> Run:
     """train.compile=off."""
-    return _step(network, batches, compiled=False)
+    return step_run(network, batches, compiled=False)

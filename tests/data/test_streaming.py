@@ -120,11 +120,12 @@ def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
     assert min(distinct[:-1]) >= 8
 
 
-MEASURE = """
-import sys, torch, resource
+MEASURE = r"""
+import re, sys, torch
+from pathlib import Path
 from data import open_dataset
 from data.sources import arrays
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 torch.rand(2**20).double().sum()
 before = peak()
 data = open_dataset(arrays.load(sys.argv[1]), "mine", sys.argv[3], memory_limit=sys.argv[2])
