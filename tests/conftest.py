@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def clean_slate():
     pyro.clear_param_store()
     pyro.set_rng_seed(0)
+    torch.set_flush_denormal(False)  # train.py sets it, in what is a process of its own elsewhere
     with pyro.validation_enabled(True):
         yield
-    torch.set_flush_denormal(False)  # train.py sets it, in a process of its own
     assert not pyro.get_param_store().keys(), "a program of this project left parameters in Pyro's global store"
 
 
