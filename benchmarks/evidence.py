@@ -21,13 +21,13 @@ from evidence.annealing import Path, transition
 from evidence.joint import Joint
 from recording import Calls, recorded
 
-DATA, PARTICLES = 53, 5000
+DATA, PARTICLES = 53, 500
 CHAINS, ANNEALED, LEAPFROGS = 16, 80, 10
 REFERENCE = "this project, compiled"
 
 
 def importance(device: str) -> dict[str, Run]:
-    """IWAE-5000 of 53 data; a step is one call."""
+    """IWAE of 53 data, whose particles stream by in chunks of 25 however many there are; a step is one call."""
     model, guide, x = _workload(device, DATA)
     calls = Calls()
     by_hand = partial(torch_evidence.iwae, guide.posterior, model.decoder, x, PARTICLES, at_once=25)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from errors import RequestError
 from evidence.estimate import Estimate, standard_error
 from evidence.lower import elbo
-from evidence.weights import repeat_rows
+from evidence.weights import draw, repeat_rows, rows_per_chunk
 from guides.amortized import Amortized
 from guides.families.base import Family
 from guides.families.coupling import Coupling
@@ -157,9 +157,16 @@ def around(richer: Family, local: Local) -> Local:
 @torch.no_grad()
 def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit) -> Estimate:
     """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias."""
-    chosen = torch.stack([elbo(model, guide, x, fit.measured).per_datum for guide in guides]).argmax(0)
-    measured = torch.stack([elbo(model, guide, x, fit.measured).per_datum for guide in guides])
+    chosen = torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides]).argmax(0)
+    measured = torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides])
     return Estimate(measured.gather(0, chosen.unsqueeze(0))[0], "lower", fit.measured, {"restarts": len(guides)})
+
+
+def local_elbo(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Float64[Tensor, " N"]:
+    """The ELBO of a guide that is one with its data: they cannot be taken part by part, as other guides' are."""
+    at_once = max(1, rows_per_chunk(x, model) // len(x))
+    counts = [min(at_once, draws - start) for start in range(0, draws, at_once)]
+    return torch.stack([draw(model, guide, (x,), count).log_weights.sum(0) for count in counts]).sum(0) / draws
 
 
 def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:

@@ -11,7 +11,8 @@ from torch.distributions import Bernoulli, Independent, Normal
 def log_joint(decoder: nn.Module, x: Tensor, z: Tensor, beta: float = 1.0) -> Tensor:
     """log p(z) + β log p(x|z), z (chains, N, latent)."""
     prior = Independent(Normal(torch.zeros_like(z), torch.ones_like(z)), 1)
-    likelihood = Independent(Bernoulli(logits=decoder(z)), 1)
+    logits = decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    likelihood = Independent(Bernoulli(logits=logits), 1)
     return prior.log_prob(z) + beta * likelihood.log_prob(x.expand(*z.shape[:-1], -1))
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from errors import RequestError
+from evidence import weights
 from evidence.estimate import Estimate
 from evidence.gap import Fit, GapSplit, around, best_of, deeper, local_starts, split_gap
 from guides import Amortized
@@ -21,11 +22,11 @@ def test_the_parts_of_a_linear_model() -> None:
     x = joint.conditional(joint.prior().sample((40,))).sample()
     family = MeanField(2)
     guide = Amortized(MLP((3,), (family.num_parameters,), layers=0), family).double()
-    weights = [p.clone() for p in guide.parameters()]
+    before = [p.clone() for p in guide.parameters()]
     split = split_gap(
         joint, guide, x, Estimate(joint.log_prob(x), "exact"), FullCovariance(2), Fit(steps=300, draws=4, learning_rate=0.1)
     )
-    assert all(torch.equal(a, b) for a, b in zip(weights, guide.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, guide.parameters(), strict=True))
     # Noise of the measurement: 40 × 200 draws of a log weight whose standard deviation is below 1 make 0.011.
     assert float(split.approximation.mean()) == pytest.approx(joint.mean_field_gap(), abs=0.04)
     assert float(split.amortisation.mean()) > 0.5  # the encoder is untrained
@@ -34,6 +35,16 @@ def test_the_parts_of_a_linear_model() -> None:
     assert split.richer_approximation is not None
     assert float(split.richer_approximation.mean()) < 0.04
     assert "larger encoder" in split.explain()
+
+
+def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
+    """Free guides are one with their data, and cannot be measured part by part."""
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 3 * 10)
+    joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
+    x = joint.conditional(joint.prior().sample((25,))).sample()
+    guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
+    split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), Fit(steps=2, measured=7))
+    assert len(split.approximation) == len(split.richer_family.per_datum) == 25
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
