@@ -37,7 +37,8 @@ def identity_rows(evaluation: Evaluation) -> list[Row]:
     if "truth" in bounds:
         rows.append(Row("log p(x) of the data's own law", nats["truth"], "exact; no model is better on average"))
     bits = evaluation.bits_per_dim()
-    side = "" if bits["from"] == "exact" else ", an upper bound"
+    density = evaluation.run.dataset.space.measure != "counting" and evaluation.run.dataset.quantum is not None
+    side = "" if bits["from"] == "exact" and not density else ", an upper bound"
     return [*rows, Row("bits per dimension", bits, f"from {bits['from']}{side}")]
 
 
