@@ -29,6 +29,14 @@ def test_pareto_k_is_the_shape_of_the_tail(shape: float) -> None:
     assert pareto_k(np.log(weights)) == pytest.approx(shape, abs=0.12)
 
 
+@pytest.mark.parametrize("spread", [30.0, 300.0, 1000.0, 10_000.0, math.inf])
+def test_weights_too_far_apart_for_a_float64_are_not_called_reliable(spread: float) -> None:
+    noise = np.random.default_rng(0).normal(size=(8, 1000))
+    log_weights = np.where(noise < 2, -math.inf, noise) if spread == math.inf else spread * noise
+    assert all(pareto_k(row) > 1 for row in log_weights)
+    assert pareto_k(np.full(1000, -math.inf)) == math.inf
+
+
 def test_the_exact_posterior_is_reliable_and_a_shifted_one_is_not() -> None:
     model, x = joint(), data(10)
     good = reliability(model, ExactPosterior(model), x, 200)
@@ -51,6 +59,16 @@ def test_usage_names_the_collapsed_dimension_and_its_terms_add_up() -> None:
     # I(x; z) of the joint is ½ log|M|; the average over 200 data can only fall short of it.
     assert found.mutual_information < 0.5 * float(torch.logdet(model.posterior_precision)) + 0.3
     assert "2 of 3 latent dimensions are in use (unused: 2;" in found.explain()
+
+
+def test_few_draws_do_not_make_collapsed_dimensions_look_active() -> None:
+    """As evaluate.py asks: 200 data, 4 draws. The means of 4 draws vary by far more than the threshold for being in use."""
+    weight = torch.zeros(4, 40)
+    weight[0, 0] = weight[1, 1] = weight[2, 2] = 1.0
+    model = FactorAnalysis(weight, torch.zeros(4), 0.25)
+    x = model.conditional(model.prior().sample((200,))).sample()
+    torch.manual_seed(0)
+    assert latent_usage(model, ExactPosterior(model), x, draws=4).active_units == 3
 
 
 def test_calibration_accepts_the_posterior_and_rejects_a_narrow_guide() -> None:
