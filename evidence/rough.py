@@ -20,10 +20,11 @@ class Rough(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if function in PRODUCTS and args[0].dtype == torch.float32:
-            args, kwargs = tuple(map(_rounded, args)), {name: _rounded(value) for name, value in (kwargs or {}).items()}
+        kwargs = kwargs or {}
+        if function in PRODUCTS and (args[0] if args else kwargs["input"]).dtype == torch.float32:
+            args, kwargs = tuple(map(_rounded, args)), {name: _rounded(value) for name, value in kwargs.items()}
             return function(*args, **kwargs).float()
-        return function(*args, **(kwargs or {}))
+        return function(*args, **kwargs)
 
 
 def pays(device: torch.device) -> bool:
