@@ -112,7 +112,8 @@ class Path:
     def _run(self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor) -> tuple[Tensor, ...]:
         joint = self.joint
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
-            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch)
+            # Not patient: all forces of a trajectory are to be one function of the position, to the last digit.
+            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch, patient=False)
 
     def _values(self, u: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
         joint = self.joint.on(batch)

@@ -43,12 +43,14 @@ class Calls:
     seen: Counter[Hashable] = field(default_factory=Counter)
     why_eager: str | None = None
 
-    def run(self, key: Hashable, variant: Hashable, function: Function, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def run(
+        self, key: Hashable, variant: Hashable, patient: bool, function: Function, inputs: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
         shapes = (key, variant, *((x.shape, x.dtype, x.device) for x in inputs))
         if shapes not in self.graphs:
             self.seen[shapes] += 1
             self.seen[key] += 1
-            if self.seen[key] > 1 and self.seen[shapes] < OFTEN:
+            if patient and self.seen[key] > 1 and self.seen[shapes] < OFTEN:
                 return function(*inputs)
             self.graphs[shapes] = self._record(function, inputs)
         return (self.graphs[shapes] or function)(*inputs)
@@ -80,13 +82,16 @@ def recorded(enabled: bool = True, into: Calls | None = None) -> Iterator[Calls]
         _calls.reset(token)
 
 
-def run(key: Hashable, function: Function, *inputs: Tensor, variant: Hashable = None) -> tuple[Tensor, ...]:
+def run(
+    key: Hashable, function: Function, *inputs: Tensor, variant: Hashable = None, patient: bool = True
+) -> tuple[Tensor, ...]:
     """`function(*inputs)`: plainly, or inside `recorded()` by the graph that was recorded under this `key`.
 
-    One key, one function, but for its `variant`, which counts like another shape of the inputs.
+    One key, one function, but for its `variant`, which counts like another shape of the inputs. Unless `patient`, every shape
+    is recorded at its first call: where the rounding must not change from one call to the next.
     """
     calls = _calls.get()
-    return function(*inputs) if calls is None else calls.run(key, variant, function, inputs)
+    return function(*inputs) if calls is None else calls.run(key, variant, patient, function, inputs)
 
 
 def with_found_tensors_as_inputs(graph: GraphModule) -> tuple[GraphModule, list[Tensor]]:

@@ -62,6 +62,8 @@ def test_another_shape_runs_eagerly_until_it_comes_often(monkeypatch):
         count = function.calls
         run("f", function, torch.ones(4, 3), variant="another")
         assert function.calls == count + 1
+        run("f", function, torch.ones(3, 3), patient=False)
+        assert len(here.graphs) == 3
 
 
 def test_what_cannot_be_recorded_runs_eagerly_and_says_why():
