@@ -46,6 +46,7 @@ class Calls:
     def run(
         self, key: Hashable, variant: Hashable, patient: bool, function: Function, inputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
+        """See the function `run`."""
         shapes = (key, variant, *((x.shape, x.dtype, x.device) for x in inputs))
         if shapes not in self.graphs:
             self.seen[shapes] += 1
