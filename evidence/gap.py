@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from errors import RequestError
 from evidence.estimate import Estimate, standard_error
-from evidence.lower import elbo
-from evidence.weights import draw, repeat_rows, rows_per_chunk
+from evidence.structure import sample_sites
+from evidence.weights import repeat_rows, rows_per_chunk, sum_log_probs
 from guides.amortized import Amortized
 from guides.families.base import Family
 from guides.families.coupling import Coupling
@@ -66,7 +66,7 @@ class GapSplit:
 
         No datum counts for more than a nat: one that ran away must not hide the others in its standard error.
         """
-        if self.richer_family is None:
+        if self.richer_family is None or self.richer_family.details.get("diverged"):
             return False
         difference = (self.richer_family.per_datum - self.same_family.per_datum).clamp(-1, 1)
         return float(difference.mean()) > -2 * standard_error(difference)
@@ -105,6 +105,8 @@ def split_gap(
     `log_p` is the exact evidence, or the best estimate of it: a lower bound makes the approximation gap read small. A
     `richer` that is built upon the guide's family (see `deeper`) starts at the fitted q. Neither `model` nor `guide` is
     changed.
+
+    Raises ArithmeticError where log p(x) or the guide's own ELBO is not finite: there is then no gap to be split.
     """
     if not isinstance(guide, Amortized):
         raise RequestError(
@@ -112,19 +114,27 @@ def split_gap(
         )
     fit = fit or Fit()
     family = cast(Family, guide.family)
-    with torch.no_grad():
+    with torch.no_grad(), pyro.validation_enabled(False):  # numbers that broke are told by name
         encoded = guide.encoder(x)
+        unfitted = Local(copy.deepcopy(family), encoded)
+        encoder = Estimate(local_elbo(model, unfitted, x, fit.measured), "lower", fit.measured)
+    check_finite("log p(x)", log_p)
+    check_finite("the guide's own ELBO", encoder)
     own = [fit_local(model, start, x, fit) for start in local_starts(family, x, fit, encoded)]
+    same_family = best_of(model, [unfitted, *own], x, fit)
     further = []
     if richer is not None:
         begin = [around(richer, local) for local in own] if built_upon(richer, family) else local_starts(richer, x, fit)
         further = [fit_local(model, start, x, fit) for start in begin]
-    return GapSplit(
-        log_p,
-        elbo(model, guide, x, fit.measured),
-        best_of(model, own, x, fit),
-        best_of(model, further, x, fit) if further else None,
-    )
+    richer_family = best_of(model, further, x, fit, instead=same_family.per_datum) if further else None
+    return GapSplit(log_p, encoder, same_family, richer_family)
+
+
+def check_finite(what: str, estimate: Estimate) -> None:
+    """Raise ArithmeticError, in one line, unless all values are finite."""
+    broken = int((~estimate.per_datum.isfinite()).sum())
+    if broken:
+        raise ArithmeticError(f"{what} of {broken} of {estimate.num_examples} data is not finite")
 
 
 def local_starts(family: Family, x: Tensor, fit: Fit, encoded: Tensor | None = None) -> list[Local]:
@@ -155,41 +165,57 @@ def around(richer: Family, local: Local) -> Local:
 
 
 @torch.no_grad()
-def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit) -> Estimate:
-    """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias."""
-    chosen = torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides]).argmax(0)
-    measured = torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides])
-    return Estimate(measured.gather(0, chosen.unsqueeze(0))[0], "lower", fit.measured, {"restarts": len(guides)})
+def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit, instead: Tensor | None = None) -> Estimate:
+    """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias.
+
+    A guide whose ELBO is not finite is not chosen; `details["diverged"]` counts the data of which one is not. Where none is
+    finite the value is that of `instead` (N,), the ELBO of another member of the family.
+    """
+    with pyro.validation_enabled(False):  # a fit that diverged is left out, not an error
+        first, second = (torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides]) for _ in range(2))
+    finite = first.isfinite() & second.isfinite()
+    chosen = first.where(finite, -torch.inf).argmax(0, keepdim=True)
+    best, found = second.gather(0, chosen)[0], finite.any(0)
+    diverged = int((~finite.all(0)).sum())
+    details = {"restarts": fit.restarts, "diverged": diverged}
+    return Estimate(best if instead is None else best.where(found, instead), "lower", fit.measured, details)
 
 
 def local_elbo(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Float64[Tensor, " N"]:
     """The ELBO of a guide that is one with its data: they cannot be taken part by part, as other guides' are."""
     at_once = max(1, rows_per_chunk(x, model) // len(x))
     counts = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    return torch.stack([draw(model, guide, (x,), count).log_weights.sum(0) for count in counts]).sum(0) / draws
+    return torch.stack([local_weights(model, guide, x, count).sum(0) for count in counts]).sum(0) / draws
 
 
 def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:
-    """Adam on the guide alone, with a learning rate that falls to zero; p stays as it is."""
+    """Adam on the guide alone, with a learning rate that falls to zero; p stays as it is.
+
+    A datum whose gradient is not finite has gone too far, and goes on from where it started; what the data share waits.
+    """
+    start = guide.h.detach().clone()
     shared = list(guide.family.parameters())  # of a flow: every datum pulls at them
-    parameters = [guide.h, *shared]
     slower: dict[str, Any] = {"params": shared, "lr": fit.learning_rate / 10}
     optimiser = torch.optim.Adam([{"params": [guide.h]}, slower], lr=fit.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, fit.steps)
     with pyro.validation_enabled(False):  # validated when its ELBO is measured
         for _ in range(fit.steps):
-            gradients = torch.autograd.grad(-mean_log_weight(model, guide, x, fit.draws), parameters)
-            for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.grad = gradient
+            loss = -local_weights(model, guide, x, fit.draws).sum() / fit.draws
+            own, *others = torch.autograd.grad(loss, [guide.h, *shared])
+            finite = own.isfinite().all(1, keepdim=True)
+            guide.h.data = guide.h.data.where(finite, start)
+            guide.h.grad = own.where(finite, 0.0)
+            for parameter, gradient in zip(shared, others, strict=True):
+                parameter.grad = gradient.where(gradient.isfinite().all(), 0.0)
             optimiser.step()
             schedule.step()
     return guide
 
 
-def mean_log_weight(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Tensor:
-    """Σ over data of the ELBO, from `draws` reparameterised draws for each, in one run of the model: differentiable."""
+def local_weights(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Float64[Tensor, "draws N"]:
+    """log p(x, z) − log q(z|x) of reparameterised draws, in one run of the model: differentiable, and NaN for NaN."""
     q = guide.posterior(x)
     z = q.rsample((draws,))
     program = poutine.condition(model, data={"z": z.flatten(0, 1)})
-    log_joint = poutine.trace(program).get_trace(repeat_rows(x, draws)).log_prob_sum()
-    return (log_joint - q.log_prob(z).sum()) / draws
+    log_joint = sum_log_probs(sample_sites(poutine.trace(program).get_trace(repeat_rows(x, draws))))
+    return log_joint.reshape(draws, len(x)) - q.log_prob(z)

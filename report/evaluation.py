@@ -68,7 +68,7 @@ class Evaluation:
             nats["ais"]["above_iwae"] = measured(paired(self.bounds["ais"], self.bounds["iwae"]))
         if self.gap is not None:
             nats["gap"] = measured(self.gap)
-        if self.diagnostics.gap is not None:
+        if self.diagnostics.gap is not None and self.split in self.diagnostics.gap.by_split:
             parts = self.diagnostics.gap.by_split[self.split].summary()
             nats |= {f"{part}_gap": parts[part] | {"from": parts["from"]} for part in ("approximation", "amortization")}
         return {

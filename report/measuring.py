@@ -92,12 +92,14 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
         few = tuple(part[: wanted.annealed] for part in batch)
         bounds["ais"] = bracket.anneal(run.model, run.guide, few, wanted.annealing)
         annealing = bracket.calibrate(run.model, run.guide, few, wanted.annealing, wanted.particles)
+    gap, unsplit = _gap(run, batch, bounds, wanted)
+    notes += unsplit
     diagnostics = Diagnostics(
         weighed,
         used,
         RateDistortion(float(kl.mean()), -float(reconstruction.mean())),
         annealing,
-        _gap(run, batch, bounds, wanted) if wanted.gap else None,
+        gap,
         _calibration(run, batch, wanted.simulations) if wanted.simulations else None,
     )
     fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
@@ -136,13 +138,17 @@ def _upper(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate | No
     return estimate_blockwise(bound, (*batch, drawn["z"]), "EUBO")
 
 
-def _gap(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> Splits:
-    """On the first data of the split that is measured, and on as many training data."""
-    few = tuple(part[: wanted.gap] for part in batch)
-    splits = {wanted.split: _split(run, few, bounds, wanted)}
-    if wanted.split != "train":
-        splits["train"] = _split(run, as_batch(run.data("train")[: len(few[0])]), {}, wanted)
-    return Splits(splits)
+def _gap(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> tuple[Splits | None, list[str]]:
+    """On the first data of the split that is measured, and on as many training data; and why not, where it cannot be had."""
+    found, notes = {}, []
+    for name in dict.fromkeys([wanted.split, "train"]) if wanted.gap else ():
+        measured = batch if name == wanted.split else as_batch(run.data(name)[: len(batch[0])])
+        few = tuple(part[: wanted.gap] for part in measured)
+        try:
+            found[name] = _split(run, few, bounds if name == wanted.split else {}, wanted)
+        except ArithmeticError as error:
+            notes.append(f"the gap on {name} data is not split: {error}")
+    return Splits(found) if found else None, notes
 
 
 def _split(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> Split:

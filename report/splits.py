@@ -39,6 +39,7 @@ class Split:
             "approximation": measured(parts.approximation),
             "amortization": measured(parts.amortisation),
             "restarts": parts.same_family.details["restarts"],
+            "diverged": parts.same_family.details["diverged"],
         }
         if parts.richer_family is not None:
             plain["richer"] = {

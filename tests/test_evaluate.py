@@ -1,5 +1,6 @@
 """evaluate.py: the contract of its files, the table, the figures, and numbers that mean what they say."""
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -11,6 +12,7 @@ import torch
 
 import evaluate
 from evidence import Annealing, Estimate
+from evidence.gap import Fit
 from inference import load_run
 from report import measuring
 from report.table import evaluation_table
@@ -184,6 +186,25 @@ def test_an_integral_that_fits_no_box_is_a_note(pictures, monkeypatch):
     assert "exact" not in found.bounds and found.tightest == "iwae"
     assert "! no exact log p(x): the integral fits no box" in evaluation_table(found)
     assert found.as_json()["notes"] == found.notes
+
+
+def test_a_gap_that_cannot_be_split_is_a_note_and_the_rest_is_kept(pictures, monkeypatch):
+    """On training data alone, as when one of them breaks the encoder; then on none."""
+    wanted, run = dataclasses.replace(FEW, gap=5, fit=Fit(steps=2)), load_run(pictures[0])
+    split = measuring.split
+
+    def breaks_on_training_data(model, guide, x, log_p, source, fit):
+        return split(model, guide, x, log_p if torch.equal(x, run.data("test")[:5]) else broken, source, fit)
+
+    broken = Estimate(torch.full((5,), -torch.inf, dtype=torch.float64), "lower")
+    monkeypatch.setattr(measuring, "split", breaks_on_training_data)
+    found = measuring.evaluate(run, wanted)
+    assert found.notes == ["the gap on train data is not split: log p(x) of 5 of 5 data is not finite"]
+    assert set(found.as_json()["diagnostics"]["gap"]) == {"test"} and "approximation_gap" in found.as_json()["nats"]
+    monkeypatch.setattr(measuring, "split", lambda *of: split(*of[:3], broken, *of[4:]))
+    found = measuring.evaluate(run, wanted)
+    assert len(found.notes) == 2 and "gap" not in found.as_json()["diagnostics"]
+    assert "! the gap on test data is not split" in evaluation_table(found) and "iwae" in found.as_json()["nats"]
 
 
 def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):

@@ -1,5 +1,9 @@
 """The split of the gap where both parts are known."""
 
+import math
+
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 
@@ -107,3 +111,63 @@ def test_a_guide_without_an_encoder_is_refused() -> None:
     joint = FactorAnalysis(torch.ones(2, 1), torch.zeros(2), 1.0)
     with pytest.raises(RequestError, match="ExactPosterior"):
         split_gap(joint, ExactPosterior(joint), torch.zeros(3, 2), Estimate(torch.zeros(3).double(), "exact"))
+
+
+class Cliff(torch.nn.Module):
+    """z ~ N(0, I), x ~ N(z, 1), but for data whose first number is 9: their density is NaN beyond |z| = 1."""
+
+    def forward(self, x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+            beyond = (x[:, :1] == 9) & (z.abs() > 1)
+            pyro.sample("x", dist.Normal(z.masked_fill(beyond, math.nan), 1.0).to_event(1), obs=x)
+
+
+def narrow(x: torch.Tensor) -> Amortized:
+    """q of the same N(0, 0.1²) for every datum."""
+    encoder = torch.nn.Linear(2, 4, dtype=x.dtype)
+    with torch.no_grad():
+        encoder.weight.zero_()
+        encoder.bias.copy_(torch.tensor([0.0, 0.0, -2.3, -2.3]))
+    return Amortized(encoder, MeanField(2))
+
+
+def test_one_datum_that_diverges_costs_the_others_nothing() -> None:
+    """Not where a datum has parameters of its own, nor in the flow whose weights all share: x beside the cliff is fitted to
+    its exact log p(x), the one beyond ends no lower than it started."""
+    torch.manual_seed(0)
+    x = torch.randn(12, 2, dtype=torch.float64)
+    x[0, 0] = 9
+    log_p = dist.Normal(torch.zeros((), dtype=x.dtype), 2**0.5).log_prob(x).sum(1)
+    guide = narrow(x)
+    split = split_gap(Cliff(), guide, x, Estimate(log_p, "exact"), deeper(guide, x), Fit(200, 4, 0.1, measured=400))
+    assert split.same_family.per_datum.isfinite().all() and split.richer_family.per_datum.isfinite().all()
+    # The posterior is in the family: log weights there hardly vary, 0.05 is what Adam's last steps leave.
+    assert float(split.approximation[1:].abs().max()) < 0.05
+    assert float(split.amortisation[0]) > -0.5  # the noise of 400 draws of a log weight of standard deviation below 2
+
+
+@pytest.mark.parametrize("learning_rate", [1e30, 1e300])
+def test_fits_that_all_diverge_leave_the_encoders_own(learning_rate: float) -> None:
+    joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
+    torch.manual_seed(0)
+    x = joint.conditional(joint.prior().sample((10,))).sample()
+    guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
+    fit = Fit(steps=3, learning_rate=learning_rate, measured=400)
+    split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), fit)
+    noise = split.amortisation.std() / 10**0.5
+    assert float(split.amortisation.mean()) > -5 * float(noise), "worse than where it started"
+    assert split.same_family.details["diverged"] > 0
+    assert split.richer_family.per_datum.isfinite().all() and not split.richer_converged
+
+
+def test_a_gap_of_nothing_finite_is_refused_by_name() -> None:
+    joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
+    x = torch.zeros(3, 3, dtype=torch.float64)
+    guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
+    with pytest.raises(ArithmeticError, match=r"log p\(x\) of 1 of 3 data"):
+        split_gap(joint, guide, x, Estimate(torch.tensor([0, -torch.inf, 0], dtype=x.dtype), "exact"))
+    with torch.no_grad():
+        guide.encoder.output.bias.fill_(math.nan)
+    with pytest.raises(ArithmeticError, match="ELBO of 3 of 3 data"):
+        split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"))
