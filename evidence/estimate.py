@@ -37,6 +37,7 @@ class Estimate:
 
     @property
     def num_examples(self) -> int:
+        """How many data it is a mean over."""
         return len(self.per_datum)
 
     def summary(self) -> dict[str, Any]:
@@ -67,6 +68,11 @@ def paired(first: Estimate, second: Estimate) -> Float64[Tensor, " batch"]:
 def measured(values: Float64[Tensor, " batch"]) -> dict[str, Any]:
     """Mean, standard error and number of `values`, as plain numbers for evaluation.json."""
     return {"mean": float(values.mean()), "se": standard_error(values), "num_examples": len(values)}
+
+
+def with_error(values: Float64[Tensor, " batch"]) -> str:
+    """Their mean ± its standard error, in words."""
+    return f"{float(values.mean()):.2f} ± {standard_error(values):.2f}"
 
 
 def standard_error(values: Float64[Tensor, " batch"]) -> float:

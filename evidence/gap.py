@@ -17,7 +17,7 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from errors import RequestError
-from evidence.estimate import Estimate, standard_error
+from evidence.estimate import Estimate, measured, standard_error, with_error
 from evidence.structure import sample_sites
 from evidence.weights import repeat_rows, rows_per_chunk, sum_log_probs
 from guides.amortized import Amortized
@@ -79,17 +79,25 @@ class GapSplit:
         return self.log_p.per_datum - self.richer_family.per_datum
 
     def explain(self) -> str:
-        family, encoder = float(self.approximation.mean()), float(self.amortisation.mean())
-        advice = "a larger encoder or longer training" if encoder > family else "a richer guide family"
+        """The parts with their standard errors, paired per datum, and what would gain most."""
         richer = ""
         if self.richer_family is not None:
             left = self.richer_approximation
             richer = (
-                f"; a flow upon it leaves {float(left.mean()):.2f}"
+                f"; a flow upon it leaves {with_error(left)}"
                 if left is not None
                 else "; the richer flow has not converged (it ends below the family it contains) and is not counted"
             )
-        return f"{family:.2f} nats are the family's and {encoder:.2f} the encoder's, so {advice} gains most{richer}."
+        parts = f"{with_error(self.approximation)} nats are the family's and {with_error(self.amortisation)} the encoder's"
+        return f"{parts}, so {self.advice()}{richer}."
+
+    def advice(self) -> str:
+        """What to change: which part is the larger, if their paired difference is beyond two standard errors."""
+        difference = measured(self.amortisation - self.approximation)
+        if not abs(difference["mean"]) > 2 * difference["se"]:
+            return "neither is clearly the larger"
+        gains = "a larger encoder or longer training" if difference["mean"] > 0 else "a richer guide family"
+        return f"{gains} gains most"
 
 
 def split_gap(

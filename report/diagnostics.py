@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from evidence.diagnostics import Calibration, LatentUsage, Reliability, latent_usage, reliability
+from evidence.estimate import measured, with_error
 from evidence.weights import draw
 from report import bracket
 from report.splits import Splits
 
 MOST_WEIGHED, MOST_COMPARED = 500, 200
 """How many data are looked at: each of the first by its weights, each pair of the second by q."""
+COLLAPSED_RATE = 0.1
+"""Nats below which the code is called empty."""
 
 
 class Explained(Protocol):
@@ -28,21 +32,37 @@ class Explained(Protocol):
 
 @dataclass(frozen=True)
 class RateDistortion:
-    """Rate E KL(q(z|x)‖p(z)) and distortion −E log p(x|z), nats: their sum is −ELBO (Alemi et al. 2018)."""
+    """Rate KL(q(z|x)‖p(z)) and distortion −E_q[log p(x|z)] per datum, nats: their sum is −ELBO (Alemi et al. 2018).
 
-    rate: float
-    distortion: float
+    `particles` are the draws of z for each datum.
+    """
+
+    rate: Float64[Tensor, " data"]
+    distortion: Float64[Tensor, " data"]
+    particles: int
 
     def explain(self) -> str:
+        """Both with their standard errors, and what they say about the code."""
         advice = (
             "the code says next to nothing: see whether the latents have collapsed"
-            if self.rate < 0.1
+            if self.rate.mean() < COLLAPSED_RATE
             else "more of the one buys less of the other at the same ELBO (objective=beta moves along)"
         )
-        return f"Rate {self.rate:.2f}, distortion {self.distortion:.2f} nats: {advice}."
+        return (
+            f"Rate {with_error(self.rate)}, distortion {with_error(self.distortion)} nats (± s.e., {len(self.rate):,} data, "
+            f"{self.particles} draws each; their sum −ELBO is an upper bound on −log p(x)): {advice}."
+        )
 
     def summary(self) -> dict[str, Any]:
-        return {"rate_distortion": {"rate": self.rate, "distortion": self.distortion}}
+        """Plain values for evaluation.json."""
+        rate, distortion = measured(self.rate), measured(self.distortion)
+        plain = {
+            "rate": rate["mean"],
+            "rate_se": rate["se"],
+            "distortion": distortion["mean"],
+            "distortion_se": distortion["se"],
+        }
+        return {"rate_distortion": plain | {"num_examples": len(self.rate), "particles": self.particles}}
 
 
 @dataclass(frozen=True)

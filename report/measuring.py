@@ -97,7 +97,7 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
     diagnostics = Diagnostics(
         weighed,
         used,
-        RateDistortion(float(kl.mean()), -float(reconstruction.mean())),
+        RateDistortion(kl, -reconstruction, wanted.elbo_particles),
         annealing,
         gap,
         _calibration(run, batch, wanted.simulations) if wanted.simulations else None,

@@ -24,12 +24,14 @@ class Split:
 
     @property
     def num_examples(self) -> int:
+        """How many data the gap was measured on."""
         return self.parts.log_p.num_examples
 
     def explain(self) -> str:
         """The parts, how sure they are, and what would gain most."""
-        bound = "" if self.source == "exact" else f" (log p(x) from {SOURCES[self.source]}, so the family's part reads low)"
-        return f"{self.parts.explain()[:-1]}{bound}"
+        parts = self.parts
+        how = "exact" if self.source == "exact" else f"from {SOURCES[self.source]}, a lower bound: the family's part reads low"
+        return f"{parts.explain()[:-1]} (log p(x) {how}; ELBOs of {parts.same_family.particles} draws)"
 
     def summary(self) -> dict[str, Any]:
         """Plain values."""
@@ -58,7 +60,7 @@ class Splits:
     def explain(self) -> str:
         """All of them in a sentence."""
         parts = [f"on {split.num_examples} {name} data {split.explain()}" for name, split in self.by_split.items()]
-        return f"The gap: {'; '.join(parts)}."
+        return f"The gap, ± s.e., paired per datum: {'; '.join(parts)}."
 
     def summary(self) -> dict[str, Any]:
         """Plain values for evaluation.json."""

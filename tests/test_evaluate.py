@@ -162,6 +162,27 @@ def test_calibration_and_rate_distortion_are_reported(bracketed):
     assert ranks["simulations"] == 150 and len(ranks["departures"]) == 2 and 0 <= ranks["joint_departure"] <= 1
     point = content["diagnostics"]["rate_distortion"]
     assert -point["rate"] - point["distortion"] == pytest.approx(content["nats"]["elbo"]["mean"])
+    nats = content["nats"]
+    assert point["rate_se"] == nats["kl"]["se"] and point["distortion_se"] == nats["reconstruction"]["se"]
+    assert point["num_examples"] == 120 and point["particles"] == 8
+
+
+def test_sentences_carry_errors_counts_and_sides(pictures):
+    """Every number of the gap's and of rate and distortion, as evaluation.json has it."""
+    found = measuring.evaluate(load_run(pictures[0]), dataclasses.replace(FEW, gap=6, fit=Fit(steps=2, measured=20)))
+    said = {part.explain() for part in found.diagnostics.parts}
+    (gap,) = [sentence for sentence in said if sentence.startswith("The gap")]
+    parts = found.as_json()["diagnostics"]["gap"]
+    for name, split in parts.items():
+        family, encoder = (f"{split[part]['mean']:.2f} ± {split[part]['se']:.2f}" for part in ("approximation", "amortization"))
+        assert f"on 6 {name} data {family} nats are the family's and {encoder} the encoder's" in gap
+    assert "log p(x) exact; ELBOs of 20 draws" in gap
+    (rate,) = [sentence for sentence in said if sentence.startswith("Rate")]
+    kl, reconstruction = found.as_json()["nats"]["kl"], found.as_json()["nats"]["reconstruction"]
+    assert (
+        f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}, distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}" in rate
+    )
+    assert "10 data, 2 draws each" in rate and "an upper bound on −log p(x)" in rate
 
 
 def test_everything_measured_has_a_figure_and_a_sentence(bracketed, capsys):

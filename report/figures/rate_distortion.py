@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evidence.estimate import measured
 from inference import Run
 from report.evaluation import Evaluation
 from report.figures.style import ACCENT, LIGHT, MIDDLE
@@ -18,7 +19,11 @@ def rate_distortion(run: Run, evaluation: Evaluation) -> Figure | None:
     if len(path):
         path = path[len(path) // 20 :]  # the first epochs would flatten the rest
         axis.plot(*path.T, "-", color=MIDDLE, linewidth=1, label="validation, by epoch")
-    axis.plot(point.rate, point.distortion, "D", color=ACCENT, label=f"{evaluation.split}, at the end")
+    rate, distortion = measured(point.rate), measured(point.distortion)
+    axis.errorbar(
+        [rate["mean"]], [distortion["mean"]], xerr=[2 * rate["se"]], yerr=[2 * distortion["se"]],
+        fmt="D", color=ACCENT, capsize=2, label=f"{evaluation.split}, at the end (± 2 s.e.)",
+    )  # fmt: skip
     axis.margins(0.15)
     _same_elbo(axis)
     axis.set_xlabel("rate  KL(q(z|x)‖p(z)), nats")

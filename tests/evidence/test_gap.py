@@ -98,6 +98,20 @@ def test_a_richer_family_that_ends_below_is_not_counted() -> None:
     assert "not converged" in split.explain()
 
 
+@pytest.mark.parametrize(
+    ("family", "encoder", "advice"),
+    [(1.0, 2.0, "a larger encoder or longer training gains most"), (2.0, 1.0, "a richer guide family gains most"),
+     (1.0, 1.05, "neither is clearly the larger")],
+)  # fmt: skip
+def test_the_parts_are_told_with_their_errors_and_no_advice_hangs_on_noise(family: float, encoder: float, advice: str) -> None:
+    noise = torch.linspace(-1, 1, 25, dtype=torch.float64)
+    log_p = 5 * noise  # varies over data, as log p(x) does: paired differences do not see it
+    split = GapSplit(*(Estimate(values, "lower") for values in (log_p, log_p - family - encoder, log_p - family + noise)))
+    error = f"{float(noise.std()) / 5:.2f}"
+    assert split.explain().startswith(f"{family:.2f} ± {error} nats are the family's and {encoder:.2f} ± {error} the encoder's")
+    assert advice in split.explain()
+
+
 def test_a_datum_that_ran_away_does_not_hide_the_others() -> None:
     """A mean of −500 with a standard error of 400 is not "no worse"."""
     gained = torch.full((50,), 0.05, dtype=torch.float64)
