@@ -16,6 +16,7 @@ def parser() -> Parser:
     new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that evaluate.py has measured")
     new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
     new.add_argument("--format", default="text", choices=("text", "csv", "markdown", "latex"), help="of the tables (text)")
+    new.add_argument("--split", default="test", choices=("train", "valid", "test"), help="that evaluate.py measured on (test)")
     new.add_argument("--by", metavar="QUANTITY", help="order by elbo, iwae, exact, … (the tightest that all runs have)")
     new.add_argument("--export", choices=("mlflow",), help="also log every run to the store that MLFLOW_TRACKING_URI names")
     return new
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.export:
             needs("mlflow", "--export mlflow")
-        runs = [read_run(path) for path in options.runs]
+        runs = [read_run(path, options.split) for path in options.runs]
         comparisons = compare(runs, options.by)
         if options.out:
             from report.page.comparison import write_page

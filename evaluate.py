@@ -23,7 +23,12 @@ def parser() -> Parser:
         epilog="example: python evaluate.py runs/digits/* --particles 5000; everything: python evaluate.py RUN --full",
     )
     new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that train.py finished")
-    new.add_argument("--split", default="test", choices=("train", "valid", "test"), help="what to measure on (test)")
+    new.add_argument(
+        "--split",
+        default="test",
+        choices=("train", "valid", "test"),
+        help="what to measure on (test); files of another split have its name: evaluation_train.json, figures_train/, …",
+    )
     new.add_argument("--particles", type=positive, default=5000, help="importance samples per datum for IWAE (5000)")
     new.add_argument("--elbo-particles", type=positive, default=100, help="draws of z per datum for the ELBO (100)")
     new.add_argument("--limit", type=positive, help="only the first N examples of the split")
@@ -118,6 +123,7 @@ def evaluate_all(options: argparse.Namespace) -> int:
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
     """Measure one run, print its table, write its files; of several processes, the first prints and writes."""
     from inference import distributed, load_run
+    from inference.run_directory import of_split
     from report.export import export
     from report.figures import draw_all
     from report.measuring import evaluate
@@ -134,7 +140,7 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     for what in options.export:
         print(f"wrote {export(run, evaluation, what)}")
     figures = draw_all(run, evaluation)
-    print(f"wrote {run.path}/evaluation.json and .npz; figures: {', '.join(figures)}")
+    print(f"wrote {run.path / of_split('evaluation.json', evaluation.split)} and .npz; figures: {', '.join(figures)}")
     print(f"wrote {write_report(run, evaluation, figures)}\n")
     if missing is not None:
         impute_one(run, missing, options)
@@ -153,6 +159,7 @@ def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
 
 def impute_one(run: "Run", missing: "Tensor", options: argparse.Namespace) -> None:
     """Hold back what the mask says, fill it in, and print how far off that is."""
+    from inference.run_directory import of_split
     from report.figures import draw_imputations
     from report.imputation import hold_back
 
@@ -160,7 +167,8 @@ def impute_one(run: "Run", missing: "Tensor", options: argparse.Namespace) -> No
     print(imputed.table())
     imputed.save()
     draw_imputations(imputed)
-    print(f"wrote {run.path}/imputations.npz and .json, figures/imputations.png\n")
+    names = [of_split(name, options.split) for name in ("imputations.npz", "figures")]
+    print(f"wrote {run.path / names[0]} and .json, {names[1]}/imputations.png\n")
 
 
 def wanted(options: argparse.Namespace) -> "Wanted":

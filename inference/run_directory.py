@@ -21,7 +21,7 @@ from errors import RequestError
 from inference.checkpoints import Checkpoints
 from inference.whole_files import write_arrays, write_json, write_whole
 
-__all__ = ["Config", "RunDirectory", "digest", "identity", "write_arrays", "write_json", "write_whole"]
+__all__ = ["Config", "RunDirectory", "digest", "identity", "of_split", "write_arrays", "write_json", "write_whole"]
 
 Config = Mapping[str, Any]
 WHERE_NOT_WHAT = (
@@ -40,6 +40,16 @@ LARGEST_CONFIG = 1_000_000
 DEEPEST_CONFIG = 20
 LARGEST_METRIC = 1e30
 """Nats; a NaN is not below it."""
+
+
+def of_split(name: str, split: str) -> str:
+    """What a file or folder of an evaluation is called: `name` for the test split, for another with its name before the suffix.
+
+    >>> of_split("evaluation.json", "test"), of_split("evaluation.json", "train"), of_split("figures", "train")
+    ('evaluation.json', 'evaluation_train.json', 'figures_train')
+    """
+    path = Path(name)
+    return name if split == "test" else f"{path.stem}_{split}{path.suffix}"
 
 
 def identity(config: Config) -> dict[str, Any]:

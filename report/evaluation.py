@@ -10,7 +10,7 @@ from torch import Tensor
 from evidence import Estimate
 from evidence.estimate import measured, paired
 from inference import Run
-from inference.run_directory import write_arrays, write_json
+from inference.run_directory import of_split, write_arrays, write_json
 from report.diagnostics import Diagnostics
 
 
@@ -89,8 +89,8 @@ class Evaluation:
         }
 
     def save(self, directory: Path) -> None:
-        """Write evaluation.json and, per datum in float64, evaluation.npz."""
+        """Write evaluation.json and, per datum in float64, evaluation.npz; of another split than test, under its own name."""
         arrays = {"reconstruction": self.reconstruction, "kl": self.kl}
         arrays |= {name: estimate.per_datum for name, estimate in self.bounds.items()}
-        write_arrays(directory / "evaluation.npz", arrays)
-        write_json(directory / "evaluation.json", self.as_json())
+        write_arrays(directory / of_split("evaluation.npz", self.split), arrays)
+        write_json(directory / of_split("evaluation.json", self.split), self.as_json())

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from evidence.weights import as_batch
 from inference import Run
-from inference.run_directory import write_arrays
+from inference.run_directory import of_split, write_arrays
 from report.evaluation import Evaluation
 from report.figures.pictures import generate, posterior_means, reconstruct
 
@@ -38,6 +38,6 @@ def export(run: Run, evaluation: Evaluation, what: str) -> Path:
         arrays = {"x": batch[0], "reconstruction": torch.cat([reconstruct(run.model, run.guide, block) for block in blocks])}
     else:
         arrays = {"samples": torch.cat([generate(run, len(block)) for block in batch[0].split(BLOCK)])}
-    path = run.path / f"export-{what}.npz"
+    path = run.path / of_split(f"export-{what}.npz", evaluation.split)
     write_arrays(path, arrays)
     return path

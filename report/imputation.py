@@ -11,7 +11,7 @@ from torch import Tensor
 from evidence.imputation import Imputation, impute
 from evidence.weights import as_batch
 from inference import Run
-from inference.run_directory import write_arrays, write_json
+from inference.run_directory import of_split, write_arrays, write_json
 from report.blocks import blockwise
 
 
@@ -98,8 +98,8 @@ class Imputed:
         one = self.imputation
         arrays = {"x": self.x, "missing": self.missing, "mean": one.mean, "draw": one.draw}
         arrays |= {"log_predictive": one.log_predictive, "effective_size": one.effective_size}
-        write_arrays(self.run.path / "imputations.npz", arrays)
-        write_json(self.run.path / "imputations.json", self.as_json())
+        write_arrays(self.run.path / of_split("imputations.npz", self.split), arrays)
+        write_json(self.run.path / of_split("imputations.json", self.split), self.as_json())
 
 
 def hold_back(run: Run, split: str, mask: str, missing: Bool[Tensor, "N *shape"], particles: int, seed: int = 0) -> Imputed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import RequestError
-from inference.run_directory import digest, identity
+from inference.run_directory import digest, identity, of_split
 from report.comparison.reading import EvaluatedRun
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow would tell its makers
@@ -41,7 +41,7 @@ def export(runs: Sequence[EvaluatedRun]) -> str:
 
 def export_one(client: mlflow.MlflowClient, run: EvaluatedRun) -> None:
     """One run: parameters, metrics by epoch, the evaluation with its errors, and files; in the experiment of its data."""
-    ended = int((run.path / "evaluation.json").stat().st_mtime * 1000)
+    ended = int((run.path / of_split("evaluation.json", run.split)).stat().st_mtime * 1000)
     found = find_or_create(client, run, ended)
     known = found.data.params
     params = [Param(name, str(value)[:LONGEST]) for name, value in parameters(run).items() if name not in known]
@@ -89,13 +89,14 @@ def metrics(run: EvaluatedRun, ended: int) -> Iterator[Metric]:
     for name, entry in run.nats.items():
         for suffix, value in (("", entry["mean"]), ("_se", entry.get("se"))):
             if isinstance(value, int | float) and math.isfinite(value):
-                yield Metric(f"evaluation/{name}{suffix}", float(value), ended, last)
+                yield Metric(f"{of_split('evaluation', run.split)}/{name}{suffix}", float(value), ended, last)
 
 
 def files(run: EvaluatedRun) -> Iterator[Path]:
     """What is worth keeping there; links that lead out of the run directory are not followed."""
     inside = run.path.resolve()
-    for pattern in ("config.yaml", "environment.json", "evaluation.json", "report.html", "figures/*.png"):
+    evaluation, page, figures = (of_split(name, run.split) for name in ("evaluation.json", "report.html", "figures"))
+    for pattern in ("config.yaml", "environment.json", evaluation, page, f"{figures}/*.png"):
         for file in sorted(run.path.glob(pattern)):
             if file.is_file() and file.resolve().is_relative_to(inside):
                 yield file

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import compare
 import evaluate
 from evidence import Annealing, Estimate
 from evidence.gap import Fit
 from inference import load_run
 from report import measuring
+from report.comparison.reading import read_run
 from report.table import evaluation_table
 
 FIGURES = {"learning_curves", "identity", "reconstructions", "samples", "latent_space"}
@@ -251,9 +253,34 @@ def test_limit_and_split(pictures, capsys):
     part, arrays = evaluated(run, "--limit", "30")
     assert part["data"]["num_examples"] == 30 and len(arrays["elbo"]) == 30
     assert np.abs(arrays["elbo"] - elbo[:30]).max() < 5, "the first 30 of the same data"
-    valid, _ = evaluated(run, "--split", "valid")
-    assert valid["data"]["split"] == "valid" and "valid split" in capsys.readouterr().out
     evaluated(run)
+
+
+def test_another_split_leaves_what_the_test_split_has(pictures, tmp_path, capsys):
+    """Every file of it has its own name; compare.py is told which, and says what is missing."""
+    run, few = tmp_path / "run", ("--particles", "8", "--elbo-particles", "4", "--limit", "20")
+    shutil.copytree(pictures[0], run)
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    assert compare.main([str(run), "--split", "train"]) == 2
+    assert (
+        "no evaluation_train.json); first: python evaluate.py" in (said := capsys.readouterr().err) and "--split train" in said
+    )
+    assert evaluate.main([str(run), "--split", "train", *few, "--export", "scores", "--impute", "left"]) == 0
+    assert all(file.read_bytes() == content for file, content in before.items())
+    new = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and file not in before}
+    assert new >= {"evaluation_train.json", "evaluation_train.npz", "report_train.html", "export-scores_train.npz"}
+    assert new >= {
+        "imputations_train.npz",
+        "imputations_train.json",
+        "figures_train/imputations.png",
+        "figures_train/samples.png",
+    }
+    assert all("_train" in name for name in new)
+    assert json.loads((run / "evaluation_train.json").read_text())["data"]["split"] == "train"
+    assert "evaluation_train.json and .npz" in capsys.readouterr().out
+    assert compare.main([str(run), "--split", "train"]) == 0
+    assert "train split" in capsys.readouterr().out
+    assert read_run(run, "train").figure("samples") == (run / "figures_train/samples.png").read_bytes()
 
 
 def test_the_table_names_sides_and_errors(pictures, capsys):

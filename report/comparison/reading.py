@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from numpy.lib import format as npy
 
 from errors import RequestError
-from inference.run_directory import RunDirectory, identity
+from inference.run_directory import RunDirectory, identity, of_split
 
 LARGEST_FILE = 10_000_000
 LARGEST_SPLIT = 10_000_000
@@ -24,7 +24,10 @@ DATA_KEYS = {"name": str, "split": str, "space": str, "num_examples": int}
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A run directory that evaluate.py has measured: `nats[name]` are means with errors, `per_datum[name]` (N,) nats."""
+    """A run directory that evaluate.py has measured: `nats[name]` are means with errors, `per_datum[name]` (N,) nats.
+
+    `split` is the one whose files were read.
+    """
 
     path: Path
     config: dict[str, Any]
@@ -33,9 +36,11 @@ class EvaluatedRun:
     bits: dict[str, Any]
     diagnostics: dict[str, Any]
     per_datum: dict[str, Float64[np.ndarray, " data"]]
+    split: str = "test"
 
     @property
     def seed(self) -> int | None:
+        """Of weights, batches and noise; None in a configuration without."""
         return self.config.get("seed")
 
     @cached_property
@@ -51,41 +56,45 @@ class EvaluatedRun:
 
     def figure(self, name: str) -> bytes | None:
         """The PNG of that name, or None. Links that lead out of the directory are not followed."""
-        path = self.path / "figures" / f"{name}.png"
+        path = self.path / of_split("figures", self.split) / f"{name}.png"
         if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
             return None
         content = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else b""
         return content if content.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
-def read_run(path: str | Path) -> EvaluatedRun:
-    """Raise RequestError, in one line, for a directory that is no run, not evaluated, or damaged."""
+def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
+    """What evaluate.py measured on `split`.
+
+    Raises RequestError, in one line, for a directory that is no run, not evaluated, or damaged.
+    """
     directory = RunDirectory(path)
     config = directory.read_config()
-    measured = _read_json(directory.path / "evaluation.json", path)
+    told, arrays = (of_split(name, split) for name in ("evaluation.json", "evaluation.npz"))
+    measured = _read_json(directory.path / told, path, split)
     data, nats = measured.get("data"), measured.get("nats")
     if not isinstance(data, dict) or not isinstance(nats, dict):
-        raise _damaged(path, "evaluation.json has no data or no nats")
+        raise _damaged(path, split, f"{told} has no data or no nats")
     for key, kind in DATA_KEYS.items():
         if not isinstance(data.get(key), kind):
-            raise _damaged(path, f"evaluation.json: data.{key} is missing or not {kind.__name__}")
+            raise _damaged(path, split, f"{told}: data.{key} is missing or not {kind.__name__}")
     if not 0 < data["num_examples"] <= LARGEST_SPLIT:
-        raise _damaged(path, f"evaluation.json: data.num_examples is {data['num_examples']}")
+        raise _damaged(path, split, f"{told}: data.num_examples is {data['num_examples']}")
     for name, entry in nats.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("mean"), int | float):
-            raise _damaged(path, f"evaluation.json: nats.{name} has no mean")
+            raise _damaged(path, split, f"{told}: nats.{name} has no mean")
     if "elbo" not in nats:
-        raise _damaged(path, "evaluation.json has no ELBO")
-    per_datum = _read_arrays(directory.path / "evaluation.npz", path, data["num_examples"])
+        raise _damaged(path, split, f"{told} has no ELBO")
+    per_datum = _read_arrays(directory.path / arrays, path, split, data["num_examples"])
     bits, diagnostics = (
         value if isinstance(value := measured.get(key), dict) else {} for key in ("bits_per_dim", "diagnostics")
     )
-    return EvaluatedRun(Path(path), config, data, nats, bits, diagnostics, per_datum)
+    return EvaluatedRun(Path(path), config, data, nats, bits, diagnostics, per_datum, split)
 
 
-def _read_json(file: Path, run: str | Path) -> dict[str, Any]:
+def _read_json(file: Path, run: str | Path, split: str) -> dict[str, Any]:
     if not file.is_file():
-        raise RequestError(f"{run}: not evaluated (no {file.name}); first: python evaluate.py {run}")
+        raise RequestError(f"{run}: not evaluated (no {file.name}); first: {_command(run, split)}")
     try:
         if file.stat().st_size > LARGEST_FILE:
             raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
@@ -93,14 +102,14 @@ def _read_json(file: Path, run: str | Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError("not an object")
     except (ValueError, OSError, RecursionError) as error:
-        raise _damaged(run, f"{file.name} cannot be read: {error}") from error
+        raise _damaged(run, split, f"{file.name} cannot be read: {error}") from error
     return content
 
 
-def _read_arrays(file: Path, run: str | Path, num_examples: int) -> dict[str, Float64[np.ndarray, " data"]]:
+def _read_arrays(file: Path, run: str | Path, split: str, num_examples: int) -> dict[str, Float64[np.ndarray, " data"]]:
     """Arrays (N,) of float64; a header that says anything else is refused before memory is taken for it."""
     if not file.is_file():
-        raise RequestError(f"{run}: not evaluated (no {file.name}); first: python evaluate.py {run}")
+        raise RequestError(f"{run}: not evaluated (no {file.name}); first: {_command(run, split)}")
     try:
         with zipfile.ZipFile(file) as archive:
             arrays = {}
@@ -115,14 +124,18 @@ def _read_arrays(file: Path, run: str | Path, num_examples: int) -> dict[str, Fl
                     content = stream.read(8 * num_examples)
                 arrays[name] = np.frombuffer(content, np.float64, num_examples)
     except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(run, f"{file.name} cannot be read: {error}") from error
+        raise _damaged(run, split, f"{file.name} cannot be read: {error}") from error
     for name, values in arrays.items():
         if not bool((np.abs(values) < LARGEST_VALUE).all()):
-            raise _damaged(run, f"{file.name}: {name} has values that are not finite, which have no mean to compare")
+            raise _damaged(run, split, f"{file.name}: {name} has values that are not finite, which have no mean to compare")
     if "elbo" not in arrays:
-        raise _damaged(run, f"{file.name} has no per-datum ELBO of {num_examples} examples")
+        raise _damaged(run, split, f"{file.name} has no per-datum ELBO of {num_examples} examples")
     return arrays
 
 
-def _damaged(run: str | Path, what: str) -> RequestError:
-    return RequestError(f"{run}: {' '.join(what.split())}; measure again: python evaluate.py {run}")
+def _damaged(run: str | Path, split: str, what: str) -> RequestError:
+    return RequestError(f"{run}: {' '.join(what.split())}; measure again: {_command(run, split)}")
+
+
+def _command(run: str | Path, split: str) -> str:
+    return f"python evaluate.py {run}" + ("" if split == "test" else f" --split {split}")

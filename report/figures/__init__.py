@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from matplotlib.figure import Figure
 
 from inference import Run
-from inference.run_directory import write_whole
+from inference.run_directory import of_split, write_whole
 from report.evaluation import Evaluation
 from report.figures.bracket import bracket
 from report.figures.calibration import calibration
@@ -49,7 +49,7 @@ def draw_all(run: Run, evaluation: Evaluation) -> list[str]:
         with torch.no_grad(), style():
             figure = draw(run, evaluation)
         if figure is not None:
-            save(figure, run, name)
+            save(figure, run, name, evaluation.split)
             drawn.append(f"{name}.png")
     return drawn
 
@@ -58,7 +58,7 @@ def draw_imputations(imputed: Imputed) -> None:
     """Write figures/imputations.png."""
     with style():
         figure = imputations(imputed)
-    save(figure, imputed.run, "imputations")
+    save(figure, imputed.run, "imputations", imputed.split)
 
 
 def style() -> AbstractContextManager[None]:
@@ -68,9 +68,9 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
-def save(figure: Figure, run: Run, name: str) -> None:
-    """Write figures/<name>.png, whole or not at all."""
+def save(figure: Figure, run: Run, name: str, split: str) -> None:
+    """Write figures/<name>.png, whole or not at all; of another split than test, into a folder of its own."""
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
-    write_whole(run.path / "figures" / f"{name}.png", buffer.getvalue())
+    write_whole(run.path / of_split("figures", split) / f"{name}.png", buffer.getvalue())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference import Run
-from inference.run_directory import identity, write_whole
+from inference.run_directory import identity, of_split, write_whole
 from report.evaluation import Evaluation
 from report.page.explorer import explorer
 from report.page.pictures import picture
@@ -28,8 +28,9 @@ FIGURE_BYTES = 400_000
 
 def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path:
     """One self-contained HTML file, report.html in the run directory; `drawn` are the names of the figures made."""
+    folder = run.path / of_split("figures", evaluation.split)
     figures = [
-        (title, picture((run.path / "figures" / f"{name}.png").read_bytes(), FIGURE_BYTES))
+        (title, picture((folder / f"{name}.png").read_bytes(), FIGURE_BYTES))
         for name, title in FIGURES.items()
         if f"{name}.png" in drawn
     ]
@@ -45,6 +46,6 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         figures=figures,
         settings=identity(run.config),
     )
-    path = run.path / "report.html"
+    path = run.path / of_split("report.html", evaluation.split)
     write_whole(path, page.encode())
     return path
