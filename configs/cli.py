@@ -34,8 +34,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
     chosen = HydraConfig.get().runtime.choices
     values = {"choices": {axis: str(chosen[axis]) for axis in schema.AXES}} | values
     schema.check(values)
-    if is_sweep() and launch.count() > 1:
-        raise RequestError(f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run")
     if values["run_dir"] is None:
         values["run_dir"] = default_run_dir(values)
     return values
@@ -70,13 +68,19 @@ def run_command(main: Callable[[], Any]) -> int:
     root = str(Path(__file__).resolve().parent.parent)  # where a cluster's workers find the project
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     argparse.ArgumentParser.error = Parser.error  # type: ignore[method-assign, assignment]  # Hydra's parser
+    argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_intermixed_args  # type: ignore[method-assign]  # "a=1 -m b=2"
     signal.signal(signal.SIGTERM, stop)
     warnings.filterwarnings("ignore", "Encountered", UserWarning)  # Pyro, at a NaN: the loop stops there and says where
     sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
     try:
+        if launch.count() > 1 and {"-m", "--multirun"} & {*sys.argv}:
+            raise RequestError(f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run")
         main()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, RequestError) as error:
         return complain(str(RequestError(one_line(error))), 2)
+    except BrokenPipeError:  # "… | head" has read enough; Python would complain once more when it closes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 1 if launch.rank() else complain("interrupted; the same command continues the run", 1)
     for message, _ in FAILURES:

@@ -21,7 +21,8 @@ from torch.fx import GraphModule
 from recording import compiled, one_line, record
 from recording.modes import OnDevice, replaced, trial, without_nan_warnings
 
-Graph = Callable[[list[Tensor], tuple[Tensor, ...]], tuple[Tensor, list[Tensor | None]]]
+Graph = Callable[..., tuple[Tensor | None, ...]]
+"""(*state, *varying numbers, *batch) -> (loss, *gradients)."""
 
 
 class Unrecordable(RuntimeError):
@@ -71,7 +72,7 @@ class CompiledELBO(Trace_ELBO):
             with trial(batch[0].device):
                 recording = Recording(self, model, guide, batch)
                 if self.backend is not None:
-                    recording.compile(self.backend)
+                    recording.compile(self.backend, batch)
                 recording.run(batch)
         except Exception as error:
             self._recording, self.why_eager = None, one_line(error)
@@ -80,17 +81,18 @@ class CompiledELBO(Trace_ELBO):
 
 
 class Recording:
-    """The graph of one pair on batches of one shape: (state, batch) -> (loss, gradients)."""
+    """The graph of one pair on batches of one shape."""
 
     def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
         self.modules, self.slots = list(self.pair.modules()), self._slots()
         self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
-        self.graph: Graph = self._trace(batch)
+        self.recorded = self._trace(batch)
+        self.graph: Graph = self.recorded
         self.constants = self._constants()
 
     def fits(self, batch: tuple[Tensor, ...]) -> bool:
-        """Whether the batch has the recorded shape, type and device."""
+        """Whether the batch has the recorded shape, strides, type and device."""
         return _shapes(batch) == self.shapes
 
     def is_outdated(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> bool:
@@ -98,17 +100,17 @@ class Recording:
         other_pair = self.pair.model is not model or self.pair.guide is not guide
         return other_pair or (self.fits(batch) and self._constants() != self.constants)
 
-    def compile(self, backend: str) -> None:
+    def compile(self, backend: str, batch: tuple[Tensor, ...]) -> None:
         """Replace the graph by a compiled one."""
-        self.graph = compiled(self.graph, backend)
+        self.graph = compiled(self.recorded, self._inputs(batch), backend)
 
     @torch.no_grad()
-    def run(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor | None]]:
-        """Loss and gradients at the present parameters, buffers and varying numbers."""
-        return self.graph(self._inputs(batch), batch)
+    def run(self, batch: tuple[Tensor, ...]) -> tuple[Any, ...]:
+        """(loss, *gradients) at the present parameters, buffers and varying numbers."""
+        return self.graph(*self._inputs(batch))
 
     def __call__(self, batch: tuple[Tensor, ...]) -> Tensor:
-        loss, gradients = self.run(batch)
+        loss, *gradients = self.run(batch)
         for i, gradient in zip(self.learnt, gradients, strict=True):
             _, tensors, key = self.slots[i]
             parameter = tensors[key]
@@ -138,20 +140,22 @@ class Recording:
     def _inputs(self, batch: tuple[Tensor, ...]) -> list[Tensor]:
         state = [tensors[key] for _, tensors, key in self.slots]
         objective = self.elbo.objective
-        return state + [_as_tensor(getattr(objective, name), batch[0]) for name in varying(objective)]
+        numbers = [_as_tensor(getattr(objective, name), batch[0]) for name in varying(objective)]
+        return [*state, *numbers, *batch]
 
     def _trace(self, batch: tuple[Tensor, ...]) -> GraphModule:
-        names = [name for name, _, _ in self.slots]
+        names, varied = [name for name, _, _ in self.slots], varying(self.elbo.objective)
 
-        def loss_and_gradients(inputs: list[Tensor], batch: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor | None]]:
-            state, numbers = inputs[: len(names)], inputs[len(names) :]
-            with replaced(self.elbo.objective, varying(self.elbo.objective), numbers):
+        def loss_and_gradients(*inputs: Tensor) -> tuple[Tensor | None, ...]:
+            state, rest = inputs[: len(names)], inputs[len(names) :]
+            numbers, batch = list(rest[: len(varied)]), rest[len(varied) :]
+            with replaced(self.elbo.objective, varied, numbers):
                 loss = functional_call(self.pair, dict(zip(names, state, strict=True)), batch)
             gradients = torch.autograd.grad(loss, [state[i] for i in self.learnt], allow_unused=True)
-            return loss.detach(), list(gradients)
+            return loss.detach(), *gradients
 
         with poutine.trace(param_only=True) as captured, torch.enable_grad():
-            graph = record(loss_and_gradients, self._inputs(batch), batch)
+            graph = record(loss_and_gradients, *self._inputs(batch))
         if captured.trace.nodes:
             raise Unrecordable(f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})")
         return graph
@@ -197,4 +201,4 @@ def _as_tensor(value: Any, like: Tensor) -> Tensor:
 
 
 def _shapes(batch: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:
-    return [(x.shape, x.dtype, x.device) for x in batch]
+    return [(x.shape, x.stride(), x.dtype, x.device) for x in batch]

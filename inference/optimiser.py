@@ -1,5 +1,6 @@
 """One fused optimiser over all parameters, behind Pyro's optimiser interface."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -35,19 +36,24 @@ class FusedAdam(PyroOptim):
         groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
         self.adam = torch.optim.Adam([g for g in groups if g["params"]], lr=learning_rate, fused=True)
         self.schedule = LambdaLR(self.adam, schedule)
-        self.clip_norm = clip_norm
+        self.clip_norm, self.skip = clip_norm, False
 
     def __call__(self, params: Iterable[torch.Tensor], *args: Any, **kwargs: Any) -> None:
         """One step, whatever `params` SVI captured: these are all known already. Leaves no gradients behind."""
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        self.adam.step()
+        if not self.skip:
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+            self.adam.step()
         self.schedule.step()
-        self.adam.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def skip_unless_finite(self, loss: torch.Tensor) -> None:
-        """The next step changes nothing if `loss` is NaN or infinite; decided on the device, without reading it."""
-        self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
+        """The next step changes no parameter if `loss` is NaN or infinite: decided on the device, without reading it there."""
+        if loss.device.type == "cpu":
+            self.skip = not math.isfinite(loss.item())
+        else:
+            self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
 
     def get_state(self) -> dict[str, Any]:
         """Tensors and plain values: moments, and where the schedule stands."""

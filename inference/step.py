@@ -1,5 +1,6 @@
 """One step of stochastic variational inference."""
 
+import math
 from typing import Any
 
 import pyro
@@ -79,15 +80,14 @@ class Step:
         """The losses since the last reading, in nats per datum. Raises NonFinite, naming the site that broke."""
         if not self.losses:
             return []
-        losses = torch.stack(self.losses)
+        losses: list[float] = torch.stack(self.losses).tolist()
         self.losses.clear()
-        broken = (~losses.isfinite()).nonzero()
-        if len(broken):
-            first = int(broken[0])
+        first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if first is not None:
             sites = distributed.gather(broken_site(self.model, self.guide, *batch))
             site = next((site for site in sites if site != NO_SITE), NO_SITE)
-            raise NonFinite(f"loss {losses[first].item()} at {site}", steps_ago=len(losses) - 1 - first)
-        return losses.tolist()
+            raise NonFinite(f"loss {losses[first]} at {site}", steps_ago=len(losses) - 1 - first)
+        return losses
 
     def _validate(self, *batch: Tensor) -> None:
         self.validated = True

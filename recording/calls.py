@@ -47,7 +47,7 @@ class Calls:
         self, key: Hashable, variant: Hashable, patient: bool, function: Function, inputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
         """See the function `run`."""
-        shapes = (key, variant, *((x.shape, x.dtype, x.device) for x in inputs))
+        shapes = (key, variant, *((x.shape, x.stride(), x.dtype, x.device) for x in inputs))
         if shapes not in self.graphs:
             self.seen[shapes] += 1
             self.seen[key] += 1
@@ -67,8 +67,8 @@ class Calls:
 
     def _compiled(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
         graph, found = with_found_tensors_as_inputs(record(function, *inputs))
-        runnable = compiled(graph, self.backend) if self.backend is not None else graph
-        runnable(*found, *inputs)  # compiles
+        runnable = compiled(graph, [*found, *inputs], self.backend) if self.backend is not None else graph
+        runnable(*found, *inputs)  # whatever is wrong with it shows here
         return lambda *given: runnable(*found, *given)
 
 

@@ -71,7 +71,7 @@ def test_a_bug_in_one_job_stops_no_other(train, folder, monkeypatch):
         return original(config) if config["seed"] else 1 / 0
 
     monkeypatch.setattr(inference.train, "train", broken)
-    status, _, stderr = train("-m", PLACE, *SHORT, "seed=0,1")
+    status, _, stderr = train(PLACE, *SHORT, "-m", "seed=0,1")  # where the -m stands is no matter
     assert status == 1 and "ZeroDivisionError" in failures(stderr)[-1] and "Traceback" in stderr
     assert len(done(folder)) == 1
 

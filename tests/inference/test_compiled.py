@@ -96,6 +96,35 @@ def test_inductor_equals_eager(overrides):
     assert elbo.why_eager is None
 
 
+class Odd(nn.Module):
+    """A guide with a parameter that the loss does not depend on, and a buffer that it changes in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        self.seen.add_(1)
+        return pyro.sample("z", dist.Normal((x * self.used).sum(-1) * self.seen, 1.0).to_event(1))
+
+
+@pytest.mark.parametrize("backend", [None, pytest.param("inductor", marks=needs_compiler)])
+def test_unused_parameters_changed_buffers_and_other_strides(backend):
+    guide, batches = Odd(), [torch.rand(3, 3), torch.rand(3, 3), torch.rand(3, 3).T]
+    elbo = CompiledELBO(NoiseItself(), backend=backend)
+    elbo.loss_and_grads(Odd(), guide, torch.rand(3, 3))  # compiles
+    for count, x in enumerate(batches):
+        found = []
+        for loss_and_grads in (elbo.loss_and_grads, lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a)):
+            guide.seen.fill_(count)
+            found.append(measured(loss_and_grads, elbo._recording.pair.model, guide, (x,), count))
+            assert guide.seen == count + 1
+        assert_same(*found, rtol=1e-5, atol=1e-5)
+        assert list(found[0][1]) == ["guide.used"]
+    assert elbo.why_eager is None
+
+
 class Location(nn.Module):
     """A model whose loss is −z, so that its losses are the noise itself."""
 
@@ -111,7 +140,7 @@ class NoiseItself:
     """−z, of a batch."""
 
     def differentiable_loss(self, model, guide, x):
-        return -sum(guide(x) for _ in range(1)).sum()
+        return -guide(x).sum()
 
 
 def test_noise_is_fresh_normal_and_seeded():
@@ -301,7 +330,7 @@ def test_compiled_run_resumes_bit_for_bit(tmp_path):
         "import sys, inference.loop as loop; record = loop.record_metrics\n"
         "def stop(training, *a):\n"
         "    found = record(training, *a)\n"
-        "    loop.save(training, a[-1]) if training.epoch == 3 else None\n"
+        "    a[-1].save(training.state(), training.best()) if training.epoch == 3 else None\n"
         "    sys.exit(3) if training.epoch == 3 else None\n"
         "    return found\n"
         "loop.record_metrics = stop\n"
