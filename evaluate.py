@@ -1,6 +1,7 @@
 """Bracket log p(x) for finished runs: python evaluate.py RUN [RUN …]."""
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,13 @@ def parser() -> Parser:
         "Prints a table; writes evaluation.json, evaluation.npz (per datum), figures/ and report.html into each run directory.",
         epilog="example: python evaluate.py runs/digits/* --particles 5000; everything: python evaluate.py RUN --full",
     )
-    new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that train.py finished")
+    new.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run directory that train.py finished; data.root=DIR among them says where its data are now, if they were moved "
+        "(so do data.path, data.labels, data.cache)",
+    )
     new.add_argument(
         "--split",
         default="test",
@@ -88,7 +95,8 @@ def positive(text: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate every run; 0 if all were, 2 if one was refused, 1 if files could not be written."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_intermixed_args(arguments)  # data.root=DIR may come after --options
+    options.runs, options.places = runs_and_places(options.runs)
     spin_briefly()
     if launch.count() == 1:
         return evaluate_all(options)
@@ -99,6 +107,21 @@ def main(arguments: list[str] | None = None) -> int:
             return evaluate_all(options)
     except TrainingError as error:
         return complain(str(error), 1)
+
+
+def runs_and_places(given: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Run directories, and by the name of the option of `data`, the places that were given among them."""
+    from inference.run_directory import PLACES
+
+    options = [word.removeprefix("data.") for word in given if re.match(r"data\.\w+=", word)]
+    places = dict(option.split("=", 1) for option in options)
+    for name in places:
+        if name not in PLACES:
+            parser().error(f"data.{name}: only where the data are can be said anew: data.{', data.'.join(PLACES)}")
+    runs = [word for word in given if not re.match(r"data\.\w+=", word)]
+    if not runs:
+        parser().error("no run directory was given")
+    return runs, places
 
 
 def evaluate_all(options: argparse.Namespace) -> int:
@@ -130,7 +153,7 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from report.page.run import write_report
     from report.table import evaluation_table
 
-    run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust))
+    run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust, places=options.places))
     missing = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
     if not distributed.is_first():

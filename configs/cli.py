@@ -33,6 +33,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     chosen = HydraConfig.get().runtime.choices
     values = {"choices": {axis: str(chosen[axis]) for axis in schema.AXES}} | values
+    values["trained_in"] = str(Path.cwd())  # what relative paths among the data's options are relative to
     schema.check(values)
     if values["run_dir"] is None:
         values["run_dir"] = default_run_dir(values)

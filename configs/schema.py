@@ -54,9 +54,11 @@ def check(config: Mapping[str, Any]) -> None:
     """Raise RequestError for an option that does not exist (`+name=…` gets past Hydra) or a value out of range."""
     train = config["train"]
     for prefix, given, known in (("", config, Schema), ("train.", train, Train)):
-        names = {f.name for f in fields(known)} | {"choices"}
+        names = {f.name for f in fields(known)} | {"choices", "trained_in"}
         for name in set(given) - names:
-            raise RequestError(f"{prefix}{name}: no such option; there are {', '.join(sorted(names - {'choices'}))}")
+            raise RequestError(
+                f"{prefix}{name}: no such option; there are {', '.join(sorted(names - {'choices', 'trained_in'}))}"
+            )
     for name, value, least in (
         ("seed", config["seed"], 0),
         ("latent_dim", config["latent_dim"], 1),

@@ -1,6 +1,7 @@
 """Open a finished run."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from data import Dataset, Split
 from errors import RequestError
 from inference.allocation import at_most, elements
 from inference.build import build_data, build_pair
-from inference.run_directory import RunDirectory, digest
+from inference.run_directory import PLACES, RunDirectory, digest
 
 ROOM = 10**8
 """Numbers that building a pair may take, beyond four times those of its checkpoint: a width of 10⁹ is refused."""
@@ -41,9 +42,17 @@ class Run:
 
 
 def load_run(
-    path: str | Path, checkpoint: str = "best", device: str = "auto", trust: bool = False, unfinished: bool = False
+    path: str | Path,
+    checkpoint: str = "best",
+    device: str = "auto",
+    trust: bool = False,
+    unfinished: bool = False,
+    places: Mapping[str, str] | None = None,
 ) -> Run:
     """Rebuild the run in directory `path` with the weights of its best (or last) checkpoint, in evaluation mode.
+
+    The data are looked for where they were in training, from any working directory; `places` says where they are now, by the
+    name of the option: `{"root": "/mnt/datasets"}`.
 
     Nothing in the directory is executed: components come from this project's own packages, unless `trust`. Raises
     RequestError for a directory that is no run, a damaged checkpoint, or (unless `unfinished`) an unfinished run.
@@ -58,11 +67,12 @@ def load_run(
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
     try:
-        dataset = build_data(config, chosen, trust)
+        dataset = build_data(config | {"data": located(config, places or {})}, chosen, trust)
         with at_most(ROOM + 4 * elements(state)):
             model, guide = build_pair(config, dataset, trust)
-    except RequestError:
-        raise
+    except RequestError as error:
+        option = next((name for name in PLACES if str(error).startswith(f"data.{name}=")), None)
+        raise RequestError(f"{error}; where they are now: evaluate.py {path} data.{option}=…") if option else error from None
     except Exception as error:  # whatever a foreign configuration may bring about
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise RequestError(f"{directory.config_file}: cannot be built ({what})") from error
@@ -79,6 +89,14 @@ def load_run(
     model.to(chosen).eval()
     guide.to(chosen).eval()
     return Run(Path(path), config, model, guide, dataset, epoch)
+
+
+def located(config: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """The options of the run's data: relative paths from the directory in which it was trained, those of `places` from here."""
+    begin = Path(config.get("trained_in", "."))
+    recorded = {name: config["data"][name] for name in PLACES if isinstance(config["data"].get(name), str)}
+    there = {name: str(begin / Path(value).expanduser()) for name, value in recorded.items()}
+    return config["data"] | there | {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
 
 
 def _progress(directory: RunDirectory, config: dict[str, Any]) -> str:

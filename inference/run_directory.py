@@ -21,12 +21,13 @@ from errors import RequestError
 from inference.checkpoints import Checkpoints
 from inference.whole_files import write_arrays, write_json, write_whole
 
-__all__ = ["Config", "RunDirectory", "digest", "identity", "of_split", "write_arrays", "write_json", "write_whole"]
+__all__ = ["PLACES", "Config", "RunDirectory", "digest", "identity", "of_split", "write_arrays", "write_json", "write_whole"]
 
 Config = Mapping[str, Any]
 WHERE_NOT_WHAT = (
     ("run_dir",),
     ("device",),
+    ("trained_in",),
     ("data", "root"),
     ("data", "download"),
     ("train", "compile"),
@@ -35,6 +36,8 @@ WHERE_NOT_WHAT = (
     ("train", "tensorboard"),
 )
 """Options that say where or how to run, not what: they do not make another run."""
+PLACES = ("root", "path", "labels", "cache")
+"""Options of `data` that name files and folders."""
 LARGEST_CONFIG = 1_000_000
 """Bytes; a real one has about a thousand."""
 DEEPEST_CONFIG = 20
