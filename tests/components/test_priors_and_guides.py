@@ -1,5 +1,6 @@
 """Contracts of priors and posterior families: shapes, normalisation, exact log q, Jacobians, gradients, state."""
 
+import pyro
 import pyro.distributions as dist
 import pytest
 import torch
@@ -254,3 +255,22 @@ def test_autoregressive_inverse_ends_where_nothing_moves_and_not_before():
         counts.append(calls)
         assert torch.allclose(layer._call(x), y, atol=1e-9)
     assert counts[1] < counts[0] <= 40 + 1 and counts[1] < 10
+
+
+@every_guide
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e200])
+def test_a_row_that_broke_leaves_the_others_as_they_are(name, options, value):
+    """One datum whose parameters ran away: no error for the whole batch, and nothing finite for that datum alone."""
+    family = family_of(name, options, 3)
+    h = 0.3 * torch.randn(5, family.num_parameters, dtype=torch.float64)
+    z = torch.randn(5, 3, dtype=torch.float64)
+    whole = family(h).log_prob(z)
+    h[2] = value
+    others = [0, 1, 3, 4]
+    with pyro.validation_enabled(False):
+        q = family(h)
+        log_q = q.log_prob(z)
+        drawn = q.rsample()
+    torch.testing.assert_close(log_q[others], whole[others])
+    assert drawn[others].isfinite().all()
+    assert not log_q[2].isfinite() or value == 1e200

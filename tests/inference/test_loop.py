@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from conftest import ROOT
 
 from evidence import elbo_terms
 from inference import load_run
@@ -50,6 +51,21 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_site(train, tmp_pat
     assert status == 1
     assert re.search(r"epoch \d+, step \d+: loss \S+ at site '[zx]' of the (guide|model)", line) or "ELBO is" in line
     assert not (tmp_path / "run/DONE").exists()
+
+
+@pytest.mark.parametrize("guide", sorted(file.stem for file in (ROOT / "configs/guide").glob("*.yaml")))
+def test_a_learning_rate_beyond_all_numbers_stops_with_a_line(train, tmp_path, guide):
+    """Whatever the guide does with parameters of 1e30, what is said is that training stopped, and where."""
+    options = [*TINY, f"guide={guide}", "train.learning_rate=1e30", "train.schedule=constant", "train.compile=off"]
+    status, _, err = train(*options, f"run_dir={tmp_path / 'run'}")
+    (line,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert status == 1 and line.startswith("error: training stopped") and re.search(r"at (site '[zx]'|no single site)", line)
+
+
+def test_progress_in_a_log_is_whole_lines(train, tmp_path):
+    """The bar, which rewrites its line, is for terminals."""
+    _, _, err = train(*TINY, f"run_dir={tmp_path / 'run'}")
+    assert "\r" not in err and re.match(r"epoch 1/4: valid ELBO .* left\n(epoch .*\n)*epoch 4/4: valid ELBO .* left\n$", err)
 
 
 def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
