@@ -8,7 +8,7 @@ Noise stays in the graph as calls of torch's generator in the order in which the
 draws exactly what an eager one would, from the same seed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -60,11 +60,16 @@ class CompiledELBO(Trace_ELBO):
 
     def loss_and_grads(self, model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
         """The loss, a scalar left on its device; adds its gradients to those of the parameters."""
+        recording = self.recording(model, guide, batch)
+        if recording is None:
+            return eager_loss_and_grads(self.differentiable_loss, model, guide, *batch)
+        return recording(batch)
+
+    def recording(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> "Recording | None":
+        """What was recorded, the first time now, or again where a constant has changed; None where this batch runs eagerly."""
         if self.why_eager is None and (self._recording is None or self._recording.is_outdated(model, guide, batch)):
             self._record(model, guide, batch)
-        if self._recording is None or not self._recording.fits(batch):
-            return eager_loss_and_grads(self.differentiable_loss, model, guide, *batch)
-        return self._recording(batch)
+        return self._recording if self._recording is not None and self._recording.fits(batch) else None
 
     def _record(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         """Record, compile and try; whatever goes wrong there, eager always works."""
@@ -86,6 +91,7 @@ class Recording:
     def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
         self.modules, self.slots = list(self.pair.modules()), self._slots()
+        self.numbers = {name: _as_tensor(value, batch[0]) for name, value in self._plain_numbers()}
         self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
         self.recorded = self._trace(batch)
         self.graph: Graph = self.recorded
@@ -137,11 +143,26 @@ class Recording:
                         found.setdefault(id(tensor), (f"{prefix}.{key}", tensors, key))
         return list(found.values())
 
-    def _inputs(self, batch: tuple[Tensor, ...]) -> list[Tensor]:
-        state = [tensors[key] for _, tensors, key in self.slots]
+    def given(self) -> list[Tensor]:
+        """Parameters, buffers, and what varies of the objective: all that a step is given but its batch."""
+        self.refresh()
         objective = self.elbo.objective
-        numbers = [_as_tensor(getattr(objective, name), batch[0]) for name in varying(objective)]
-        return [*state, *numbers, *batch]
+        state = [tensors[key] for _, tensors, key in self.slots]
+        return state + [self.numbers.get(name, getattr(objective, name)) for name in varying(objective)]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Put varying numbers where the graph reads them; nothing waits for a device."""
+        for name, value in self._plain_numbers():
+            self.numbers[name].fill_(value)
+
+    def _plain_numbers(self) -> Iterator[tuple[str, float]]:
+        objective = self.elbo.objective
+        values = ((name, getattr(objective, name)) for name in varying(objective))
+        return ((name, value) for name, value in values if not isinstance(value, Tensor))
+
+    def _inputs(self, batch: tuple[Tensor, ...]) -> list[Tensor]:
+        return [*self.given(), *batch]
 
     def _trace(self, batch: tuple[Tensor, ...]) -> GraphModule:
         names, varied = [name for name, _, _ in self.slots], varying(self.elbo.objective)
@@ -196,8 +217,8 @@ def varying(objective: Any) -> tuple[str, ...]:
     return (*tensors, *getattr(objective, "varying", ()))
 
 
-def _as_tensor(value: Any, like: Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value, dtype=like.dtype, device=like.device)
+def _as_tensor(value: float, like: Tensor) -> Tensor:
+    return torch.tensor(value, dtype=like.dtype, device=like.device)
 
 
 def _shapes(batch: tuple[Tensor, ...]) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyro
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from data import Dataset, Split
 from errors import RequestError, TrainingError
@@ -127,7 +128,7 @@ def fit(
             f"{distributed.count()} processes, {training.processes} until the checkpoint: other noise from here on, "
             "so no longer bit for bit the uninterrupted run"
         )
-    step = Step(model, guide, optimiser, objective, choice.compiled)
+    step = Step(model, guide, optimiser, objective, choice.compiled, tell=tqdm.write)
     last_saved = time.monotonic()
 
     with Progress(train["epochs"], len(data.train), training.epoch) as progress:

@@ -40,11 +40,15 @@ class FusedAdam(PyroOptim):
 
     def __call__(self, params: Iterable[torch.Tensor], *args: Any, **kwargs: Any) -> None:
         """One step, whatever `params` SVI captured: these are all known already. Leaves no gradients behind."""
+        self.update()
+        self.schedule.step()
+
+    def update(self) -> None:
+        """What a step does on the device."""
         if not self.skip:
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
             self.adam.step()
-        self.schedule.step()
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -55,9 +59,22 @@ class FusedAdam(PyroOptim):
         else:
             self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
 
+    def moments(self) -> list[torch.Tensor]:
+        """What Adam remembers, parameter by parameter; nothing before the first step."""
+        return [tensor for state in self.adam.state.values() for tensor in state.values()]
+
+    def keep_rate_on(self, device: torch.device) -> None:
+        """Keep the learning rate in memory of the device, as a captured step must."""
+        self.adam._warned_capturable_if_run_uncaptured = True  # an epoch's last batch
+        for group in self.adam.param_groups:
+            group |= {"lr": torch.as_tensor(group["lr"], dtype=torch.float32, device=device), "capturable": True}
+
     def get_state(self) -> dict[str, Any]:
-        """Tensors and plain values: moments, and where the schedule stands."""
-        return {"adam": self.adam.state_dict(), "schedule": self.schedule.state_dict()}
+        """Tensors and plain values: moments, and where the schedule stands. The same wherever the learning rate is kept."""
+        adam, schedule = self.adam.state_dict(), self.schedule.state_dict()
+        for group in adam["param_groups"]:
+            group |= {"lr": float(group["lr"]), "capturable": False}
+        return {"adam": adam, "schedule": schedule | {"_last_lr": [float(rate) for rate in schedule["_last_lr"]]}}
 
     def set_state(self, state_dict: dict[str, Any]) -> None:
         """Go on from `get_state()`."""

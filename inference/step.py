@@ -1,6 +1,7 @@
 """One step of stochastic variational inference."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pyro
@@ -10,9 +11,10 @@ from pyro.infer import SVI
 from torch import Tensor, nn
 
 from errors import TrainingError
-from inference import distributed
+from inference import cuda_graph, distributed
 from inference.compiled import CompiledELBO
 from inference.optimiser import FusedAdam
+from recording import one_line
 from recording.modes import trial
 
 LOSSES_READ_TOGETHER = 100
@@ -28,15 +30,27 @@ class NonFinite(TrainingError):
 
 
 class DeviceSVI(SVI):
-    """Pyro's SVI, which leaves the loss on the device: reading it as a number would wait for the device at every step."""
+    """Pyro's SVI, which leaves the loss on the device: reading it as a number would wait for the device at every step.
+
+    On a GPU a compiled step is captured as a CUDA graph once it has run (inference/cuda_graph.py); `why_not_captured` says
+    why it could not be.
+    """
 
     optim: FusedAdam
+
+    def __init__(self, model: nn.Module, guide: nn.Module, optim: FusedAdam, loss: CompiledELBO) -> None:
+        super().__init__(model, guide, optim, loss=loss)
+        self.elbo = loss
+        self.graph: cuda_graph.StepGraph | None = None
+        self.why_not_captured: str | None = None
 
     def step(self, *batch: Tensor, share: float = 1.0) -> Tensor:
         """One step; the loss before it. Parameters are left alone where it is not finite.
 
         Of several processes each has a `share` of the batch, none perhaps; the loss is that of the whole.
         """
+        if (graph := self._captured(batch)) is not None:
+            return graph(batch)
         loss = batch[0].new_zeros(())
         if len(batch[0]):
             loss = self.loss_and_grads(self.model, self.guide, *batch)
@@ -46,15 +60,38 @@ class DeviceSVI(SVI):
         self.optim(())
         return loss
 
+    def _captured(self, batch: tuple[Tensor, ...]) -> cuda_graph.StepGraph | None:
+        """This step as a CUDA graph, if it can be one: it has run compiled before, and there is one process."""
+        if self.why_not_captured is not None or distributed.count() > 1 or not cuda_graph.can_capture(batch[0].device):
+            return None
+        recording = self.elbo.recording(self.model, self.guide, batch)
+        if recording is None or not self.optim.moments():
+            return None
+        if self.graph is None or not self.graph.fits(recording, batch):
+            try:
+                self.graph = cuda_graph.StepGraph(recording, self.optim, batch)
+            except Exception as error:  # whatever goes wrong there, the step itself works
+                self.graph, self.why_not_captured = None, one_line(error)
+        return self.graph
+
 
 class Step:
     """SVI on `objective`, as loss per datum: batches of any size then weigh the same against `weight_decay` and
     `clip_norm`. Before the first step the programs run once with Pyro's and torch's validation of arguments on.
 
-    The CPU's losses are read at every step; those of a GPU are gathered there and read `LOSSES_READ_TOGETHER`.
+    The CPU's losses are read at every step; those of a GPU are gathered there and read `LOSSES_READ_TOGETHER`. `tell` is told,
+    in one line, why a step that was to be `compiled` is not.
     """
 
-    def __init__(self, model: nn.Module, guide: nn.Module, optimiser: FusedAdam, objective: Any, compiled: bool) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        guide: nn.Module,
+        optimiser: FusedAdam,
+        objective: Any,
+        compiled: bool,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         self.model, self.guide = model, guide
         self.loss = CompiledELBO(objective, per_datum=True)
         if not compiled:
@@ -62,6 +99,7 @@ class Step:
         self.svi = DeviceSVI(model, guide, optimiser, loss=self.loss)
         self.losses: list[Tensor] = []
         self.validated = False
+        self.tell, self.told = tell, {self.loss.why_eager, None}
 
     @property
     def is_compiled(self) -> bool:
@@ -73,6 +111,8 @@ class Step:
             self._validate(*batch)
         with pyro.validation_enabled(False):
             self.losses.append(self.svi.step(*batch, share=share))
+        if self.loss.why_eager not in self.told or self.svi.why_not_captured not in self.told:
+            self._tell_why_not()
         if batch[0].device.type == "cpu" or len(self.losses) == LOSSES_READ_TOGETHER:
             self.read(*batch)
 
@@ -88,6 +128,12 @@ class Step:
             site = next((site for site in sites if site != NO_SITE), NO_SITE)
             raise NonFinite(f"loss {losses[first]} at {site}", steps_ago=len(losses) - 1 - first)
         return losses
+
+    def _tell_why_not(self) -> None:
+        for what, why in (("eager", self.loss.why_eager), ("compiled, not one CUDA graph", self.svi.why_not_captured)):
+            if why not in self.told:
+                self.told.add(why)
+                self.tell(f"train.compile: {what} after all: {why}")
 
     def _validate(self, *batch: Tensor) -> None:
         self.validated = True

@@ -1,0 +1,142 @@
+"""A captured step does what a step does. Where there is no GPU, a capture that plays the step again stands for CUDA's."""
+
+import pyro
+import pytest
+import torch
+from choices import opened
+
+from inference import cuda_graph
+from inference.optimiser import FusedAdam
+from inference.schedule import factor
+from inference.step import NonFinite, Step
+
+STEPS = 8
+
+
+def played(work):
+    """What CUDA does: the result is always in the same place."""
+    result = torch.zeros(())
+
+    def replay():
+        result.copy_(work())
+
+    return replay, result
+
+
+def frozen_noise(work):
+    """A mistake: every replay draws the noise of the first."""
+    replay, result = played(work)
+    state = torch.get_rng_state()
+
+    def again():
+        torch.set_rng_state(state)
+        replay()
+
+    return again, result
+
+
+def no_optimiser(work):
+    """A mistake: nothing happens in a replay."""
+    return (lambda: None), torch.zeros(())
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+
+
+@pytest.fixture
+def here(request, monkeypatch):
+    """A device on which steps are captured: a GPU, or the CPU with something that stands for it."""
+    if request.param == "cpu":
+        monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
+        monkeypatch.setattr(cuda_graph, "captured", played)
+    return torch.device(request.param)
+
+
+def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
+    """(the step after STEPS steps on batches of two shapes, losses, parameters, optimiser's state, what was told)."""
+    torch.manual_seed(0)
+    model, guide, objective, given = opened(*overrides)
+    pair, told = [model.to(device), guide.to(device)], []
+    schedule = lambda step: factor(step, STEPS, "cosine", 2)  # noqa: E731
+    step = Step(*pair, FusedAdam(pair, 1e-2, schedule, 0.1, clip_norm), objective, compiled, told.append)
+    step.loss.backend = None if device.type == "cpu" else "inductor"
+    losses = []
+    for number in range(STEPS):
+        torch.manual_seed(number // 3)  # as at every epoch
+        if hasattr(objective, "at_epoch"):
+            objective.at_epoch(number, STEPS)
+        batch = [x.to(device) for x in given[number % 2]]
+        step(*(x[: len(x) - (number == 5)] for x in batch))  # a short one in between
+        losses += step.read(*batch)
+    parameters = [p.detach().clone() for module in pair for p in module.parameters()]
+    return step, losses, parameters, step.svi.optim.get_state(), told
+
+
+@pytest.mark.parametrize("here", DEVICES, indirect=True)
+@pytest.mark.parametrize(
+    "overrides", [[], ["objective=beta", "objective.warmup_epochs=4"], ["prior=vamp", "prior.components=10"], ["likelihood=gaussian"]], ids=str
+)
+def test_captured_steps_are_steps(here, overrides, monkeypatch):
+    """Warm-up of the KL, a changing rate, a short batch, and the checkpoint of a run: as without graphs."""
+    step, _, parameters, state, told = fitted(here, *overrides, clip_norm=1.0)
+    assert step.svi.graph is not None and told == []
+    monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
+    plain, _, expected, expected_state, _ = fitted(here, *overrides, clip_norm=1.0)
+    assert plain.svi.graph is None
+    torch.testing.assert_close(parameters, expected, rtol=1e-4, atol=1e-6)
+    assert state["schedule"]["_last_lr"] == pytest.approx(expected_state["schedule"]["_last_lr"], rel=1e-6)
+    assert all(type(group["lr"]) is float and not group["capturable"] for group in state["adam"]["param_groups"])
+    for mine, other in zip(state["adam"]["param_groups"], expected_state["adam"]["param_groups"], strict=True):
+        assert mine["lr"] == pytest.approx(other["lr"], rel=1e-6)
+
+
+@pytest.mark.parametrize("mistake", [frozen_noise, no_optimiser])
+def test_a_capture_that_does_something_else_is_not_used(monkeypatch, mistake):
+    monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "captured", mistake)
+    step, _, parameters, _, told = fitted(torch.device("cpu"))
+    assert step.svi.graph is None and len(told) == 1 and "does not change the parameters" in told[0]
+    monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
+    torch.testing.assert_close(parameters, fitted(torch.device("cpu"))[2], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("here", DEVICES, indirect=True)
+def test_what_cannot_be_captured_runs_as_it_is_and_says_why(here, monkeypatch):
+    def refuse(work):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(cuda_graph, "captured", refuse)
+    step, _, _, _, told = fitted(here)
+    assert step.is_compiled and len(told) == 1 and "not permitted" in told[0]
+
+
+@pytest.mark.parametrize("here", DEVICES, indirect=True)
+def test_tensors_put_elsewhere_are_captured_anew(here):
+    model, guide, objective, (batch, _) = opened()
+    step = Step(model.to(here), guide.to(here), FusedAdam((model, guide), 1e-2), objective, True)
+    step.loss.backend = None
+    batch = [x.to(here) for x in batch]
+    for _ in range(3):
+        step(*batch)
+    before = step.svi.graph
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    step(*batch)
+    assert before is not None and step.svi.graph is not before
+
+
+@pytest.mark.parametrize("here", DEVICES, indirect=True)
+def test_a_broken_captured_step_changes_nothing(here):
+    model, guide, objective, (batch, _) = opened()
+    step = Step(model.to(here), guide.to(here), FusedAdam((model, guide), 1e-2), objective, True)
+    step.loss.backend = None
+    batch = [x.to(here) for x in batch]
+    for _ in range(3):
+        step(*batch)
+    before = [p.detach().clone() for p in [*model.parameters(), *guide.parameters()]]
+    broken = [torch.full_like(batch[0], torch.nan), *batch[1:]]
+    with pytest.raises(NonFinite), pyro.validation_enabled(False):
+        step(*broken)
+        step.read(*broken)
+    assert step.svi.graph is not None
+    assert all(map(torch.equal, before, [*model.parameters(), *guide.parameters()]))
