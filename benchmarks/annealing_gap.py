@@ -5,7 +5,6 @@ prior, on a linear schedule, with one chain, they leave an expected gap of (1/T)
 is tr(WᵀΨ⁻¹W)/T on average over x ~ p(x). Hamiltonian transitions, which only move towards the next distribution, leave more.
 """
 
-import argparse
 import itertools
 
 import numpy as np
@@ -13,18 +12,20 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
+from benchmarks.command import at_least
+from errors import Parser
 from evidence import Annealing, bidirectional
 from evidence.estimate import measured
 from models.tractable import ExactPosterior, FactorAnalysis
 
 
-def main() -> None:
-    """Print the gaps for every T, the law, and the slopes of log gap on log T."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--temperatures", type=int, nargs="+", default=[16, 32, 64, 128, 256])
-    parser.add_argument("--data", type=int, default=400, help="simulated data for each (400)")
-    parser.add_argument("--leapfrogs", type=int, default=10, help="gradients of each transition (10)")
-    options = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print the gaps in nats per datum for every T, the law, and the slopes of log gap on log T."""
+    parser = Parser(description=__doc__.split("\n")[0])
+    parser.add_argument("--temperatures", type=at_least(2), nargs="+", default=[16, 32, 64, 128, 256], metavar="T")
+    parser.add_argument("--data", type=at_least(2), default=400, help="simulated data for each (400)")
+    parser.add_argument("--leapfrogs", type=at_least(1), default=10, help="gradients of each transition (10)")
+    options = parser.parse_args(arguments)
     joint = FactorAnalysis(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(6), 0.3)
     distance = float(torch.trace(joint.posterior_precision)) - 3  # tr(WᵀΨ⁻¹W)
     print(f"{'T':>6}  {'law':>8}  {'perfect transitions':>20}  {'Hamiltonian':>20}")

@@ -3,7 +3,6 @@
 The unit is one decoder row: a particle of IWAE, or one leapfrog of one chain.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable
 from functools import partial
@@ -12,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.command import add_case, add_clock, add_device, parser
+from benchmarks.networks import DEEPER
 from benchmarks.peers import torch_evidence
 from benchmarks.peers.ours import pair
-from benchmarks.timing import Clock, Run, add_clock, clock, environment, interleaved, rows, table, write
-from benchmarks.workload import DEEPER, Batches
+from benchmarks.timing import Clock, Run, clock, environment, interleaved, rows, table, write
+from benchmarks.workload import Batches
 from evidence import iwae
 from evidence.annealing import Path, transition
 from evidence.joint import Joint
@@ -121,23 +122,22 @@ def measure(case: str, device: str, rounds: int, clock: Clock) -> list[dict[str,
     return [record | {"us_a_row": record["ms"] * 1e3 / decoded} for record in found]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--case", default="", help=f"only cases that contain this; there are {'; '.join(CASES)}")
-    parser.add_argument("--json", help="write the figures here")
-    add_clock(parser)
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print microseconds a decoder row of every contender, a table for each case."""
+    options = parser(__doc__, rounds=7)
+    add_device(options)
+    add_case(options, CASES)
+    add_clock(options)
+    given = options.parse_args(arguments)
     chosen = clock(given.busy)
     print(", ".join(f"{key} {value}" for key, value in environment(given.device).items()))
     records: list[dict[str, Any]] = []
-    for case in CASES:
-        if given.case in case:
-            records += measure(case, given.device, given.rounds, chosen)
-            columns = {f"{case}, {DEEPER}": "{peer}", "µs a row": "{us_a_row:.2f}", "time, of this project's": "{ratio:.2f} ×"}
-            print("\n" + table([r for r in records if r["case"] == case], columns), flush=True)
-            write(given.json, given.device, records)
+    for case in given.case:
+        found = measure(case, given.device, given.rounds, chosen)
+        columns = {f"{case}, {DEEPER}": "{peer}", "µs a row": "{us_a_row:.2f}", "time, of this project's": "{ratio:.2f} ×"}
+        print("\n" + table(found, columns), flush=True)
+        records += found
+        write(given.json, given.device, records)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,30 @@ The maximum of the likelihood is known in closed form (Tipping & Bishop 1999); e
 training data, from the last checkpoint.
 """
 
-import argparse
 import math
 
 import torch
 from torch import Tensor
 
-from errors import RequestError
+from errors import Parser, RequestError
 from evidence import elbo
-from inference import load_run
+from inference import Run, load_run
 from models.tractable import as_factor_analysis, probabilistic_pca
 
 
-def main() -> None:
-    """Print the four numbers, in nats per datum."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments: list[str] | None = None) -> None:
+    """Print the numbers, in nats per datum, of the RUN that is named."""
+    parser = Parser(description=__doc__.split("\n")[0])
     parser.add_argument("run", help="trained with network.layers=0 likelihood=gaussian likelihood.scale=learned")
-    run = load_run(parser.parse_args().run, "last", "cpu")
+    given = parser.parse_args(arguments)
+    try:
+        compare(load_run(given.run, "last", "cpu"))
+    except RequestError as error:
+        parser.error(str(error))
+
+
+def compare(run: Run) -> None:
+    """Print the four numbers, and what dividing by N − 1 is worth, in nats per datum."""
     model, guide = run.model.double(), run.guide.double()
     found = as_factor_analysis(model)
     if found is None:

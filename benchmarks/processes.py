@@ -14,6 +14,8 @@ import sys
 import time
 from typing import IO, Any
 
+from benchmarks.command import add_device, at_least, parser
+
 PAIRS = ("one process", "several processes")
 SECONDS = 1.0
 
@@ -36,6 +38,7 @@ class Contender:
         return max(self._answer(process) for process in self.processes)
 
     def end(self) -> None:
+        """Close their stdin, and wait for them."""
         for process in self.processes:  # each ends when all do
             _pipe(process.stdin).close()
         for process in self.processes:
@@ -55,7 +58,13 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 def _start(rank: int, count: int, port: int, threads: int, batch: int, device: str) -> "subprocess.Popen[str]":
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
+    names: dict[str, int | str] = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_PORT": port,
+    }
     names |= {"TORCHELASTIC_RUN_ID": "benchmark", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": threads}
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.processes", "--worker", "--batch", str(batch), "--device", device],
@@ -77,8 +86,9 @@ def work(batch: int, device: str) -> None:
     with distributed.joined(device):
         import pyro
 
+        from benchmarks.networks import TUTORIAL
         from benchmarks.peers.ours import pair
-        from benchmarks.workload import LEARNING_RATE, TUTORIAL, Batches
+        from benchmarks.workload import LEARNING_RATE, Batches
         from inference.objectives.elbo import ELBO
         from inference.optimiser import FusedAdam
         from inference.step import Step
@@ -127,15 +137,14 @@ def measure(count: int, batch: int, device: str, rounds: int) -> list[dict[str, 
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--batch", type=int, action="append", help="of all processes together (128 and 1024)")
-    parser.add_argument("--json", help="write the figures here")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print examples a second (median, quartiles) of both contenders at every batch size."""
+    options = parser(__doc__, rounds=9)
+    add_device(options)
+    options.add_argument("--processes", type=at_least(2), default=2, help="of one thread each, beside one of as many threads")
+    options.add_argument("--batch", type=at_least(2), action="append", help="of all processes together (128 and 1024)")
+    options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    given = options.parse_args(arguments)
     if given.worker:
         work(given.batch[0], given.device)
         return

@@ -4,21 +4,22 @@ Beside the compiled step stand its matrix products alone (arithmetic) and its op
 two moments pass through once a step); what is left is everything else that the derivation asks for.
 """
 
-import argparse
 from typing import Any
 
 import torch
 
+from benchmarks.command import add_case, add_clock, parser
+from benchmarks.networks import DEEPER, PIXELS, Perceptron
 from benchmarks.peers import matrix_products, ours
-from benchmarks.timing import Clock, Run, add_clock, clock, environment, interleaved, rows, table, write
-from benchmarks.workload import LEARNING_RATE, PIXELS, Batches, Network
+from benchmarks.timing import Clock, Run, clock, environment, interleaved, rows, table, write
+from benchmarks.workload import LEARNING_RATE, Batches
 from inference.objectives.elbo import ELBO
 from inference.objectives.iwae import IWAE
 from inference.optimiser import FusedAdam
 
 REFERENCE = "step"
-Case = tuple[Network, int, int]
-MIDDLE: Case = (Network((200, 200), 50), 100, 1)
+Case = tuple[Perceptron, int, int]
+MIDDLE: Case = (DEEPER, 100, 1)
 """Network, batch, particles: one of them changes at a time."""
 
 
@@ -27,12 +28,12 @@ def cases() -> dict[str, Case]:
     network, batch, particles = MIDDLE
     found: dict[str, Case] = {"784-200-200-50, batch 100, 1 particle": MIDDLE}
     found |= {f"batch {size}": (network, size, particles) for size in (20, 400, 1600)}
-    found |= {f"width {width}": (Network((width, width), 50), batch, particles) for width in (50, 800)}
-    found |= {f"latents {latent}": (Network((200, 200), latent), batch, particles) for latent in (2, 400)}
+    found |= {f"width {width}": (Perceptron((width, width), 50), batch, particles) for width in (50, 800)}
+    found |= {f"latents {latent}": (Perceptron((200, 200), latent), batch, particles) for latent in (2, 400)}
     return found | {f"particles {count} (IWAE)": (network, batch, count) for count in (5, 25)}
 
 
-def adam_alone(network: Network) -> Run:
+def adam_alone(network: Perceptron) -> Run:
     """The update of all parameters with gradients that are there already."""
     pair = ours.pair(network)
     optimiser = FusedAdam(pair, LEARNING_RATE)
@@ -71,16 +72,15 @@ def measure(name: str, case: Case, rounds: int, clock: Clock) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--case", default="", help=f"only cases that contain this; there are {'; '.join(cases())}")
-    parser.add_argument("--json", help="write the figures here")
-    add_clock(parser)
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print milliseconds a step and of its parts, Gflop a second of the products, and microseconds a datum."""
+    options = parser(__doc__, rounds=5)
+    add_case(options, cases())
+    add_clock(options)
+    given = options.parse_args(arguments)
     chosen = clock(given.busy)
     print(", ".join(f"{key} {value}" for key, value in environment("cpu").items()))
-    records = [measure(name, case, given.rounds, chosen) for name, case in cases().items() if given.case in name]
+    records = [measure(name, case, given.rounds, chosen) for name, case in cases().items() if name in given.case]
     columns = {"": "{case}", "step, ms": "{step:.2f}", "products": "{products:.2f}", "Adam": "{Adam:.2f}", "rest": "{rest:.2f}"}
     columns |= {"products, Gflop/s": "{gflops:.0f}", "µs a datum": "{us_a_datum:.1f}"}
     print(table(records, columns))

@@ -5,7 +5,6 @@ project with the tutorial's learning rate and with its own, and are measured aft
 not count as training time.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,12 +12,15 @@ from typing import Any
 
 import torch
 
+from benchmarks.command import add_clock, at_least, parser
+from benchmarks.networks import TUTORIAL
 from benchmarks.peers import ours, pyro_tutorial
-from benchmarks.timing import Clock, add_clock, clock, environment, table, write
-from benchmarks.workload import LEARNING_RATE, TUTORIAL, Batches
+from benchmarks.timing import Clock, clock, environment, table, write
+from benchmarks.workload import LEARNING_RATE, Batches
 from configs.schema import Train
 from data import Dataset, Split, open_dataset
 from data.sources.vision import mnist
+from errors import RequestError
 from evidence import elbo
 from inference.compile_choice import choose
 from inference.objectives.elbo import ELBO
@@ -77,16 +79,19 @@ def seconds_to(
             return
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", default="data-sets", help="where MNIST is")
-    parser.add_argument("--target", type=float, default=-100.0)
-    parser.add_argument("--epochs", type=int, default=60, help="at most")
-    parser.add_argument("--json", help="write the figures here")
-    add_clock(parser)
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print seconds of training and the test ELBO in nats per datum, for every contender after every epoch."""
+    options = parser(__doc__)
+    options.add_argument("--root", default="data-sets", help="where MNIST is")
+    options.add_argument("--target", type=float, default=-100.0, help="nats per datum (-100)")
+    options.add_argument("--epochs", type=at_least(1), default=60, help="at most (60)")
+    add_clock(options)
+    given = options.parse_args(arguments)
     chosen = clock(given.busy)
-    data = open_dataset(mnist(root=given.root), "mnist", "binary")
+    try:
+        data = open_dataset(mnist(root=given.root), "mnist", "binary")
+    except RequestError as error:
+        options.error(f"--root: {error}")
     assert isinstance(data.test, Split)
     runs: dict[str, Any] = {}
     contenders: dict[str, Callable[[Dataset, int], tuple[Epoch, Measure, float]]] = {

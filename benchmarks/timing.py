@@ -1,7 +1,5 @@
 """Interleaved timing: every contender runs a little in every round, so that a slow minute of the machine slows them all."""
 
-import argparse
-import json
 import os
 import platform
 import statistics
@@ -13,6 +11,8 @@ from typing import Any
 
 import torch
 
+from inference.whole_files import write_json
+
 Clock = Callable[[], float]
 """`time.perf_counter`; or, on a machine that others use too, `time.process_time` with one thread: processor time."""
 
@@ -21,25 +21,25 @@ Run = Callable[[int], None]
 
 
 def interleaved(runs: Mapping[str, Run], rounds: int, clock: Clock, seconds: float = 0.15) -> dict[str, list[float]]:
-    """Milliseconds a step of each contender in each round; `run(steps)` does that many steps.
+    """Milliseconds a step of each contender in each of `rounds` rounds; `run(steps)` does that many steps.
 
-    A first round, of the same length, is thrown away: compilation, caches, memory.
+    A turn takes about `seconds`. A first round is thrown away: compilation, caches, memory.
     """
     steps = {name: _steps_in(run, seconds, clock) for name, run in runs.items()}
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
+    for _ in range(rounds + 1):
         for name, run in runs.items():
             run(3)  # what the contender before has left in the caches
             times[name].append(_milliseconds(run, steps[name], clock))
-    return times
+    return {name: values[1:] for name, values in times.items()}
 
 
 def rows(times: Mapping[str, list[float]], reference: str, **labels: Any) -> list[dict[str, Any]]:
-    """One record a contender: median, quartiles, and the ratio of its median to the reference's."""
+    """One record a contender: median and quartiles in milliseconds, and the ratio of its median to the reference's."""
     base = statistics.median(times[reference])
     found = []
     for name, values in times.items():
-        low, median, high = statistics.quantiles(values, n=4)
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         found.append(labels | {"peer": name, "ms": median, "quartiles_ms": [low, high], "ratio": median / base})
     return found
 
@@ -53,7 +53,7 @@ def table(records: list[dict[str, Any]], columns: Mapping[str, str]) -> str:
 
 def environment(device: str) -> dict[str, Any]:
     """What the figures depend on."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
@@ -63,15 +63,10 @@ def environment(device: str) -> dict[str, Any]:
     return {"python": platform.python_version(), "device": device, "name": name, "threads": torch.get_num_threads(), **versions}
 
 
-def write(path: str | None, device: str, records: list[dict[str, Any]]) -> None:
+def write(path: Path | None, device: str, records: list[dict[str, Any]]) -> None:
     """The records and what they depend on, as JSON."""
     if path is not None:
-        Path(path).write_text(json.dumps({"environment": environment(device), "records": records}, indent=1) + "\n")
-
-
-def add_clock(parser: argparse.ArgumentParser) -> None:
-    """The option `--busy`."""
-    parser.add_argument("--busy", action="store_true", help="others use this machine: one thread, processor time")
+        write_json(path, {"environment": environment(device), "records": records})
 
 
 def clock(busy: bool) -> Clock:
@@ -85,13 +80,18 @@ def clock(busy: bool) -> Clock:
 
 def _steps_in(run: Run, seconds: float, clock: Clock) -> int:
     run(3)  # compiles
-    run(10)
-    return max(3, round(seconds * 1e3 / _milliseconds(run, 10, clock)))
+    return max(3, round(seconds * 1e3 / _milliseconds(run, 3, clock)))
 
 
 def _milliseconds(run: Run, steps: int, clock: Clock) -> float:
+    _wait()
     started = clock()
     run(steps)
+    _wait()
+    return (clock() - started) * 1e3 / steps
+
+
+def _wait() -> None:
+    """For what a GPU still has to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return (clock() - started) * 1e3 / steps

@@ -1,23 +1,25 @@
-"""Time of one training step, this project beside its peers: python -m benchmarks.train_step [--json FILE]."""
+"""Time of one training step in milliseconds, this project beside its peers: python -m benchmarks.train_step [--json FILE]."""
 
-import argparse
 import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from benchmarks.command import add_case, add_clock, add_device, among, at_least, parser
+from benchmarks.networks import CONVOLUTIONAL, DEEPER, TUTORIAL, Network
 from benchmarks.peers import matrix_products, ours, pyro_tutorial, torch_loop
-from benchmarks.timing import Clock, Run, add_clock, clock, environment, interleaved, rows, table, write
-from benchmarks.workload import DEEPER, TUTORIAL, Batches, Network
+from benchmarks.timing import Clock, Run, clock, environment, interleaved, rows, table, write
+from benchmarks.workload import Batches
 
 Peer = Callable[[Network, Batches], Run]
-CASES = {
+CASES: dict[str, tuple[Network, Batches]] = {
     "784-400-50 batch 20": (TUTORIAL, Batches(20)),
     "784-400-50 batch 128": (TUTORIAL, Batches(128)),
     "784-400-50 batch 1024": (TUTORIAL, Batches(1024)),
     "784-400-50 batch 128, binarising": (TUTORIAL, Batches(128, binarise=True)),
     "784-200-200-50 batch 100, binarising": (DEEPER, Batches(100, binarise=True)),
+    "conv-50 batch 128": (CONVOLUTIONAL, Batches(128)),
 }
 REFERENCE = "this project, compiled"
 
@@ -35,43 +37,52 @@ def contenders(device: str) -> dict[str, Peer]:
         "matrix products alone": matrix_products.products,
     }
     if device == "cpu" and importlib.util.find_spec("numpyro"):
-        from benchmarks.peers import numpyro_loop
-
-        found["NumPyro, jitted epoch"] = numpyro_loop.svi
+        found["NumPyro, jitted epoch"] = numpyro
     return found
 
 
-def measure(case: str, device: str, rounds: int, only: str, clock: Clock) -> list[dict[str, Any]]:
-    """All contenders on one case."""
+def numpyro(network: Network, batches: Batches) -> Run:
+    """NumPyro's loop; JAX, which counts its threads when it is imported, is imported when it takes part."""
+    from benchmarks.peers.numpyro_loop import Loop
+
+    return Loop(network, batches)
+
+
+def measure(case: str, device: str, rounds: int, peers: list[str], clock: Clock) -> list[dict[str, Any]]:
+    """The reference and `peers` on one case: a record for each, in milliseconds a step."""
     network, batches = CASES[case]
     batches = Batches(batches.size, batches.binarise, device)
     torch.manual_seed(0)
-    peers = {name: peer for name, peer in contenders(device).items() if only in name or name == REFERENCE}
-    times = interleaved({name: peer(network, batches) for name, peer in peers.items()}, rounds, clock)
+    makers = {name: make for name, make in contenders(device).items() if name in peers or name == REFERENCE}
+    times = interleaved({name: make(network, batches) for name, make in makers.items()}, rounds, clock)
     return rows(times, REFERENCE, case=case, network=str(network), batch=batches.size, binarise=batches.binarise)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--case", default="", help=f"only cases that contain this; there are {'; '.join(CASES)}")
-    parser.add_argument("--peer", default="", help="only peers that contain this")
-    parser.add_argument("--json", help="write the figures here")
-    add_clock(parser)
-    given = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Print milliseconds a step (median, quartiles) of every contender, a table for each case."""
+    options = parser(__doc__, rounds=15)
+    add_device(options)
+    options.add_argument("--threads", type=at_least(1), default=torch.get_num_threads(), help="of torch")
+    add_case(options, CASES)
+    names = contenders("cpu")
+    options.add_argument(
+        "--peer", type=among(names), default="", help=f"only peers that contain this, beside this project; {'; '.join(names)}"
+    )
+    add_clock(options)
+    given = options.parse_args(arguments)
+    if not set(given.peer) & set(contenders(given.device)):
+        options.error(f"--peer: none of {'; '.join(given.peer)} runs with --device {given.device}")
     torch.set_num_threads(given.threads)
     chosen = clock(given.busy)
     print(", ".join(f"{key} {value}" for key, value in environment(given.device).items()))
     records: list[dict[str, Any]] = []
-    for case in CASES:
-        if given.case in case:
-            records += measure(case, given.device, given.rounds, given.peer, chosen)
-            columns = {case: "{peer}", "ms a step": "{ms:.2f}", "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}"}
-            columns["time, of this project's"] = "{ratio:.2f} ×"
-            print("\n" + table([r for r in records if r["case"] == case], columns), flush=True)
-            write(given.json, given.device, records)
+    for case in given.case:
+        found = measure(case, given.device, given.rounds, given.peer, chosen)
+        columns = {case: "{peer}", "ms a step": "{ms:.2f}", "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}"}
+        columns["time, of this project's"] = "{ratio:.2f} ×"
+        print("\n" + table(found, columns), flush=True)
+        records += found
+        write(given.json, given.device, records)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is trained: a perceptron VAE on images of 784 pixels, and the batches that everyone trains it on."""
+"""What everyone trains on: batches of the same images, and the same learning rate."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,30 +10,16 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-PIXELS = 784
+from benchmarks.networks import PIXELS, SIDE
+
 LEARNING_RATE = 1e-3
-
-
-@dataclass(frozen=True)
-class Network:
-    """Encoder and decoder with the same hidden layers, softplus between them, as in Pyro's tutorial."""
-
-    hidden: tuple[int, ...]
-    latent: int
-
-    def __str__(self) -> str:
-        return "-".join(map(str, (PIXELS, *self.hidden, self.latent)))
-
-
-TUTORIAL = Network((400,), 50)
-DEEPER = Network((200, 200), 50)
 
 
 @cache
 def grey() -> Tensor:
     """scikit-learn's 1,797 digits, enlarged to 28×28: (N, 784) bytes, dark for the most part, as MNIST is."""
     small = torch.from_numpy(load_digits().images).float()[:, None] / 16
-    return (F.interpolate(small, size=28, mode="bilinear") * 255).round().to(torch.uint8).flatten(1)
+    return (F.interpolate(small, size=SIDE, mode="bilinear") * 255).round().to(torch.uint8).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +38,7 @@ class Batches:
         return bits.view(-1, self.size, PIXELS).to(self.device)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Without end."""
+        """(size, 784) float32, without end."""
         if not self.binarise:
             yield from itertools.cycle(self.ready())
         images = grey().to(self.device)

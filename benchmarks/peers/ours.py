@@ -5,8 +5,9 @@ from typing import Any
 import pyro
 import torch
 
+from benchmarks.networks import Network
 from benchmarks.timing import Run
-from benchmarks.workload import LEARNING_RATE, PIXELS, Batches, Network
+from benchmarks.workload import LEARNING_RATE, Batches
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.objectives.elbo import ELBO
@@ -15,15 +16,14 @@ from inference.step import Step
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal
-from networks.mlp import MLP
 
 
 def pair(network: Network) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """p(z) p(x|z) and q(z|x)."""
-    width, layers, family = network.hidden[0], len(network.hidden), MeanField(network.latent)
-    guide = Amortized(MLP((PIXELS,), (family.num_parameters,), width, layers, "softplus"), family)
-    decoder = MLP((network.latent,), (PIXELS,), width, layers, "softplus")
-    return Generative(StandardNormal(network.latent), decoder, Bernoulli((PIXELS,))), guide
+    """p(z) p(x|z) and q(z|x), with x of `network.shape`."""
+    family = MeanField(network.latent)
+    guide = Amortized(network.project(network.shape, (family.num_parameters,)), family)
+    decoder = network.project((network.latent,), network.shape)
+    return Generative(StandardNormal(network.latent), decoder, Bernoulli(network.shape)), guide
 
 
 def step_run(network: Network, batches: Batches, compiled: bool, objective: Any = None) -> Run:
@@ -36,7 +36,7 @@ def step_run(network: Network, batches: Batches, compiled: bool, objective: Any 
         torch.set_flush_denormal(True)  # as train.py does; the peers run with what torch does by itself
         with pyro.validation_enabled(False):
             for _ in range(steps):
-                step(next(stream))
+                step(next(stream).view(-1, *network.shape))
         torch.set_flush_denormal(False)
         if step.is_compiled != compiled:
             raise RuntimeError(f"not compiled: {step.loss.why_eager}")

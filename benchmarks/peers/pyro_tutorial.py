@@ -1,25 +1,29 @@
 """Pyro as its VAE tutorial uses it: pyro.module, pyro.optim.Adam, Trace_ELBO."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyro
 import pyro.distributions as dist
 import torch
 from pyro.infer import SVI, JitTrace_ELBO, Trace_ELBO
-from pyro.optim import Adam
+from pyro.optim import Adam  # type: ignore[attr-defined]
+from pyro.params.param_store import StateDict
 from torch import Tensor, nn
 
-from benchmarks.peers.torch_loop import layers
+from benchmarks.networks import Network
 from benchmarks.timing import Run
-from benchmarks.workload import LEARNING_RATE, PIXELS, Batches, Network
+from benchmarks.workload import LEARNING_RATE, Batches
+from guides.families.base import posterior_scale
 
 
 class VAE(nn.Module):
-    """The tutorial's class, for any number of hidden layers."""
+    """The tutorial's class, for any network."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.latent = network.latent
-        self.decoder = layers(network.latent, *reversed(network.hidden), PIXELS)
-        self.encoder = layers(PIXELS, *network.hidden, 2 * network.latent)
+        self.encoder, self.decoder = network.encoder(), network.decoder()
 
     def model(self, x: Tensor) -> None:
         """p(z) p(x|z)."""
@@ -34,8 +38,9 @@ class VAE(nn.Module):
         """q(z|x)."""
         pyro.module("encoder", self.encoder)
         with pyro.plate("data", x.shape[0]):
-            loc, log_scale = self.encoder(x).chunk(2, dim=-1)
-            pyro.sample("latent", dist.Normal(loc, torch.exp(log_scale)).to_event(1))
+            loc, raw_scale = self.encoder(x).chunk(2, dim=-1)
+            scale = posterior_scale(raw_scale)  # everyone's: the same function of the same weights
+            pyro.sample("latent", dist.Normal(loc, scale).to_event(1))
 
 
 def vae_and_svi(network: Network, batches: Batches, loss: Trace_ELBO | None = None) -> tuple[VAE, SVI]:
@@ -44,19 +49,29 @@ def vae_and_svi(network: Network, batches: Batches, loss: Trace_ELBO | None = No
     return vae, SVI(vae.model, vae.guide, Adam({"lr": LEARNING_RATE}), loss=loss or Trace_ELBO())
 
 
-def _run(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
+@contextmanager
+def store_of(own: StateDict) -> Iterator[None]:
+    """Pyro's global parameter store holds `own`, which keeps what becomes of it; then what it held before."""
     store = pyro.get_param_store()
-    others = store.get_state()  # each contender has a parameter store of its own
-    store.clear()
+    others = store.get_state()
+    store.clear()  # set_state adds to what is there
+    store.set_state(own)
+    try:
+        yield
+    finally:
+        own.update(store.get_state())
+        store.clear()
+        store.set_state(others)
+
+
+def _run(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
     svi, stream = vae_and_svi(network, batches, loss)[1], iter(batches)
-    svi.step(next(stream))
-    own = store.get_state()
-    store.set_state(others)
+    parameters: StateDict = {"params": {}, "constraints": {}}
 
     def run(steps: int) -> None:
-        store.set_state(own)
-        for _ in range(steps):
-            svi.step(next(stream))
+        with store_of(parameters):
+            for _ in range(steps):
+                svi.step(next(stream))
 
     return run
 
