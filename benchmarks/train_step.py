@@ -37,7 +37,7 @@ def contenders(device: str) -> dict[str, Peer]:
         "matrix products alone": matrix_products.products,
     }
     if device == "cpu" and importlib.util.find_spec("numpyro"):
-        found["NumPyro, jitted epoch"] = numpyro
+        found["NumPyro, jitted"] = numpyro
     return found
 
 

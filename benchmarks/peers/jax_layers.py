@@ -45,8 +45,11 @@ def _convolution(layer: Any, x: Any, weight: Any, bias: Any = 0.0) -> Any:
 
 
 def _upsample(layer: Any, x: Any) -> Any:
+    """Not `repeat`, whose gradient is a scatter, one number after the other."""
+    n, height, width, channels = x.shape
     times = int(layer.scale_factor)
-    return x.repeat(times, axis=1).repeat(times, axis=2)
+    wide = jnp.broadcast_to(x[:, :, None, :, None], (n, height, times, width, times, channels))
+    return wide.reshape(n, height * times, width * times, channels)
 
 
 LAYERS: dict[type[nn.Module], Callable[..., Any]] = {

@@ -17,7 +17,7 @@ from inference.objectives.elbo import ELBO
 from networks.mlp import MLP
 
 BATCHES, STEPS = Batches(8), 20
-FLOOR, NUMPYRO = "matrix products alone", "NumPyro, jitted epoch"
+FLOOR, NUMPYRO = "matrix products alone", "NumPyro, jitted"
 COMPILING = ("this project, compiled", "torch by hand, torch.compile")
 TORCH = [name for name in train_step.contenders("cpu") if name not in (FLOOR, NUMPYRO)]
 
