@@ -113,17 +113,18 @@ class Path:
         joint = self.joint
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
             # Not patient: all forces of a trajectory are to be one function of the position, to the last digit.
-            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch, patient=False)
+            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch, *joint.bounds, patient=False)
 
-    def _values(self, u: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        joint = self.joint.on(batch)
+    def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+        count = len(self.joint.batch)
+        joint = self.joint.on(given[:count], given[count:])
         log_prior, log_likelihood = joint.model_terms(u)
         return log_prior if self.start == "prior" else joint.log_guide(u), log_prior + log_likelihood
 
-    def _gradients(self, u: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _gradients(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad(), Rough() if self.rough else nullcontext():
             u = u.detach().requires_grad_()
-            log_start, log_end = self._values(u, *batch)
+            log_start, log_end = self._values(u, *given)
             (start_gradient,) = torch.autograd.grad(log_start.sum(), u, retain_graph=True)
             (end_gradient,) = torch.autograd.grad(log_end.sum(), u)
         return start_gradient, end_gradient

@@ -11,19 +11,21 @@ from jaxtyping import Float, Float64
 from pyro import poutine
 from torch import Tensor
 from torch.distributions import Transform, biject_to
-from torch.distributions.constraints import MixtureSameFamilyConstraint
+from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
 from evidence.structure import check_pair, latent_sites, observed_site
+from evidence.support import bounds_of, with_bounds
 from evidence.weights import Program, masked, repeat_rows, sum_log_probs
 
 
 @dataclass(frozen=True)
 class Site:
-    """One latent of the model: its event shape, and the map from ℝⁿ to the values that its prior allows."""
+    """One latent of the model: its event shape, what its prior allows, and the shape and size of the free numbers behind it."""
 
     name: str
     shape: torch.Size
-    transform: Transform
+    support: Constraint
+    free: torch.Size
     size: int
 
 
@@ -31,7 +33,8 @@ class Joint:
     """log p(z), log p(x|z) and log q(z|x) of the data `batch`, at u (rows, dimensions) with the Jacobian |dz/du| in the
     first and the last: all three differentiable, `rows` a multiple of the number of data, the datum's index fastest.
 
-    Neither draws noise.
+    Neither draws noise. Supports may depend on the data: `bounds` are the tensors in them, a row for each datum where they
+    differ between data.
 
     Raises RequestError, naming the site, for a pair without per-datum weights.
     """
@@ -44,6 +47,7 @@ class Joint:
             trace = poutine.trace(poutine.condition(model, data=values)).get_trace(*batch)
             check_pair(trace, guide_trace, len(batch[0]))
         self.observed = observed_site(trace, values)["name"]
+        self.bounds: tuple[Tensor, ...] = ()
         self.sites = [self._site(name, trace.nodes[name]) for name in values]
         self.dimensions = sum(site.size for site in self.sites)
 
@@ -51,37 +55,62 @@ class Joint:
         support = node["fn"].support
         if isinstance(support, MixtureSameFamilyConstraint):  # has no bijection registered; its components' support has
             support = support.base_constraint
-        transform = biject_to(support)
         shape = node["value"].shape[1:]
-        return Site(name, shape, transform, math.prod(transform.inverse_shape(shape)))
+        bounds = bounds_of(support)
+        batched = [bound.dim() > len(shape) for bound in bounds]
+        of_one = [bound[0] if rows else bound for bound, rows in zip(bounds, batched, strict=True)]
+        free = biject_to(with_bounds(support, of_one)).inverse_shape(shape)
+        alike = [rows and bool((bound == bound[:1]).all()) for bound, rows in zip(bounds, batched, strict=True)]
+        self.bounds += tuple(bound[:1] if same else bound for bound, same in zip(bounds, alike, strict=True))
+        return Site(name, shape, support, free, math.prod(free))
 
-    def parts(self, u: Float[Tensor, "rows dimensions"]) -> Iterator[tuple[Site, Tensor, Tensor]]:
-        """Every site with its own part of u and its value z."""
-        for site, part in zip(self.sites, u.split([s.size for s in self.sites], dim=-1), strict=True):
-            part = part.unflatten(-1, site.transform.inverse_shape(site.shape))
-            yield site, part, site.transform(part)
+    @property
+    def bounded_by_data(self) -> bool:
+        """Whether the support of one datum's latents is not that of another's."""
+        return any(self._differs(site, bound) for site, bounds in self._bounds() for bound in bounds)
+
+    def _bounds(self) -> Iterator[tuple[Site, list[Tensor]]]:
+        """Every site with its own of the bounds."""
+        left = iter(self.bounds)
+        for site in self.sites:
+            yield site, [next(left) for _ in bounds_of(site.support)]
+
+    def _differs(self, site: Site, bound: Tensor) -> bool:
+        return bound.dim() > len(site.shape) and len(bound) == len(self.batch[0]) > 1
+
+    def transforms(self, rows: int) -> list[Transform]:
+        """For each site, the map from ℝⁿ to its support, of `rows` rows."""
+        times = rows // len(self.batch[0])
+        return [
+            biject_to(with_bounds(site.support, [repeat_rows(b, times) if self._differs(site, b) else b for b in bounds]))
+            for site, bounds in self._bounds()
+        ]
+
+    def parts(self, u: Float[Tensor, "rows dimensions"]) -> Iterator[tuple[Site, Transform, Tensor]]:
+        """Every site with its map, and its own part of u."""
+        parts = u.split([site.size for site in self.sites], dim=-1)
+        for site, transform, part in zip(self.sites, self.transforms(len(u)), parts, strict=True):
+            yield site, transform, part.unflatten(-1, site.free)
 
     def latents(self, u: Float[Tensor, "rows dimensions"]) -> dict[str, Tensor]:
         """z by site name, (rows, *event)."""
-        return {site.name: value for site, _, value in self.parts(u)}
+        return {site.name: transform(part) for site, transform, part in self.parts(u)}
 
     def log_jacobian(self, u: Float[Tensor, "rows dimensions"]) -> Float[Tensor, " rows"]:
         """log |dz/du|."""
-        return torch.stack(
-            [
-                site.transform.log_abs_det_jacobian(part, value).reshape(len(u), -1).sum(-1)
-                for site, part, value in self.parts(u)
-            ]
-        ).sum(0)
+        terms = [transform.log_abs_det_jacobian(part, transform(part)) for _, transform, part in self.parts(u)]
+        return torch.stack([term.reshape(len(u), -1).sum(-1) for term in terms]).sum(0)
 
     def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, "rows dimensions"]:
         """u from z by site name, (rows, *event)."""
-        return torch.cat([site.transform.inv(latents[site.name]).flatten(1) for site in self.sites], dim=-1)
+        rows = len(next(iter(latents.values())))
+        parts = [transform.inv(latents[site.name]) for site, transform in zip(self.sites, self.transforms(rows), strict=True)]
+        return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
-    def on(self, batch: tuple[Tensor, ...]) -> "Joint":
-        """The same pair on other data."""
+    def on(self, batch: tuple[Tensor, ...], bounds: tuple[Tensor, ...]) -> "Joint":
+        """The same pair on other data, as many of them, with the bounds of the supports there."""
         other = copy.copy(self)
-        other.batch = batch
+        other.batch, other.bounds = batch, bounds
         return other
 
     def rows(self, count: int) -> tuple[Tensor, ...]:

@@ -126,7 +126,7 @@ def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
     """
     batch = as_batch(x)
     joint = Joint(model, guide, tuple(part[:1000] for part in batch))
-    if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1:
+    if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
         return None
     solver = Quadrature(model, joint, tolerance)
     if not depends_on_z_alone(solver):

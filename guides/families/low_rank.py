@@ -20,7 +20,7 @@ class LowRank(Family):
         self.num_parameters = (2 + rank) * latent_dim
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
-        """The normal; where a row of h makes no covariance (NaN, or beyond all numbers) μ is NaN, and other rows are as ever."""
+        """The normal; of a row of h that makes no covariance (NaN, say) μ is NaN, and other rows are as ever."""
         loc, raw_scale, factor = h.split([self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1)
         scale = posterior_scale(raw_scale)
         factor = scale.unsqueeze(-1) * factor.unflatten(-1, (self.latent_dim, self.rank))  # correlations in units of σ

@@ -10,10 +10,11 @@ from statistics_checks import e_value_accepts, is_below
 from torch import Tensor, nn
 
 from errors import RequestError
-from evidence import elbo, exact, iwae, log_weights
+from evidence import elbo, exact, iwae, log_weights, weights
 from evidence.annealing import Annealing, ais, bidirectional
 from evidence.diagnostics import latent_usage, reliability
 from evidence.upper import eubo, iw_eubo, simulate
+from recording import Calls, recorded
 
 
 class TutorialVAE(nn.Module):
@@ -68,6 +69,48 @@ def test_every_estimator_runs_unchanged_and_in_order(vae: TutorialVAE) -> None:
     assert e_value_accepts(-bracket.gap)
     assert reliability(vae.model, vae.guide, x, 200).pareto_k.shape == (60,)
     assert latent_usage(vae.model, vae.guide, x).activity.shape == (2,)
+
+
+def bounded_guide(x: Tensor, top: Tensor) -> Tensor:
+    """z ~ U(0, top): also the prior of `bounded`."""
+    with pyro.plate("data", len(x)):
+        return pyro.sample("z", dist.Uniform(torch.zeros(2), top).expand(x.shape).to_event(1))
+
+
+def bounded(x: Tensor, top: Tensor) -> None:
+    """z ~ U(0, top), x ~ N(z, 1)."""
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Uniform(torch.zeros(2), top).expand(x.shape).to_event(1))
+        pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+
+def test_a_support_that_depends_on_the_datum() -> None:
+    """Every datum's chains stay in its own box; the truth is a difference of two normal distribution functions."""
+    top = torch.linspace(0.2, 10, 80).reshape(40, 2)
+    (x, _), latents = simulate(bounded, bounded_guide, (torch.zeros(40, 2), top))
+    normal, plan = dist.Normal(torch.zeros((), dtype=torch.float64), 1.0), Annealing(20, 8, 5)
+    truth = ((normal.cdf(top - x.double()) - normal.cdf(-x.double())) / top).log().sum(1)
+    low = ais(bounded, bounded_guide, (x, top), plan).per_datum - truth
+    assert e_value_accepts(low) and float(low.mean()) > -0.5
+    assert e_value_accepts(-bidirectional(bounded, bounded_guide, (x, top), plan).gap)
+    assert is_below(truth, eubo(bounded, bounded_guide, (x, top), latents).per_datum)
+    alone = [lambda x, program=program: program(x, 1 + x.abs()) for program in (bounded, bounded_guide)]
+    assert exact(*alone, x) is None, "there is no grid for all data"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_recorded_annealing_takes_every_batch_in_its_own_support(shared: bool, monkeypatch) -> None:
+    """Bounds of every datum, or of all of a chunk; in the second chunk they reach five times as far."""
+    monkeypatch.setattr(weights, "CHUNK_FLOATS", 2 * 4 * 10)
+    top = torch.rand(20, 2) + torch.tensor([1.0, 5.0]).repeat_interleave(10).unsqueeze(1)
+    pair = [lambda x, top, program=program: program(x, top.max() if shared else top) for program in (bounded, bounded_guide)]
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with recorded(enabled, into=Calls(None)) as calls:
+            found.append(ais(*pair, (top / 2, top), Annealing(5, 4, 2)).per_datum)
+    assert calls.why_eager is None and len(calls.graphs) == 2
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(vae: TutorialVAE) -> None:
