@@ -1,6 +1,7 @@
 """NumPyro with a jitted loop over the steps of an epoch, as its VAE example has it; with convolutions, a jitted step at a time.
 
-JAX on the CPU, where XLA leaves its fast convolutions outside of loops: a step of conv-50 took 6.9 s within one and 0.4 s outside.
+JAX on the CPU, where XLA has its fast convolutions outside of loops only: a step of conv-50 took 6.9 s within one, 0.4 s
+outside.
 """
 
 import math
