@@ -24,6 +24,7 @@ class Parser(ArgumentParser):
     """Refuses a wrong command line in one line, where argparse prints the usage before it."""
 
     def error(self, message: str) -> NoReturn:
+        """End with status 2 and one line that names what was wrong."""
         self.exit(2, f"error: {RequestError(' '.join(message.split()))}; see {self.prog} --help\n")
 
 

@@ -26,6 +26,7 @@ class Failures(Callback):
     """Collects in FAILURES what the jobs returned. A sweep's jobs leave it in the sweep's folder, wherever they ran."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Keep the Failure that the job returned, if it did: in FAILURES, or of a sweep's job in a file of its number."""
         if job_return.status != JobStatus.COMPLETED or not isinstance(job_return.return_value, Failure):
             return
         message, status = job_return.return_value
@@ -38,6 +39,7 @@ class Failures(Callback):
         file.write_text(json.dumps({"message": f"{what}: {message}", "status": status}))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Collect in FAILURES what the sweep's jobs left in its folder, in their order."""
         for file in sorted(_folder(config).glob("*.json"), key=lambda file: int(file.stem)):
             FAILURES.append(Failure(**json.loads(file.read_text())))
 

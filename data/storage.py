@@ -53,19 +53,23 @@ class InMemory:
         return self.values[rows]
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """A few million numbers at a time."""
         size = rows_of(FLOATS_AT_A_TIME, self.shape)
         yield from ((start, self.values[start : start + size]) for start in range(0, len(self), size))
 
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """By one permutation of all rows; every part takes its share of each batch."""
         order = torch.randperm(len(self), device=self.device)
         batches = (index.tensor_split(parts)[part] for index in order.split(size))
         return ((index, self.values[index]) for index in batches)
 
     def drawn(self, draw: Draw, seed: int) -> "InMemory":
+        """All at once, in blocks that have a seed each, as on disk."""
         blocks = self.values.split(rows_of(FLOATS_PER_SEED, self.shape))
         return InMemory(torch.cat([drawn_once(block, draw, seed, number) for number, block in enumerate(blocks)]))
 
     def to(self, device: torch.device | str) -> "InMemory":
+        """The same rows there; no copy where they are there already."""
         return InMemory(self.values.to(device))
 
 

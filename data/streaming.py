@@ -57,17 +57,21 @@ class OnDisk:
         return values[places].to(self.device)
 
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
+        """A few million numbers at a time, read as they are asked for."""
         size = rows_of(FLOATS_AT_A_TIME, self.shape)
         for start in range(0, len(self), size):
             yield start, self.read(start, min(start + size, len(self))).to(self.device)
 
     def drawn(self, draw: Draw, seed: int) -> "DrawnOnce":
+        """Values are drawn as they are read; nothing is read here."""
         return DrawnOnce(self.values, self.memory, draw, seed)
 
     def to(self, device: torch.device | str) -> "OnDisk":
+        """The same file, whose rows arrive there."""
         return OnDisk(self.values, self.memory, device)
 
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Blocks in random order through a shuffled buffer: see the top of this file."""
         seed = int(torch.randint(2**63 - 1, ()))
         return self._batches(self._plan(seed, size, part, parts), part_sizes(len(self), size, part, parts), seed, part)
 

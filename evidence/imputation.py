@@ -149,10 +149,12 @@ class Weighted:
 
     @property
     def log_evidence(self) -> Float64[Tensor, " N"]:
+        """log p(x_obs), nats: the logarithm of the mean weight, a lower bound in expectation."""
         return self.log_weights.logsumexp(0) - math.log(self.count)
 
     @property
     def effective_size(self) -> Float64[Tensor, " N"]:
+        """(Σw)²/Σw²: how many of the particles count."""
         return (2 * self.log_weights.logsumexp(0) - (2 * self.log_weights).logsumexp(0)).exp()
 
     def moments(self) -> tuple[Float64[Tensor, "N *shape"], Float64[Tensor, "N *shape"]]:

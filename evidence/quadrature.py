@@ -45,13 +45,16 @@ class Lattice:
     width: Float64[Tensor, " dimensions"]
 
     def centres(self, index: Int[Tensor, "points dimensions"]) -> Float64[Tensor, "points dimensions"]:
+        """u at the middle of each cell."""
         return self.origin + (index + 0.5) * self.width
 
     @property
     def log_volume(self) -> float:
+        """Of one cell."""
         return float(self.width.log().sum())
 
     def halved(self) -> "Lattice":
+        """Cells of half the width from the same origin: `children` are those of a cell's halves."""
         return Lattice(self.origin, self.width / 2)
 
 

@@ -41,6 +41,7 @@ class Densities:
 
     @property
     def log_weights(self) -> Float64[Tensor, "particles batch"]:
+        """log w = log p(x|z) + log p(z) − log q(z|x)."""
         return self.log_likelihood + self.log_prior - self.log_guide
 
 
@@ -124,6 +125,7 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particle
 
 
 def as_batch(x: Batch) -> tuple[Tensor, ...]:
+    """What programs are called with, as a tuple: (x,), or x as it is where it is several columns already."""
     return x if isinstance(x, tuple) else (x,)
 
 
@@ -149,6 +151,7 @@ def sum_log_probs(sites: Iterable[Any]) -> Float64[Tensor, " rows"]:
 
 
 def masked(log_prob: Tensor, site: Any) -> Tensor:
+    """`log_prob` where the site's mask is on, 0 elsewhere, as Pyro counts it; without the site's scale."""
     return scale_and_mask(log_prob, scale=1.0, mask=site["mask"])
 
 

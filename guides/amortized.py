@@ -14,6 +14,7 @@ class Amortized(nn.Module):
         self.encoder, self.family = encoder, family
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+        """Sample z ~ q_φ(z|x) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))  # z ~ q_φ(z|x)
 

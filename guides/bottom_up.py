@@ -14,6 +14,7 @@ class BottomUp(nn.Module):
         self.encoder, self.family, self.top_encoder, self.top_family = encoder, family, top_encoder, top_family
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent2"]:
+        """Sample z1 ~ q_φ(z1|x), then z2 ~ q_φ(z2|z1), in the plate of the data."""
         with pyro.plate("data", len(x)):
             z1 = pyro.sample("z1", self.posterior(x))
             return pyro.sample("z2", self.top_posterior(z1))

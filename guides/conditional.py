@@ -16,6 +16,7 @@ class ConditionalAmortized(nn.Module):
         self.encoder, self.head, self.family, self.classes = encoder, head, family, classes
 
     def forward(self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]) -> Float[Tensor, "N latent"]:
+        """Sample z ~ q_φ(z|x, y) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x, y))
 

@@ -21,6 +21,7 @@ class Local(nn.Module):
         self.h = nn.Parameter(start.detach().clone())
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+        """Sample z ~ q(z|h_i) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))
 

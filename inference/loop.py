@@ -52,6 +52,7 @@ class Training:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def weights(self) -> dict[str, Any]:
+        """The state of model and guide: parameters and buffers, not copied."""
         return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
 
     def state(self) -> dict[str, Any]:

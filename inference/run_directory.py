@@ -87,6 +87,7 @@ class RunDirectory:
 
     @property
     def is_done(self) -> bool:
+        """Whether training ended, by its last epoch or its patience."""
         return self.done_file.exists()
 
     @contextmanager
@@ -227,4 +228,5 @@ class NoAliases(yaml.SafeDumper):
     """Writes a value that occurs twice twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        """Always: no anchors, which read_config refuses."""
         return True

@@ -45,18 +45,21 @@ class Component(dist.TorchDistribution):
 
     @property
     def support(self) -> Any:
+        """That of the components."""
         return self.components.support
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Component":
         return Component(self.components, self.y.expand(batch_shape))
 
     def log_prob(self, value: Float[Tensor, "*batch event"]) -> Float[Tensor, "*batch"]:
+        """log p(z|y), nats: of all components, the one that y names."""
         each = component_log_probs(self.components, value).to(value)
         shape = torch.broadcast_shapes(each.shape[:-1], self.y.shape)
         return each.expand(*shape, -1).gather(-1, self.y.expand(shape).unsqueeze(-1)).squeeze(-1)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Float[Tensor, "*batch event"]:
+        """z ~ p(z|y): of a draw from each component, the one that y names."""
         shape = torch.Size(sample_shape) + self.y.shape
         each = self.components.sample(shape)
         index = self.y.expand(shape)[..., None, None].expand(*shape, 1, each.shape[-1])

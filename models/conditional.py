@@ -15,6 +15,7 @@ class Conditional(nn.Module):
         self.prior, self.decoder, self.likelihood, self.classes = prior, decoder, likelihood, classes
 
     def forward(self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]) -> Float[Tensor, "N *shape"]:
+        """Sample z ~ p(z) and observe x ~ p_θ(x|z, y), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
             h = self.decoder(torch.cat([z, F.one_hot(y, self.classes).to(z)], dim=-1))

@@ -29,6 +29,7 @@ class SharedMixture(dist.MixtureSameFamily):
         return new
 
     def log_prob(self, value: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+        """log Σ_k π_k p_k(z), nats."""
         if self._validate_args:
             self._validate_sample(value)
         log_prob = (self.weights.logits + component_log_probs(self.components, value)).logsumexp(-1).to(value)

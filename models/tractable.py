@@ -40,6 +40,7 @@ class Tractable(nn.Module, ABC):
         """p(z|x): batch_shape (N,), event_shape (latent,)."""
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+        """Sample z ~ p(z) and observe x ~ p(x|z), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
             return pyro.sample("x", self.conditional(z), obs=x)
@@ -53,6 +54,7 @@ class Posterior(nn.Module):
         self.posterior = posterior
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+        """Sample z from the given posterior, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))
 

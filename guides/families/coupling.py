@@ -17,6 +17,7 @@ class Coupling(FlowFamily):
         super().__init__(latent_dim, layers, width, context, base)
 
     def layer(self, width: int, context: int) -> nn.Module:
+        """An affine coupling of the second half of z given the first, and the context."""
         half = self.latent_dim // 2
         rest = self.latent_dim - half
         return ConditionalAffineCoupling(half, ConditionalDenseNN(half, context, [width], [rest, rest], nn.ELU()))

@@ -58,6 +58,7 @@ class FlowFamily(Family, ABC):
         return self
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+        """The base's distribution of the first numbers of h, through layers that see the others as their context."""
         own, context = h.tensor_split([self.base.num_parameters], dim=-1)
         layers = [(layer.condition(context), T.Permute(self.reversal)) for layer in self.layers]  # type: ignore[operator]
         transforms = list(itertools.chain.from_iterable(layers))[:-1]
@@ -68,6 +69,7 @@ class FlowDistribution(dist.TransformedDistribution):
     """A transformed distribution whose log_prob broadcasts: conditioned transforms want their whole batch shape."""
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log q(z), nats, (*batch,): z may lack batch dimensions, or have more, as of several draws."""
         shape = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)
         # A value of full shape goes through as it is: the transforms know their own draws by identity.
         return super().log_prob(value if value.shape == shape else value.expand(shape))

@@ -17,6 +17,7 @@ class IAF(FlowFamily):
         super().__init__(latent_dim, layers, width, context)
 
     def layer(self, width: int, context: int) -> nn.Module:
+        """A gated autoregressive layer; z_d is moved by what comes before it, and the context."""
         # The order is fixed: the masks depend on it, and a random one would have to be kept with them.
         order: Any = torch.arange(self.latent_dim)
         made = ConditionalAutoRegressiveNN(self.latent_dim, context, [width], permutation=order, nonlinearity=nn.ELU())

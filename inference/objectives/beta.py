@@ -42,6 +42,7 @@ class BetaELBO:
         self.beta = self.weight * min(1.0, progress)
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+        """Minus the bound with the KL times today's β, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
         bound = particles.log_likelihood - self.beta * sum(particles.kl.values())
         return -(particles.scale * bound.mean(0)).sum()

@@ -21,6 +21,7 @@ class DReG:
         self.num_particles = at_least_one(num_particles)
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+        """Minus IWAE's bound, summed over the batch, with the doubly reparameterised gradient."""
         particles = draw(model, guide, batch, self.num_particles, frozen_guide=True)
         log_weights = particles.log_weights
         bound = (particles.scale * (log_weights.detach().logsumexp(0) - math.log(self.num_particles))).sum()

@@ -23,6 +23,7 @@ class FreeBits:
         self.num_particles, self.nats = at_least_one(num_particles), float(nats)
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+        """Minus the bound with each site's rate at least `nats`, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
         weights = particles.scale * torch.ones_like(particles.log_likelihood[0])
         rates = [(weights * kl.mean(0)).sum() / weights.sum() for kl in particles.kl.values()]

@@ -16,6 +16,7 @@ class IWAE:
         self.num_particles = at_least_one(num_particles)
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+        """Minus the bound, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
         return -(particles.scale * (particles.log_weights.logsumexp(0) - math.log(self.num_particles))).sum()
 

@@ -20,6 +20,7 @@ class Renyi:
         self.num_particles, self.alpha = at_least_one(num_particles), float(alpha)
 
     def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+        """Minus the bound, summed over the batch; at α = 1 the ELBO, its limit."""
         particles = draw(model, guide, batch, self.num_particles)
         if self.alpha == 1:
             return -(particles.scale * particles.log_weights.mean(0)).sum()

@@ -43,6 +43,7 @@ class RoundedBeta(dist.Beta):
     """A Beta whose density at the ends is that of the interval that rounds to them."""
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log-density, nats, of each dimension; of exactly 0 or 1 that half a rounding unit inside."""
         half_unit = torch.finfo(value.dtype).eps / 4
         inside = torch.where(value == 0, half_unit, torch.where(value == 1, 1 - 2 * half_unit, value))
         # torch evaluates log(1 − x); half a unit below 1 is not a float, so the upper end is a whole one inside.

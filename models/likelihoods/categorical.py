@@ -50,6 +50,7 @@ class Levels(dist.TorchDistribution):
 
     @constraints.dependent_property(is_discrete=True)
     def support(self) -> Any:
+        """Whole numbers 0, …, levels − 1, as floats."""
         each = constraints.integer_interval(0, self.logits.shape[self.levels_dim] - 1)
         return constraints.independent(each, len(self.event_shape))
 
@@ -57,6 +58,7 @@ class Levels(dist.TorchDistribution):
         return Levels(self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :]), self.event_shape, False)
 
     def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "*batch"]:
+        """log-mass, nats, summed over the event."""
         return self.log_factors(value).flatten(self.levels_dim + 1).sum(-1)
 
     def log_factors(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -70,9 +72,11 @@ class Levels(dist.TorchDistribution):
 
     @property
     def mean(self) -> Float[Tensor, "..."]:
+        """Σ_k k p_k of each dimension, (*batch, *shape)."""
         probabilities = self.logits.softmax(self.levels_dim).movedim(self.levels_dim, -1)
         return probabilities @ torch.arange(probabilities.shape[-1]).to(self.logits)
 
     def sample(self, sample_shape: Any = ()) -> Float[Tensor, "..."]:
+        """Levels as floats."""
         each = torch.distributions.Categorical(logits=self.logits.movedim(self.levels_dim, -1))
         return each.sample(torch.Size(sample_shape)).to(self.logits.dtype)

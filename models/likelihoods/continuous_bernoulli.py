@@ -36,15 +36,18 @@ class StableContinuousBernoulli(dist.ContinuousBernoulli):
     not integrate to one."""
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log-density, nats: ηx − log(1 + e^η) + log C(η)."""
         if self._validate_args:
             self._validate_sample(value)
         return self.logits * value - F.softplus(self.logits) + log_normaliser(self.logits)
 
     @property
     def mean(self) -> Tensor:
+        """1/(1 − e^−η) − 1/η."""
         return _mean(self.logits)
 
     def icdf(self, value: Tensor) -> Tensor:
+        """The value below which a share `value` of the mass is: what samples are made of."""
         # F(x) = expm1(ηx)/expm1(η), read from the end at which the exponential does not overflow.
         low, eta = -self.logits.abs(), torch.where(self.logits.abs() < SMALL, SMALL, self.logits.abs())
         from_left = torch.where(self.logits < 0, value, 1 - value)

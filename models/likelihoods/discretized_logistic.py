@@ -50,12 +50,14 @@ class RoundedLogistic(dist.TorchDistribution):
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
+        """Whole numbers 0, …, levels − 1, as floats."""
         return constraints.integer_interval(0, self.levels - 1)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "RoundedLogistic":
         return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.levels, False)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log of the mass that rounds to each value, nats; of the first and the last level with the open tail."""
         if self._validate_args:
             self._validate_sample(value)
         above, below = (value + 0.5 - self.loc) / self.scale, (value - 0.5 - self.loc) / self.scale
@@ -66,6 +68,7 @@ class RoundedLogistic(dist.TorchDistribution):
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
+        """A logistic draw, rounded to the nearest level."""
         uniform = torch.rand(self._extended_shape(torch.Size(sample_shape)), dtype=self.loc.dtype, device=self.loc.device)
         return (self.loc + self.scale * torch.logit(uniform)).round().clamp(0, self.levels - 1)
 

@@ -65,5 +65,6 @@ class BatchOptimalNormal(dist.Normal):
         return BatchOptimalNormal(self.loc.expand(batch_shape), self.scale, self.floor)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log N(x; loc, σ²) of each dimension, nats, with the σ² of all of `value`."""
         scale = (value - self.loc).square().mean().clamp(min=self.floor**2).sqrt()
         return dist.Normal(self.loc, scale, validate_args=False).log_prob(value)

@@ -74,7 +74,9 @@ def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 @pytest.mark.parametrize(
-    "overrides", [[], ["objective=beta", "objective.warmup_epochs=4"], ["prior=vamp", "prior.components=10"], ["likelihood=gaussian"]], ids=str
+    "overrides",
+    [[], ["objective=beta", "objective.warmup_epochs=4"], ["prior=vamp", "prior.components=10"], ["likelihood=gaussian"]],
+    ids=str,
 )
 def test_captured_steps_are_steps(here, overrides, monkeypatch):
     """Warm-up of the KL, a changing rate, a short batch, and the checkpoint of a run: as without graphs."""
