@@ -85,6 +85,7 @@ def work(batch: int, device: str) -> None:
 
     with distributed.joined(device):
         import pyro
+        import torch
 
         from benchmarks.networks import TUTORIAL
         from benchmarks.peers.ours import pair
@@ -93,6 +94,7 @@ def work(batch: int, device: str) -> None:
         from inference.optimiser import FusedAdam
         from inference.step import Step
 
+        torch.set_flush_denormal(True)  # as train.py does
         start, stop = distributed.share(batch, distributed.rank(), distributed.count())
         batches = Batches(stop - start, device=device)
         model, guide = (module.to(device) for module in pair(TUTORIAL))

@@ -2,8 +2,8 @@
 for a process on its own, too.
 
 Data-parallel training in one sentence: all processes have the same parameters and the same order of the data, each takes
-its part of every batch, and gradients and loss are averaged over the batch by one all-reduce of one flat buffer, before
-every process makes the same step of the optimiser.
+its part of every batch, and gradients and loss are averaged over the batch (inference/gradients.py) before every process
+makes the same step of the optimiser.
 """
 
 import contextlib
@@ -122,20 +122,16 @@ def same_start(tensors: Iterable[Tensor]) -> None:
                 dist.broadcast(tensor, 0)
 
 
-def average(parameters: Sequence[Tensor], loss: Tensor, weight: float) -> Tensor:
-    """Replace gradients and loss by their sums over processes of `weight` (the part of the batch that was here) times each.
-
-    One all-reduce: the gradients and, in the last place, the loss lie in one buffer, of which the new gradients are views.
-    """
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([*(g.reshape(-1) for g in gradients), loss.reshape(1).to(gradients[0].dtype)])
-    flat *= weight
+def all_reduce(values: Tensor) -> None:
+    """Replace `values` by their sums over the processes."""
     with _peers():
-        dist.all_reduce(flat)
-    *parts, total = flat.split([*(p.numel() for p in parameters), 1])
-    for parameter, part in zip(parameters, parts, strict=True):
-        parameter.grad = part.view_as(parameter)
-    return total.reshape(())
+        dist.all_reduce(values)
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    with _peers():
+        dist.barrier()
 
 
 def refuse_coupled(parts: Iterable[Any]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from errors import TrainingError
 from inference import cuda_graph, distributed
 from inference.compiled import CompiledELBO
+from inference.gradients import Average
 from inference.optimiser import FusedAdam
 from recording import one_line
 from recording.modes import trial
@@ -40,7 +41,7 @@ class DeviceSVI(SVI):
 
     def __init__(self, model: nn.Module, guide: nn.Module, optim: FusedAdam, loss: CompiledELBO) -> None:
         super().__init__(model, guide, optim, loss=loss)
-        self.elbo = loss
+        self.elbo, self.average = loss, Average(optim.parameters)
         self.graph: cuda_graph.StepGraph | None = None
         self.why_not_captured: str | None = None
 
@@ -55,7 +56,7 @@ class DeviceSVI(SVI):
         if len(batch[0]):
             loss = self.loss_and_grads(self.model, self.guide, *batch)
         if distributed.count() > 1:
-            loss = distributed.average(self.optim.parameters, loss, share)
+            loss = self.average(loss, share)
         self.optim.skip_unless_finite(loss)
         self.optim(())
         return loss

@@ -72,6 +72,14 @@ def test_the_trajectory_is_that_of_one_process(found, case):
     torch.testing.assert_close(one[case][1], first[case][1], rtol=1e-9, atol=1e-10)
 
 
+def test_memory_is_shared_where_it_can_be_and_nothing_is_left_of_it(found):
+    one, two, _ = found
+    for each in two:
+        assert each["sum, recorded"] == "SharedMemory" and each["sum, no shared memory"] == "AllReduce"
+        assert each["no room"] and each["left behind"] == 0
+    assert one["sum, recorded"] == "AllReduce"
+
+
 def test_a_loss_that_is_not_finite_stops_all_and_changes_nothing(found):
     for said, before, after in (each["broken"] for each in found[1]):
         assert said.startswith("loss nan")

@@ -13,7 +13,7 @@ from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
-from inference import distributed
+from inference import distributed, gradients
 from inference.loop import epoch_batches, train_epoch
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
@@ -25,11 +25,13 @@ from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
 from report.blocks import blockwise
 
+MEMORY = gradients.MEMORY
 EPOCHS, BATCH = 3, 10
 CASES = {  # examples, and whether the step is recorded
     "eager": (25, False),
     "recorded": (25, True),
     "a last batch of one datum": (21, True),
+    "no shared memory": (25, True),
     "other noise": (25, False),
 }
 
@@ -71,7 +73,7 @@ def trained(examples, recorded, seed=0):
     for epoch in range(EPOCHS):
         train_epoch(step, as_double(epoch_batches(data(examples).train, BATCH, seed, epoch)), epoch, NoProgress())
     assert step.is_compiled == recorded, step.loss.why_eager
-    return [p.detach() for p in optimiser.parameters], losses
+    return [p.detach() for p in optimiser.parameters], losses, type(step.svi.average.sum).__name__
 
 
 class BreaksInLast(ELBO):
@@ -120,8 +122,13 @@ def main(folder):
     for case, (examples, recorded) in CASES.items():
         if case != "other noise":
             normal._standard_normal = lambda shape, dtype, device: torch.full(shape, 0.3, dtype=dtype, device=device)
-        found[case] = trained(examples, recorded)
+        gradients.MEMORY = Path("/nowhere") if case == "no shared memory" else MEMORY
+        step = trained(examples, recorded)
+        found[case], found[f"sum, {case}"] = step[:2], step[2]
         normal._standard_normal = drawn
+    gradients.MEMORY = MEMORY
+    found["no room"] = gradients._reserved(2**62) is None
+    found["left behind"] = len(list(MEMORY.glob("gradients-*")))
     found["broken"] = broken()
     model, guide = pair()
     split = data(4500).train
