@@ -104,6 +104,8 @@ def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | N
             run(config)
         except RequestError as error:
             return Failure(str(error), 2)
+        except OmegaConfBaseException as error:  # what is wrong only where an option is read, as ${oc.env:…} of nothing
+            return Failure(str(RequestError(one_line(error))), 2)
         except TrainingError as error:
             return Failure(str(error), 1)
         except OSError as error:

@@ -54,6 +54,7 @@ def refused(result, *words):
         (["likelihood=gaussian", "data.space=binary"], ["likelihood=gaussian", "unit, real", "binary", "bernoulli"]),
         (["data=linear_gaussian"], ["likelihood=bernoulli", "real", "gaussian"]),
         (["likelihood=gaussian", "likelihood.scale=-1"], ["likelihood.scale=-1", "learned"]),
+        (["model=hierarchical", "model.width=${oc.env:NOWHERE}"], ["'NOWHERE' not found", "model.width"]),
         (["data=mnist", "data.root=/nowhere"], ["data.root=/nowhere", "/nowhere/MNIST/raw", "data=digits"]),
         (["data=svhn", "data.root=/nowhere"], ["data.root=/nowhere", "SVHN", "data=digits"]),
         (["data=arrays"], ["data.path", ".npy"]),
