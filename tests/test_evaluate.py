@@ -282,6 +282,15 @@ def test_another_split_leaves_what_the_test_split_has(pictures, tmp_path, capsys
     assert "train split" in capsys.readouterr().out
     assert read_run(run, "train").figure("samples") == (run / "figures_train/samples.png").read_bytes()
 
+    for file in run.glob("evaluation*"):
+        file.unlink()
+    assert evaluate.main([str(run), "--split", "valid", *few]) == 0  # a run of which only that is measured
+    assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "valid"
+    capsys.readouterr()
+    assert compare.main([str(run)]) == 2 and "evaluation.json is of split valid" in capsys.readouterr().err
+    assert evaluate.main([str(run), *few]) == 0 and evaluate.main([str(run), "--split", "valid", *few]) == 0
+    assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "test"
+
 
 def test_the_table_names_sides_and_errors(pictures, capsys):
     run, content, _ = pictures
