@@ -31,7 +31,8 @@ def compiled(graph: GraphModule, inputs: Sequence[Tensor], backend: str = "induc
     every call look whether that still is the graph: inductor is given it as it is. `fallback_random` keeps torch's generator
     and the order of its calls.
     """
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no GPU is no news
+    for name in ("torch.utils.cpp_extension", "torch._inductor.standalone_compile"):  # no GPU, nothing to save: no news
+        logging.getLogger(name).setLevel(logging.ERROR)
     if backend != "inductor":
         return torch.compile(graph, backend=backend, dynamic=False, fullgraph=True)
     options = {"config_patches": {"fallback_random": True}}
