@@ -69,7 +69,7 @@ def run_command(main: Callable[[], Any]) -> int:
     root = str(Path(__file__).resolve().parent.parent)  # where a cluster's workers find the project
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     argparse.ArgumentParser.error = Parser.error  # type: ignore[method-assign, assignment]  # Hydra's parser
-    argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_intermixed_args  # type: ignore[method-assign]  # "a=1 -m b=2"
+    argparse.ArgumentParser.parse_args = parse_wherever_flags_stand  # type: ignore[method-assign, assignment]
     signal.signal(signal.SIGTERM, stop)
     warnings.filterwarnings("ignore", "Encountered", UserWarning)  # Pyro, at a NaN: the loop stops there and says where
     sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
@@ -77,6 +77,7 @@ def run_command(main: Callable[[], Any]) -> int:
         if launch.count() > 1 and {"-m", "--multirun"} & {*sys.argv}:
             raise RequestError(f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run")
         main()
+        sys.stdout.flush()
     except (HydraException, OmegaConfBaseException, RequestError) as error:
         return complain(str(RequestError(one_line(error))), 2)
     except BrokenPipeError:  # "… | head" has read enough; Python would complain once more when it closes
@@ -87,6 +88,15 @@ def run_command(main: Callable[[], Any]) -> int:
     for message, _ in FAILURES:
         complain(message, 0)
     return max((status for _, status in FAILURES), default=0)
+
+
+def parse_wherever_flags_stand(parser: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> argparse.Namespace:
+    """`a=1 -m b=2` as `-m a=1 b=2`: Hydra's parser takes overrides in one piece only. (One with subcommands cannot do so.)"""
+    try:
+        return parser.parse_intermixed_args(args, namespace)
+    except TypeError:
+        namespace, rest = parser.parse_known_args(args, namespace)
+        return parser.error(f"unrecognized arguments: {' '.join(rest)}") if rest else namespace
 
 
 def stop(*_: object) -> NoReturn:

@@ -19,7 +19,7 @@ from torch.func import functional_call
 from torch.fx import GraphModule
 
 from recording import compiled, one_line, record
-from recording.modes import OnDevice, replaced, trial, without_nan_warnings
+from recording.modes import OnDevice, replaced, restored, trial, without_nan_warnings
 
 Graph = Callable[..., tuple[Tensor | None, ...]]
 """(*state, *varying numbers, *batch) -> (loss, *gradients)."""
@@ -69,12 +69,15 @@ class CompiledELBO(Trace_ELBO):
         """What was recorded, the first time now, or again where a constant has changed; None where this batch runs eagerly."""
         if self.why_eager is None and (self._recording is None or self._recording.is_outdated(model, guide, batch)):
             self._record(model, guide, batch)
-        return self._recording if self._recording is not None and self._recording.fits(batch) else None
+        if self._recording is None or not self._recording.fits(batch):
+            return None
+        self._recording.refresh()
+        return self._recording
 
     def _record(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
         """Record, compile and try; whatever goes wrong there, eager always works."""
         try:
-            with trial(batch[0].device):
+            with trial(batch[0].device), restored(buffers(model, guide)):
                 recording = Recording(self, model, guide, batch)
                 if self.backend is not None:
                     recording.compile(self.backend, batch)
@@ -145,14 +148,14 @@ class Recording:
 
     def given(self) -> list[Tensor]:
         """Parameters, buffers, and what varies of the objective: all that a step is given but its batch."""
-        self.refresh()
         objective = self.elbo.objective
         state = [tensors[key] for _, tensors, key in self.slots]
         return state + [self.numbers.get(name, getattr(objective, name)) for name in varying(objective)]
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Put varying numbers where the graph reads them; nothing waits for a device."""
+        """Put varying numbers where the graph reads them, before a step and not in it: a CUDA graph would do it again with the
+        numbers that it was captured with. Nothing waits for a device."""
         for name, value in self._plain_numbers():
             self.numbers[name].fill_(value)
 
@@ -209,6 +212,11 @@ def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: n
             value = loss(model, guide, *batch)
     value.backward()
     return value.detach()
+
+
+def buffers(*programs: Any) -> list[Tensor]:
+    """Those of the programs that are modules."""
+    return [buffer for program in programs if isinstance(program, nn.Module) for buffer in program.buffers()]
 
 
 def varying(objective: Any) -> tuple[str, ...]:

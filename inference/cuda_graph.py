@@ -7,14 +7,13 @@ generator at a replay as the step itself would: the noise is fresh, and that of 
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from inference.compiled import Recording, Unrecordable
 from inference.optimiser import FusedAdam
-from recording.modes import trial
+from recording.modes import restored, trial
 
 TRIAL_STEPS = 2
 """Of the graph and of the step, compared before the graph is trusted: a second one draws other noise."""
@@ -33,8 +32,8 @@ class StepGraph:
         self.recording, self.optimiser = recording, optimiser
         self.batch = tuple(x.clone() for x in batch)
         optimiser.keep_rate_on(batch[0].device)
-        with trial(batch[0].device), _restored(list(self._changing())):
-            self._step()  # what is made at a first time (workspaces, kernels) must not be made while capturing
+        with trial(batch[0].device), restored(list(self._changing())):
+            self._step()  # what is made the first time (kernels, moments) must not be made while capturing
             self.replay, self.loss = captured(self._step)
         self.addresses = self._addresses()
         self._compare()
@@ -46,7 +45,6 @@ class StepGraph:
     def __call__(self, batch: tuple[Tensor, ...]) -> Tensor:
         for mine, given in zip(self.batch, batch, strict=True):
             mine.copy_(given)
-        self.recording.refresh()
         self.replay()
         self.optimiser.schedule.step()
         return self.loss.clone()
@@ -58,19 +56,20 @@ class StepGraph:
         return loss
 
     def _addresses(self) -> list[int]:
-        return [tensor.data_ptr() for tensor in self.recording.given()]
+        return [tensor.data_ptr() for tensor in self._changing()]
 
     def _changing(self) -> Iterator[Tensor]:
-        """All that a step changes."""
+        """All that a step reads and changes, but for its batch."""
         yield from self.recording.given()
         yield from self.optimiser.moments()
+        yield from self.optimiser.rates()
 
     def _compare(self) -> None:
         """Raise unless some replays change the parameters as as many steps do, from the same noise."""
         changes = []
         for step in (self._step, self.replay):
             start = [p.detach().clone() for p in self.optimiser.parameters]
-            with trial(self.batch[0].device), _restored(list(self._changing())):
+            with trial(self.batch[0].device), restored(list(self._changing())):
                 for _ in range(TRIAL_STEPS):
                     step()
                 ends = zip(start, self.optimiser.parameters, strict=True)
@@ -83,7 +82,7 @@ class StepGraph:
 def captured(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     """A replay of what `work` does on the GPU, and where its result then is."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):  # the outer one comes back if capturing fails
         result = work()
     return graph.replay, result
 
@@ -91,18 +90,3 @@ def captured(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
 def can_capture(device: torch.device) -> bool:
     """Whether there are such graphs on `device`."""
     return device.type == "cuda"
-
-
-class _restored:
-    """What `tensors` hold is the same after as before."""
-
-    def __init__(self, tensors: list[Tensor]) -> None:
-        self.tensors = tensors
-
-    def __enter__(self) -> None:
-        self.values = [tensor.detach().clone() for tensor in self.tensors]
-
-    @torch.no_grad()
-    def __exit__(self, *_: Any) -> None:
-        for tensor, value in zip(self.tensors, self.values, strict=True):
-            tensor.copy_(value)

@@ -32,7 +32,7 @@ def joined(device: str = "auto") -> Iterator[None]:
     if launch.count() == 1:
         yield
         return
-    on_gpu = device != "cpu" and torch.cuda.is_available()
+    on_gpu = device != "cpu" and torch.cuda.device_count() > 0  # is_available() would fix which are visible, for good
     if on_gpu:
         own_gpu(*launch.local())
     with _peers():

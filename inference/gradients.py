@@ -37,7 +37,7 @@ class Average:
         *parts, total = flat.split(self.sizes)
         for parameter, part in zip(self.parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
-        return total.reshape(())
+        return total.clone().reshape(())
 
 
 class AllReduce:
@@ -77,10 +77,13 @@ def _sum_of(size: int, like: Tensor) -> AllReduce | SharedMemory:
     if like.device.type != "cpu" or not on_one_machine or distributed.count() == 1:
         return AllReduce()
     file = distributed.from_first(lambda: _reserved(_shape(size).numel() * like.element_size()))
-    found = None if file is None else SharedMemory(file, size, like)
-    distributed.gather(None)  # all have opened it: it can lose its name, and is gone with the last of them
-    if distributed.is_first() and file is not None:
-        file.unlink()
+    try:
+        seen = file is not None and all(distributed.gather(file.exists()))  # else they have no memory in common
+        found = SharedMemory(file, size, like) if file is not None and seen else None
+        distributed.gather(None)  # all have opened it: it can lose its name, and is gone with the last of them
+    finally:
+        if distributed.is_first() and file is not None:
+            file.unlink(missing_ok=True)
     return found or AllReduce()
 
 

@@ -54,7 +54,7 @@ class FusedAdam(PyroOptim):
 
     def skip_unless_finite(self, loss: torch.Tensor) -> None:
         """The next step changes no parameter if `loss` is NaN or infinite: decided on the device, without reading it there."""
-        if loss.device.type == "cpu":
+        if costs_nothing_to_read(loss.device):
             self.skip = not math.isfinite(loss.item())
         else:
             self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
@@ -62,6 +62,10 @@ class FusedAdam(PyroOptim):
     def moments(self) -> list[torch.Tensor]:
         """What Adam remembers, parameter by parameter; nothing before the first step."""
         return [tensor for state in self.adam.state.values() for tensor in state.values()]
+
+    def rates(self) -> list[torch.Tensor]:
+        """The learning rates of the groups, where they are on the device."""
+        return [group["lr"] for group in self.adam.param_groups if isinstance(group["lr"], torch.Tensor)]
 
     def keep_rate_on(self, device: torch.device) -> None:
         """Keep the learning rate in memory of the device, as a captured step must."""
@@ -80,3 +84,8 @@ class FusedAdam(PyroOptim):
         """Go on from `get_state()`."""
         self.adam.load_state_dict(state_dict["adam"])
         self.schedule.load_state_dict(state_dict["schedule"])
+
+
+def costs_nothing_to_read(device: torch.device) -> bool:
+    """Whether a number on `device` can be read without waiting for what is under way there."""
+    return device.type == "cpu"

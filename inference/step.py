@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from errors import TrainingError
 from inference import cuda_graph, distributed
-from inference.compiled import CompiledELBO
+from inference.compiled import CompiledELBO, buffers
 from inference.gradients import Average
 from inference.optimiser import FusedAdam
 from recording import one_line
-from recording.modes import trial
+from recording.modes import restored, trial
 
 LOSSES_READ_TOGETHER = 100
 NO_SITE = "no single site (each is finite, their sum is not)"
@@ -73,6 +73,8 @@ class DeviceSVI(SVI):
                 self.graph = cuda_graph.StepGraph(recording, self.optim, batch)
             except Exception as error:  # whatever goes wrong there, the step itself works
                 self.graph, self.why_not_captured = None, one_line(error)
+                for parameter in self.optim.parameters:
+                    parameter.grad = None
         return self.graph
 
 
@@ -138,7 +140,7 @@ class Step:
 
     def _validate(self, *batch: Tensor) -> None:
         self.validated = True
-        with pyro.validation_enabled(True), trial(batch[0].device):
+        with pyro.validation_enabled(True), trial(batch[0].device), restored(buffers(self.model, self.guide)):
             self.loss.loss(self.model, self.guide, *batch)
 
 

@@ -47,6 +47,18 @@ def trial(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def restored(tensors: list[Tensor]) -> Iterator[None]:
+    """What `tensors` hold is the same after as before."""
+    values = [tensor.detach().clone() for tensor in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
+
+
+@contextmanager
 def without_nan_warnings() -> Iterator[None]:
     """Pyro looks for NaN by reading the loss and every gradient of it; the loop checks the losses itself."""
     with replaced(pyro.util, ("torch_isnan",), [lambda x: False]):

@@ -25,7 +25,7 @@ from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
 from report.blocks import blockwise
 
-MEMORY = gradients.MEMORY
+MEMORY = gradients.MEMORY / "vae-tests"
 EPOCHS, BATCH = 3, 10
 CASES = {  # examples, and whether the step is recorded
     "eager": (25, False),
@@ -117,6 +117,7 @@ def only_in_last():
 def main(folder):
     import torch.distributions.normal as normal
 
+    MEMORY.mkdir(exist_ok=True)
     drawn = normal._standard_normal
     found = {"rank": distributed.rank()}
     for case, (examples, recorded) in CASES.items():
@@ -128,7 +129,7 @@ def main(folder):
         normal._standard_normal = drawn
     gradients.MEMORY = MEMORY
     found["no room"] = gradients._reserved(2**62) is None
-    found["left behind"] = len(list(MEMORY.glob("gradients-*")))
+    found["left behind"] = len(list(MEMORY.iterdir())) if MEMORY.exists() else 0
     found["broken"] = broken()
     model, guide = pair()
     split = data(4500).train

@@ -125,6 +125,18 @@ def test_unused_parameters_changed_buffers_and_other_strides(backend):
     assert elbo.why_eager is None
 
 
+def test_recording_and_validating_leave_buffers_as_they_are():
+    """Eager or recorded, a step is one forward of the programs."""
+    counts = []
+    for compiled in (False, True):
+        guide = Odd()
+        step = Step(Odd(), guide, FusedAdam((guide,), 1e-3), NoiseItself(), compiled)
+        step.loss.backend = None
+        step(torch.rand(3, 3))
+        counts.append(guide.seen.item())
+    assert counts == [1, 1]
+
+
 class Location(nn.Module):
     """A model whose loss is −z, so that its losses are the noise itself."""
 

@@ -1,11 +1,14 @@
-"""A captured step does what a step does. Where there is no GPU, a capture that plays the step again stands for CUDA's."""
+"""A captured step does what a step does. Where there is no GPU, a tape of its operations stands for CUDA's."""
 
 import pyro
 import pytest
 import torch
 from choices import opened
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
 from inference import cuda_graph
+from inference.compiled import Recording
 from inference.optimiser import FusedAdam
 from inference.schedule import factor
 from inference.step import NonFinite, Step
@@ -13,19 +16,38 @@ from inference.step import NonFinite, Step
 STEPS = 8
 
 
-def played(work):
-    """What CUDA does: the result is always in the same place."""
-    result = torch.zeros(())
+class Tape(TorchDispatchMode):
+    """Writes down the operations on tensors, as they were called: numbers among their arguments are those of that time."""
 
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.calls.append((function, args, kwargs or {}, result))
+        return result
+
+
+def taped(work):
+    """What CUDA does: the same operations on the same memory, with results where they were."""
+    with Tape() as tape:
+        result = work()
+
+    @torch.no_grad()
     def replay():
-        result.copy_(work())
+        for function, args, kwargs, before in tape.calls:
+            now = function(*args, **kwargs)
+            for old, new in zip(tree_flatten(before)[0], tree_flatten(now)[0], strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
 
     return replay, result
 
 
 def frozen_noise(work):
     """A mistake: every replay draws the noise of the first."""
-    replay, result = played(work)
+    replay, result = taped(work)
     state = torch.get_rng_state()
 
     def again():
@@ -48,7 +70,8 @@ def here(request, monkeypatch):
     """A device on which steps are captured: a GPU, or the CPU with something that stands for it."""
     if request.param == "cpu":
         monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
-        monkeypatch.setattr(cuda_graph, "captured", played)
+        monkeypatch.setattr(cuda_graph, "captured", taped)
+        monkeypatch.setattr("inference.optimiser.costs_nothing_to_read", lambda device: False)
     return torch.device(request.param)
 
 
@@ -104,12 +127,30 @@ def test_a_capture_that_does_something_else_is_not_used(monkeypatch, mistake):
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 def test_what_cannot_be_captured_runs_as_it_is_and_says_why(here, monkeypatch):
+    """It breaks in the middle, where gradients are there already."""
+
     def refuse(work):
-        raise RuntimeError("operation not permitted when stream is capturing")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FusedAdam, "update", lambda self: 1 / 0)
+            work()
 
     monkeypatch.setattr(cuda_graph, "captured", refuse)
-    step, _, _, _, told = fitted(here)
-    assert step.is_compiled and len(told) == 1 and "not permitted" in told[0]
+    step, _, parameters, _, told = fitted(here)
+    assert step.is_compiled and len(told) == 1 and "division by zero" in told[0]
+    monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
+    torch.testing.assert_close(parameters, fitted(here)[2], rtol=1e-4, atol=1e-6)
+
+
+def test_a_number_that_the_capture_keeps_is_noticed(monkeypatch):
+    """The mistake of filling in an annealed weight within the step."""
+    overrides = ["objective=beta", "objective.warmup_epochs=4"]
+    expected = fitted(torch.device("cpu"), *overrides)[2]
+    given = Recording.given
+    monkeypatch.setattr(Recording, "given", lambda self: self.refresh() or given(self))
+    monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "captured", taped)
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(fitted(torch.device("cpu"), *overrides)[2], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
