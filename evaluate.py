@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from inference import Run
+    from report.evaluation import Evaluation
+    from report.imputation import Imputed
     from report.measuring import Wanted
 
 
@@ -146,27 +148,35 @@ def evaluate_all(options: argparse.Namespace) -> int:
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
     """Measure one run, print its table, write its files; of several processes, the first prints and writes."""
     from inference import distributed, load_run
-    from inference.run_directory import of_split
-    from report.export import export
-    from report.figures import draw_all
+    from report.imputation import hold_back
     from report.measuring import evaluate
-    from report.page.run import write_report
-    from report.table import evaluation_table
 
     run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust, places=options.places))
     missing = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
-    if not distributed.is_first():
-        return
+    if distributed.is_first():
+        show(run, evaluation, options.export)
+    if missing is not None:
+        imputed = hold_back(run, options.split, options.impute, missing, options.impute_particles, options.seed)
+        if distributed.is_first():
+            show_imputed(run, imputed)
+
+
+def show(run: "Run", evaluation: "Evaluation", exports: list[str]) -> None:
+    """Print the table, write files, figures and page."""
+    from inference.run_directory import of_split
+    from report.export import export
+    from report.figures import draw_all
+    from report.page.run import write_report
+    from report.table import evaluation_table
+
     print(evaluation_table(evaluation))
     evaluation.save(run.path)
-    for what in options.export:
+    for what in exports:
         print(f"wrote {export(run, evaluation, what)}")
     figures = draw_all(run, evaluation)
     print(f"wrote {run.path / of_split('evaluation.json', evaluation.split)} and .npz; figures: {', '.join(figures)}")
     print(f"wrote {write_report(run, evaluation, figures)}\n")
-    if missing is not None:
-        impute_one(run, missing, options)
 
 
 def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
@@ -180,17 +190,15 @@ def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
     return missing_mask(options.impute, run.dataset.shape, min(options.limit or there, there), options.seed)
 
 
-def impute_one(run: "Run", missing: "Tensor", options: argparse.Namespace) -> None:
-    """Hold back what the mask says, fill it in, and print how far off that is."""
+def show_imputed(run: "Run", imputed: "Imputed") -> None:
+    """Print how far off that is, and write it."""
     from inference.run_directory import of_split
     from report.figures import draw_imputations
-    from report.imputation import hold_back
 
-    imputed = hold_back(run, options.split, options.impute, missing, options.impute_particles, options.seed)
     print(imputed.table())
     imputed.save()
     draw_imputations(imputed)
-    names = [of_split(name, options.split) for name in ("imputations.npz", "figures")]
+    names = [of_split(name, imputed.split) for name in ("imputations.npz", "figures")]
     print(f"wrote {run.path / names[0]} and .json, {names[1]}/imputations.png\n")
 
 

@@ -113,3 +113,28 @@ def test_a_refusal_is_said_once(tmp_path, options, words):
     (line,) = errors(err)
     assert status == 1 and words in line  # torchrun's own exit status
     assert time.monotonic() - started < 120 and not (tmp_path / "run/DONE").exists()
+
+
+@pytest.mark.verify
+def test_everything_is_measured_by_two_processes(tmp_path):
+    """What all processes must do together, and what only the first may."""
+    run = tmp_path / "run"
+    assert finish("train.py", f"run_dir={run}", *OPTIONS, "train.epochs=1")[0] == 0
+    few = (
+        "--particles",
+        "8",
+        "--limit",
+        "20",
+        "--ais",
+        "5",
+        "--gap",
+        "--gap-steps",
+        "5",
+        "--impute",
+        "left",
+        "--export",
+        "scores",
+    )
+    status, out, err = finish("evaluate.py", run, *few, "--split", "valid")
+    assert status == 0, err
+    assert out.count("wrote") == 4 and (run / "imputations_valid.json").exists() and (run / "evaluation_valid.json").exists()
