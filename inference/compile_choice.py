@@ -4,8 +4,8 @@ import os
 import shutil
 from dataclasses import dataclass
 
-COMPILE_SECONDS = 20.0
-SAVED_SECONDS_PER_STEP = 0.004
+COMPILE_SECONDS = 16.0
+SAVED_SECONDS_PER_STEP = 0.0032
 """What recording and compiling cost the first time, and what they save at a step of an MLP: docs/performance.md."""
 
 
