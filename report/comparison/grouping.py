@@ -67,7 +67,7 @@ def _short(value: Any) -> str:
 def width_in_bits(run: EvaluatedRun) -> float | None:
     """log₂ of the width of a stored level in the run's space, recovered from its bits per dimension; None if unknown."""
     mean, origin, dimensions = run.bits.get("mean"), run.bits.get("from"), run.data.get("dimensions")
-    if mean is None or origin not in run.nats or not dimensions:
+    if mean is None or origin not in run.nats or not isinstance(dimensions, int) or dimensions < 1:
         return None
     return -(mean + run.nats[origin]["mean"] / (dimensions * math.log(2)))
 

@@ -70,6 +70,9 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     """
     directory = RunDirectory(path)
     config = directory.read_config()
+    for part in ("choices", "data"):
+        if not isinstance(config.get(part, {}), dict):
+            raise _damaged(path, split, f"config.yaml: {part} is {type(config[part]).__name__}, not a group of options")
     told, arrays = (of_split(name, split) for name in ("evaluation.json", "evaluation.npz"))
     measured = _read_json(directory.path / told, path, split)
     data, nats = measured.get("data"), measured.get("nats")
@@ -89,7 +92,13 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     bits, diagnostics = (
         value if isinstance(value := measured.get(key), dict) else {} for key in ("bits_per_dim", "diagnostics")
     )
-    return EvaluatedRun(Path(path), config, data, nats, bits, diagnostics, per_datum, split)
+    return EvaluatedRun(Path(path), config, data, nats, bits if _are_bits(bits) else {}, diagnostics, per_datum, split)
+
+
+def _are_bits(bits: dict[str, Any]) -> bool:
+    """A number, and the name of the bound that it comes from."""
+    mean = bits.get("mean")
+    return isinstance(mean, int | float) and abs(mean) < LARGEST_VALUE and isinstance(bits.get("from"), str)
 
 
 def _read_json(file: Path, run: str | Path, split: str) -> dict[str, Any]:
