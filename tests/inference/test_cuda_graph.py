@@ -153,14 +153,21 @@ def test_a_number_that_the_capture_keeps_is_noticed(monkeypatch):
         torch.testing.assert_close(fitted(torch.device("cpu"), *overrides)[2], expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("here", DEVICES, indirect=True)
-def test_tensors_put_elsewhere_are_captured_anew(here):
+def captured_step(device):
+    """A step that has been captured, and the batch that it ran on."""
     model, guide, objective, (batch, _) = opened()
-    step = Step(model.to(here), guide.to(here), FusedAdam((model, guide), 1e-2), objective, True)
+    step = Step(model.to(device), guide.to(device), FusedAdam((model, guide), 1e-2), objective, True)
     step.loss.backend = None
-    batch = [x.to(here) for x in batch]
+    batch = [x.to(device) for x in batch]
     for _ in range(3):
         step(*batch)
+    return step, batch
+
+
+@pytest.mark.parametrize("here", DEVICES, indirect=True)
+def test_tensors_put_elsewhere_are_captured_anew(here):
+    step, batch = captured_step(here)
+    model = step.model
     before = step.svi.graph
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
@@ -170,12 +177,8 @@ def test_tensors_put_elsewhere_are_captured_anew(here):
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 def test_a_broken_captured_step_changes_nothing(here):
-    model, guide, objective, (batch, _) = opened()
-    step = Step(model.to(here), guide.to(here), FusedAdam((model, guide), 1e-2), objective, True)
-    step.loss.backend = None
-    batch = [x.to(here) for x in batch]
-    for _ in range(3):
-        step(*batch)
+    step, batch = captured_step(here)
+    model, guide = step.model, step.guide
     before = [p.detach().clone() for p in [*model.parameters(), *guide.parameters()]]
     broken = [torch.full_like(batch[0], torch.nan), *batch[1:]]
     with pytest.raises(NonFinite), pyro.validation_enabled(False):
