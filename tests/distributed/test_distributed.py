@@ -1,6 +1,7 @@
 """Two processes are one: the same trajectory, the same parameters, the same metrics, the same refusals."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def found(tmp_path_factory):
     finally:
         for process in workers:
             process.kill()
+        shutil.rmtree(worker.MEMORY, ignore_errors=True)
     files = [folder / name for name in ("1-0.pt", "2-0.pt", "2-1.pt")]
     assert all(file.exists() for file in files), said
     one, *two = (torch.load(file, weights_only=True) for file in files)
