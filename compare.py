@@ -13,12 +13,32 @@ def parser() -> Parser:
         "set of runs that measure the same thing. Prints the tables; --out writes a page that works offline.",
         epilog="example: python compare.py runs/digits/* --out report.html",
     )
-    new.add_argument("runs", nargs="+", metavar="RUN", help="a run directory that evaluate.py has measured")
+    new.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a run directory that evaluate.py has measured"
+    )
     new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
-    new.add_argument("--format", default="text", choices=("text", "csv", "markdown", "latex"), help="of the tables (text)")
-    new.add_argument("--split", default="test", choices=("train", "valid", "test"), help="that evaluate.py measured on (test)")
-    new.add_argument("--by", metavar="QUANTITY", help="order by elbo, iwae, exact, … (the tightest that all runs have)")
-    new.add_argument("--export", choices=("mlflow",), help="also log every run to the store that MLFLOW_TRACKING_URI names")
+    new.add_argument(
+        "--format",
+        default="text",
+        choices=("text", "csv", "markdown", "latex"),
+        help="of the tables (text)",
+    )
+    new.add_argument(
+        "--split",
+        default="test",
+        choices=("train", "valid", "test"),
+        help="that evaluate.py measured on (test)",
+    )
+    new.add_argument(
+        "--by",
+        metavar="QUANTITY",
+        help="order by elbo, iwae, exact, … (the tightest that all runs have)",
+    )
+    new.add_argument(
+        "--export",
+        choices=("mlflow",),
+        help="also log every run to the store that MLFLOW_TRACKING_URI names",
+    )
     return new
 
 

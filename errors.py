@@ -13,7 +13,9 @@ class RequestError(ValueError):
 
     def __str__(self) -> str:
         """Line ends and other characters that cannot be printed, as they may come with what was given, as escapes."""
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__())
+        return "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__()
+        )
 
 
 class TrainingError(RuntimeError):
@@ -31,4 +33,6 @@ class Parser(ArgumentParser):
 def needs(package: str, option: str) -> None:
     """Refuse `option` where the optional `package` of requirements/tracking.txt is not installed."""
     if find_spec(package) is None:
-        raise RequestError(f"{option}: needs {package}, which is not installed: pip install -r requirements/tracking.txt")
+        raise RequestError(
+            f"{option}: needs {package}, which is not installed: pip install -r requirements/tracking.txt"
+        )

@@ -38,40 +38,107 @@ def parser() -> Parser:
         choices=("train", "valid", "test"),
         help="what to measure on (test); files of another split have its name: evaluation_train.json, figures_train/, …",
     )
-    new.add_argument("--particles", type=positive, default=5000, help="importance samples per datum for IWAE (5000)")
-    new.add_argument("--elbo-particles", type=positive, default=100, help="draws of z per datum for the ELBO (100)")
+    new.add_argument(
+        "--particles",
+        type=positive,
+        default=5000,
+        help="importance samples per datum for IWAE (5000)",
+    )
+    new.add_argument(
+        "--elbo-particles",
+        type=positive,
+        default=100,
+        help="draws of z per datum for the ELBO (100)",
+    )
     new.add_argument("--limit", type=positive, help="only the first N examples of the split")
     long = new.add_argument_group("what takes longer, and says more")
-    long.add_argument("--full", action="store_true", help="all of it: --ais 1000 --gap --calibration")
     long.add_argument(
-        "--ais", type=positive, metavar="T", help="anneal to p(z|x) by T temperatures; calibrate on simulated data"
+        "--full", action="store_true", help="all of it: --ais 1000 --gap --calibration"
     )
-    long.add_argument("--ais-limit", type=positive, default=100, metavar="N", help="the first N examples only (100)")
-    long.add_argument("--ais-start", default="prior", choices=("prior", "guide"), help="where annealing starts (prior)")
+    long.add_argument(
+        "--ais",
+        type=positive,
+        metavar="T",
+        help="anneal to p(z|x) by T temperatures; calibrate on simulated data",
+    )
+    long.add_argument(
+        "--ais-limit",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="the first N examples only (100)",
+    )
+    long.add_argument(
+        "--ais-start",
+        default="prior",
+        choices=("prior", "guide"),
+        help="where annealing starts (prior)",
+    )
     long.add_argument("--chains", type=positive, default=16, help="annealing chains per datum (16)")
-    long.add_argument("--gap", action="store_true", help="split log p(x) − ELBO into the family's and the encoder's part")
-    long.add_argument("--gap-limit", type=positive, default=100, metavar="N", help="on N examples, and N of train (100)")
-    long.add_argument("--gap-steps", type=positive, default=1000, metavar="S", help="steps of Adam for the free q (1000)")
-    long.add_argument("--calibration", action="store_true", help="rank the truth among the guide's draws on simulated data")
-    long.add_argument("--simulations", type=positive, default=1000, metavar="S", help="how many of them (1000)")
-    new.add_argument("--checkpoint", default="best", choices=("best", "last"), help="which weights (best)")
+    long.add_argument(
+        "--gap",
+        action="store_true",
+        help="split log p(x) − ELBO into the family's and the encoder's part",
+    )
+    long.add_argument(
+        "--gap-limit",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="on N examples, and N of train (100)",
+    )
+    long.add_argument(
+        "--gap-steps",
+        type=positive,
+        default=1000,
+        metavar="S",
+        help="steps of Adam for the free q (1000)",
+    )
+    long.add_argument(
+        "--calibration",
+        action="store_true",
+        help="rank the truth among the guide's draws on simulated data",
+    )
+    long.add_argument(
+        "--simulations", type=positive, default=1000, metavar="S", help="how many of them (1000)"
+    )
+    new.add_argument(
+        "--checkpoint", default="best", choices=("best", "last"), help="which weights (best)"
+    )
     new.add_argument(
         "--compile",
         default="auto",
         choices=("auto", "on", "off"),
         help="record and compile the estimators' inner loops; auto does where it saves more than it costs (auto)",
     )
-    new.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)")
+    new.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute (auto)"
+    )
     new.add_argument("--seed", type=int, default=0, help="of the importance samples (0)")
-    new.add_argument("--export", type=exports, default=[], metavar="WHAT[,…]", help=f"also write {', '.join(EXPORTS)} as .npz")
+    new.add_argument(
+        "--export",
+        type=exports,
+        default=[],
+        metavar="WHAT[,…]",
+        help=f"also write {', '.join(EXPORTS)} as .npz",
+    )
     new.add_argument(
         "--impute",
         metavar="MASK",
         help="hold dimensions back, fill them in from the others, report the error: a .npy of booleans (True: missing) of the "
         "shape of one datum or (N, shape); or random:SHARE, left, right, top, bottom",
     )
-    new.add_argument("--impute-particles", type=positive, default=1000, help="importance samples per datum for that (1000)")
-    new.add_argument("--trust", action="store_true", help="run components from outside this project that a run names")
+    new.add_argument(
+        "--impute-particles",
+        type=positive,
+        default=1000,
+        help="importance samples per datum for that (1000)",
+    )
+    new.add_argument(
+        "--trust",
+        action="store_true",
+        help="run components from outside this project that a run names",
+    )
     return new
 
 
@@ -119,7 +186,9 @@ def runs_and_places(given: list[str]) -> tuple[list[str], dict[str, str]]:
     places = dict(option.split("=", 1) for option in options)
     for name in places:
         if name not in PLACES:
-            parser().error(f"data.{name}: only where the data are can be said anew: data.{', data.'.join(PLACES)}")
+            parser().error(
+                f"data.{name}: only where the data are can be said anew: data.{', data.'.join(PLACES)}"
+            )
     runs = [word for word in given if not re.match(r"data\.\w+=", word)]
     if not runs:
         parser().error("no run directory was given")
@@ -134,12 +203,16 @@ def evaluate_all(options: argparse.Namespace) -> int:
     for path in options.runs:
         try:
             if launch.count() == 1:
-                RunDirectory(path).read_config()  # a wrong directory is refused before torch's models are built
+                RunDirectory(
+                    path
+                ).read_config()  # a wrong directory is refused before torch's models are built
             evaluate_one(path, options)
         except RequestError as error:
             print(f"error: {error}", file=sys.stderr)
             status = 2
-        except OSError as error:  # the disk is full, or may not be written: the table is printed already
+        except (
+            OSError
+        ) as error:  # the disk is full, or may not be written: the table is printed already
             print(f"error: {error.filename or path}: {error.strerror or error}", file=sys.stderr)
             status = max(status, 1)
     return status
@@ -151,13 +224,19 @@ def evaluate_one(path: str, options: argparse.Namespace) -> None:
     from report.imputation import hold_back
     from report.measuring import evaluate
 
-    run = distributed.agreed(lambda: load_run(path, options.checkpoint, options.device, options.trust, places=options.places))
+    run = distributed.agreed(
+        lambda: load_run(
+            path, options.checkpoint, options.device, options.trust, places=options.places
+        )
+    )
     missing = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
     if distributed.is_first():
         show(run, evaluation, options.export)
     if missing is not None:
-        imputed = hold_back(run, options.split, options.impute, missing, options.impute_particles, options.seed)
+        imputed = hold_back(
+            run, options.split, options.impute, missing, options.impute_particles, options.seed
+        )
         if distributed.is_first():
             show_imputed(run, imputed)
 
@@ -175,7 +254,9 @@ def show(run: "Run", evaluation: "Evaluation", exports: list[str]) -> None:
     for what in exports:
         print(f"wrote {export(run, evaluation, what)}")
     figures = draw_all(run, evaluation)
-    print(f"wrote {run.path / of_split('evaluation.json', evaluation.split)} and .npz; figures: {', '.join(figures)}")
+    print(
+        f"wrote {run.path / of_split('evaluation.json', evaluation.split)} and .npz; figures: {', '.join(figures)}"
+    )
     print(f"wrote {write_report(run, evaluation, figures)}\n")
 
 
@@ -185,9 +266,13 @@ def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
     from report.masks import missing_mask
 
     if options.impute_particles <= FILLINGS:
-        raise RequestError(f"--impute-particles {options.impute_particles}: must be at least {FILLINGS + 1}")
+        raise RequestError(
+            f"--impute-particles {options.impute_particles}: must be at least {FILLINGS + 1}"
+        )
     there = len(run.data(options.split))
-    return missing_mask(options.impute, run.dataset.shape, min(options.limit or there, there), options.seed)
+    return missing_mask(
+        options.impute, run.dataset.shape, min(options.limit or there, there), options.seed
+    )
 
 
 def show_imputed(run: "Run", imputed: "Imputed") -> None:
@@ -216,7 +301,9 @@ def wanted(options: argparse.Namespace) -> "Wanted":
         elbo_particles=options.elbo_particles,
         limit=options.limit,
         seed=options.seed,
-        annealing=Annealing(temperatures, options.chains, start=options.ais_start) if temperatures else None,
+        annealing=Annealing(temperatures, options.chains, start=options.ais_start)
+        if temperatures
+        else None,
         annealed=options.ais_limit,
         gap=options.gap_limit if options.gap or options.full else 0,
         fit=Fit(steps=options.gap_steps),

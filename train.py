@@ -17,7 +17,9 @@ def main(config: DictConfig) -> None:
 
     from inference.train import train
 
-    torch.set_flush_denormal(True)  # Adam's moments of pixels that are hardly ever on would become denormal, which is slow
+    torch.set_flush_denormal(
+        True
+    )  # Adam's moments of pixels that are hardly ever on would become denormal, which is slow
     if not request["train"]["tensorboard"]:
         train(request)
         return

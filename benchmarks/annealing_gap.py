@@ -22,11 +22,19 @@ from models.tractable import ExactPosterior, FactorAnalysis
 def main(arguments: list[str] | None = None) -> None:
     """Print the gaps in nats per datum for every T, the law, and the slopes of log gap on log T."""
     parser = Parser(description=__doc__.split("\n")[0])
-    parser.add_argument("--temperatures", type=at_least(2), nargs="+", default=[16, 32, 64, 128, 256], metavar="T")
-    parser.add_argument("--data", type=at_least(2), default=400, help="simulated data for each (400)")
-    parser.add_argument("--leapfrogs", type=at_least(1), default=10, help="gradients of each transition (10)")
+    parser.add_argument(
+        "--temperatures", type=at_least(2), nargs="+", default=[16, 32, 64, 128, 256], metavar="T"
+    )
+    parser.add_argument(
+        "--data", type=at_least(2), default=400, help="simulated data for each (400)"
+    )
+    parser.add_argument(
+        "--leapfrogs", type=at_least(1), default=10, help="gradients of each transition (10)"
+    )
     options = parser.parse_args(arguments)
-    joint = FactorAnalysis(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(6), 0.3)
+    joint = FactorAnalysis(
+        torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(6), 0.3
+    )
     distance = float(torch.trace(joint.posterior_precision)) - 3  # tr(WᵀΨ⁻¹W)
     print(f"{'T':>6}  {'law':>8}  {'perfect transitions':>20}  {'Hamiltonian':>20}")
     points = []
@@ -34,11 +42,19 @@ def main(arguments: list[str] | None = None) -> None:
         torch.manual_seed(temperatures)
         like = joint.conditional(joint.prior().sample((options.data,))).sample()
         plan = Annealing(temperatures, 1, options.leapfrogs, "prior", "linear")
-        gaps = [perfect_gap(joint, like, plan), bidirectional(joint, ExactPosterior(joint), like, plan).gap]
+        gaps = [
+            perfect_gap(joint, like, plan),
+            bidirectional(joint, ExactPosterior(joint), like, plan).gap,
+        ]
         words = [f"{float(gap.mean()):>11.3f} ± {measured(gap)['se']:.3f}" for gap in gaps]
-        print(f"{temperatures:>6}  {distance / temperatures:>8.3f}  {words[0]:>20}  {words[1]:>20}", flush=True)
+        print(
+            f"{temperatures:>6}  {distance / temperatures:>8.3f}  {words[0]:>20}  {words[1]:>20}",
+            flush=True,
+        )
         points.append([(temperatures, float(gap.mean()), measured(gap)["se"]) for gap in gaps])
-    for name, column in zip(("perfect transitions", "Hamiltonian"), np.array(points).swapaxes(0, 1), strict=True):
+    for name, column in zip(
+        ("perfect transitions", "Hamiltonian"), np.array(points).swapaxes(0, 1), strict=True
+    ):
         slope, error = log_slope(column)
         print(f"slope of log gap on log T, {name}: {slope:.3f} ± {error:.3f}")
 
@@ -48,7 +64,9 @@ def perfect_gap(joint: FactorAnalysis, x: Tensor, plan: Annealing) -> Tensor:
     betas = plan.betas().tolist()
     gap = torch.zeros(len(x), dtype=torch.float64)
     for old, beta in itertools.pairwise(betas):
-        at = [joint.conditional(intermediate(joint, x, b).sample()).log_prob(x) for b in (old, beta)]
+        at = [
+            joint.conditional(intermediate(joint, x, b).sample()).log_prob(x) for b in (old, beta)
+        ]
         gap += (beta - old) * (at[1] - at[0])
     return gap
 

@@ -10,26 +10,45 @@ from errors import Parser
 def parser(doc: str | None, rounds: int | None = None) -> Parser:
     """With the first paragraph of `doc`, and the options that they share; `rounds` are the default number."""
     new = Parser(description=(doc or "").split("\n\n")[0])
-    new.add_argument("--json", type=new_file, metavar="FILE", help="write the figures here, with versions and device")
+    new.add_argument(
+        "--json",
+        type=new_file,
+        metavar="FILE",
+        help="write the figures here, with versions and device",
+    )
     if rounds is not None:
-        new.add_argument("--rounds", type=at_least(2), default=rounds, help=f"of all contenders in turn ({rounds})")
+        new.add_argument(
+            "--rounds",
+            type=at_least(2),
+            default=rounds,
+            help=f"of all contenders in turn ({rounds})",
+        )
     return new
 
 
 def add_clock(parser: Parser) -> None:
     """The option `--busy`."""
-    parser.add_argument("--busy", action="store_true", help="others use this machine: one thread, processor time")
+    parser.add_argument(
+        "--busy", action="store_true", help="others use this machine: one thread, processor time"
+    )
 
 
 def add_case(parser: Parser, cases: Iterable[str]) -> None:
     """The option `--case`: a list of some of `cases`."""
     listed = "; ".join(cases)
-    parser.add_argument("--case", type=among(cases), default="", help=f"only cases that contain this; there are {listed}")
+    parser.add_argument(
+        "--case",
+        type=among(cases),
+        default="",
+        help=f"only cases that contain this; there are {listed}",
+    )
 
 
 def add_device(parser: Parser) -> None:
     """The option `--device`."""
-    parser.add_argument("--device", type=device, default="cpu", metavar="{cpu,cuda}", help="where to compute (cpu)")
+    parser.add_argument(
+        "--device", type=device, default="cpu", metavar="{cpu,cuda}", help="where to compute (cpu)"
+    )
 
 
 def among(names: Iterable[str]) -> Callable[[str], list[str]]:

@@ -48,13 +48,19 @@ def annealing(device: str) -> dict[str, Run]:
     step = torch.full((CHAINS * ANNEALED,), 0.05, device=x.device)
     z = start.u.unflatten(0, (CHAINS, ANNEALED))
     ours = torch.no_grad()(partial(transition, path, start, 0.5, step.double(), LEAPFROGS))
-    by_hand = partial(torch_evidence.transition, model.decoder, x, z, 0.5, step.view(CHAINS, ANNEALED), LEAPFROGS)
+    by_hand = partial(
+        torch_evidence.transition, model.decoder, x, z, 0.5, step.view(CHAINS, ANNEALED), LEAPFROGS
+    )
     return {
         REFERENCE: _repeat(lambda: _within(calls, ours)),
         "this project, eager": _repeat(ours),
         "torch by hand": _repeat(by_hand),
-        "matrix products alone, float32": _repeat(_there_and_back(model.decoder, len(start.u), torch.float32)),
-        "matrix products alone, bfloat16": _repeat(_there_and_back(model.decoder, len(start.u), torch.bfloat16)),
+        "matrix products alone, float32": _repeat(
+            _there_and_back(model.decoder, len(start.u), torch.float32)
+        ),
+        "matrix products alone, bfloat16": _repeat(
+            _there_and_back(model.decoder, len(start.u), torch.bfloat16)
+        ),
     }
 
 
@@ -92,7 +98,10 @@ def _weights(decoder: nn.Module) -> list[Tensor]:
 
 
 def _forward(decoder: nn.Module, count: int, times: int) -> Callable[[], None]:
-    calls = [(torch.randn(count, w.shape[1]).to(w), w.T, torch.empty(count, w.shape[0]).to(w)) for w in _weights(decoder)]
+    calls = [
+        (torch.randn(count, w.shape[1]).to(w), w.T, torch.empty(count, w.shape[0]).to(w))
+        for w in _weights(decoder)
+    ]
 
     def run() -> None:
         for left, right, out in calls * times:
@@ -118,7 +127,9 @@ def _there_and_back(decoder: nn.Module, count: int, dtype: torch.dtype) -> Calla
 def measure(case: str, device: str, rounds: int, clock: Clock) -> list[dict[str, Any]]:
     """All contenders on one case."""
     make, decoded = CASES[case]
-    found = rows(interleaved(make(device), rounds, clock), REFERENCE, case=case, network=str(DEEPER))
+    found = rows(
+        interleaved(make(device), rounds, clock), REFERENCE, case=case, network=str(DEEPER)
+    )
     return [record | {"us_a_row": record["ms"] * 1e3 / decoded} for record in found]
 
 
@@ -134,7 +145,11 @@ def main(arguments: list[str] | None = None) -> None:
     records: list[dict[str, Any]] = []
     for case in given.case:
         found = measure(case, given.device, given.rounds, chosen)
-        columns = {f"{case}, {DEEPER}": "{peer}", "µs a row": "{us_a_row:.2f}", "time, of this project's": "{ratio:.2f} ×"}
+        columns = {
+            f"{case}, {DEEPER}": "{peer}",
+            "µs a row": "{us_a_row:.2f}",
+            "time, of this project's": "{ratio:.2f} ×",
+        }
         print("\n" + table(found, columns), flush=True)
         records += found
         write(given.json, given.device, records)

@@ -18,7 +18,9 @@ from models.tractable import as_factor_analysis, probabilistic_pca
 def main(arguments: list[str] | None = None) -> None:
     """Print the numbers, in nats per datum, of the RUN that is named."""
     parser = Parser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", help="trained with network.layers=0 likelihood=gaussian likelihood.scale=learned")
+    parser.add_argument(
+        "run", help="trained with network.layers=0 likelihood=gaussian likelihood.scale=learned"
+    )
     given = parser.parse_args(arguments)
     try:
         compare(load_run(given.run, "last", "cpu"))
@@ -31,13 +33,17 @@ def compare(run: Run) -> None:
     model, guide = run.model.double(), run.guide.double()
     found = as_factor_analysis(model)
     if found is None:
-        raise RequestError(f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)")
+        raise RequestError(
+            f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)"
+        )
     x = run.data("train")[:].double()
     torch.manual_seed(0)
     _, highest = probabilistic_pca(x.flatten(1), int(run.config["latent_dim"]))
     rows = {
         "probabilistic PCA, maximum": highest,
-        "the same formula, eigenvalues of cov(ddof=1)": unbiased_formula(x.flatten(1), int(run.config["latent_dim"])),
+        "the same formula, eigenvalues of cov(ddof=1)": unbiased_formula(
+            x.flatten(1), int(run.config["latent_dim"])
+        ),
         "linear VAE, log p(x)": float(found.log_prob(x).mean()),
         "linear VAE, ELBO": elbo(model, guide, x, 100).mean,
     }

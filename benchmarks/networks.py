@@ -89,8 +89,18 @@ class Convolutional(Network):
         return nn.Sequential(
             nn.Linear(self.latent, coarse * 7 * 7),
             nn.Unflatten(1, (coarse, 7, 7)),
-            *(nn.GELU(), nn.Upsample(scale_factor=2), nn.Conv2d(coarse, fine, 3, padding=1), nn.GELU()),
-            *(nn.GELU(), nn.Upsample(scale_factor=2), nn.Conv2d(fine, fine, 3, padding=1), nn.GELU()),
+            *(
+                nn.GELU(),
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(coarse, fine, 3, padding=1),
+                nn.GELU(),
+            ),
+            *(
+                nn.GELU(),
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(fine, fine, 3, padding=1),
+                nn.GELU(),
+            ),
             nn.Conv2d(fine, 1, 3, padding=1, bias=False),
             nn.Flatten(),
             Bias(PIXELS),

@@ -27,7 +27,9 @@ class Contender:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.processes = [_start(rank, count, port, threads, batch, device) for rank in range(count)]
+        self.processes = [
+            _start(rank, count, port, threads, batch, device) for rank in range(count)
+        ]
         for process in self.processes:  # has compiled
             self._answer(process)
 
@@ -57,7 +59,9 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
     return pipe
 
 
-def _start(rank: int, count: int, port: int, threads: int, batch: int, device: str) -> "subprocess.Popen[str]":
+def _start(
+    rank: int, count: int, port: int, threads: int, batch: int, device: str
+) -> "subprocess.Popen[str]":
     names: dict[str, int | str] = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -65,9 +69,22 @@ def _start(rank: int, count: int, port: int, threads: int, batch: int, device: s
         "LOCAL_WORLD_SIZE": count,
         "MASTER_PORT": port,
     }
-    names |= {"TORCHELASTIC_RUN_ID": "benchmark", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": threads}
+    names |= {
+        "TORCHELASTIC_RUN_ID": "benchmark",
+        "MASTER_ADDR": "127.0.0.1",
+        "OMP_NUM_THREADS": threads,
+    }
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.processes", "--worker", "--batch", str(batch), "--device", device],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.processes",
+            "--worker",
+            "--batch",
+            str(batch),
+            "--device",
+            device,
+        ],
         env=os.environ | {name: str(value) for name, value in names.items()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -121,8 +138,17 @@ def work(batch: int, device: str) -> None:
 
 def measure(count: int, batch: int, device: str, rounds: int) -> list[dict[str, Any]]:
     """One record a contender: median examples per second, quartiles, and the ratio of its median to one process's."""
-    contenders = dict(zip(PAIRS, (Contender(1, count, batch, device), Contender(count, 1, batch, device)), strict=True))
-    steps = {name: max(10, round(20 * SECONDS / contender.seconds(20))) for name, contender in contenders.items()}
+    contenders = dict(
+        zip(
+            PAIRS,
+            (Contender(1, count, batch, device), Contender(count, 1, batch, device)),
+            strict=True,
+        )
+    )
+    steps = {
+        name: max(10, round(20 * SECONDS / contender.seconds(20)))
+        for name, contender in contenders.items()
+    }
     rates: dict[str, list[float]] = {name: [] for name in PAIRS}
     for _ in range(rounds):
         for name, contender in contenders.items():
@@ -134,8 +160,20 @@ def measure(count: int, batch: int, device: str, rounds: int) -> list[dict[str, 
     found = []
     for name, values in rates.items():
         low, median, high = statistics.quantiles(values, n=4)
-        counts = {"processes": 1, "threads": count} if name == PAIRS[0] else {"processes": count, "threads": 1}
-        found.append(counts | {"batch": batch, "examples_per_second": median, "quartiles": [low, high], "ratio": median / base})
+        counts = (
+            {"processes": 1, "threads": count}
+            if name == PAIRS[0]
+            else {"processes": count, "threads": 1}
+        )
+        found.append(
+            counts
+            | {
+                "batch": batch,
+                "examples_per_second": median,
+                "quartiles": [low, high],
+                "ratio": median / base,
+            }
+        )
     return found
 
 
@@ -143,8 +181,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Print examples a second (median, quartiles) of both contenders at every batch size."""
     options = parser(__doc__, rounds=9)
     add_device(options)
-    options.add_argument("--processes", type=at_least(2), default=2, help="of one thread each, beside one of as many threads")
-    options.add_argument("--batch", type=at_least(2), action="append", help="of all processes together (128 and 1024)")
+    options.add_argument(
+        "--processes",
+        type=at_least(2),
+        default=2,
+        help="of one thread each, beside one of as many threads",
+    )
+    options.add_argument(
+        "--batch",
+        type=at_least(2),
+        action="append",
+        help="of all processes together (128 and 1024)",
+    )
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args(arguments)
     if given.worker:

@@ -28,8 +28,13 @@ def cases() -> dict[str, Case]:
     network, batch, particles = MIDDLE
     found: dict[str, Case] = {"784-200-200-50, batch 100, 1 particle": MIDDLE}
     found |= {f"batch {size}": (network, size, particles) for size in (20, 400, 1600)}
-    found |= {f"width {width}": (Perceptron((width, width), 50), batch, particles) for width in (50, 800)}
-    found |= {f"latents {latent}": (Perceptron((200, 200), latent), batch, particles) for latent in (2, 400)}
+    found |= {
+        f"width {width}": (Perceptron((width, width), 50), batch, particles) for width in (50, 800)
+    }
+    found |= {
+        f"latents {latent}": (Perceptron((200, 200), latent), batch, particles)
+        for latent in (2, 400)
+    }
     return found | {f"particles {count} (IWAE)": (network, batch, count) for count in (5, 25)}
 
 
@@ -60,7 +65,9 @@ def measure(name: str, case: Case, rounds: int, clock: Clock) -> dict[str, Any]:
         "products": matrix_products.products(network, Batches(batch), particles),
         "Adam": adam_alone(network),
     }
-    found = {record["peer"]: record["ms"] for record in rows(interleaved(runs, rounds, clock), REFERENCE)}
+    found = {
+        record["peer"]: record["ms"] for record in rows(interleaved(runs, rounds, clock), REFERENCE)
+    }
     encoder, decoder = matrix_products.multiplications(network)
     flops = 2 * 3 * batch * (encoder + particles * decoder) - 2 * batch * PIXELS * network.hidden[0]
     return {
@@ -80,8 +87,18 @@ def main(arguments: list[str] | None = None) -> None:
     given = options.parse_args(arguments)
     chosen = clock(given.busy)
     print(", ".join(f"{key} {value}" for key, value in environment("cpu").items()))
-    records = [measure(name, case, given.rounds, chosen) for name, case in cases().items() if name in given.case]
-    columns = {"": "{case}", "step, ms": "{step:.2f}", "products": "{products:.2f}", "Adam": "{Adam:.2f}", "rest": "{rest:.2f}"}
+    records = [
+        measure(name, case, given.rounds, chosen)
+        for name, case in cases().items()
+        if name in given.case
+    ]
+    columns = {
+        "": "{case}",
+        "step, ms": "{step:.2f}",
+        "products": "{products:.2f}",
+        "Adam": "{Adam:.2f}",
+        "rest": "{rest:.2f}",
+    }
     columns |= {"products, Gflop/s": "{gflops:.0f}", "µs a datum": "{us_a_datum:.1f}"}
     print(table(records, columns))
     write(given.json, "cpu", records)

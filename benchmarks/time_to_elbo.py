@@ -32,14 +32,18 @@ Epoch = Callable[[], None]
 Measure = Callable[[], float]
 
 
-def this_project(data: Dataset, epochs: int, learning_rate: float = LEARNING_RATE) -> tuple[Epoch, Measure, float]:
+def this_project(
+    data: Dataset, epochs: int, learning_rate: float = LEARNING_RATE
+) -> tuple[Epoch, Measure, float]:
     """The step of train.py with the choice that train.compile=auto makes for `epochs` epochs; seconds to compile it."""
     model, guide = ours.pair(TUTORIAL)
     choice = choose(Train().compile, epochs * len(data.train) // BATCH)
     print(choice.line)
     optimiser = FusedAdam((model, guide), learning_rate)
     step = Step(model, guide, optimiser, ELBO(), choice.compiled)
-    started = time.perf_counter()  # compilers are processes of their own, whose time only a wall clock sees
+    started = (
+        time.perf_counter()
+    )  # compilers are processes of their own, whose time only a wall clock sees
     step.loss.loss_and_grads(model, guide, data.train[:BATCH].flatten(1))
     optimiser.adam.zero_grad()
     compiling = time.perf_counter() - started
@@ -50,7 +54,11 @@ def this_project(data: Dataset, epochs: int, learning_rate: float = LEARNING_RAT
             step(x.flatten(1))
         torch.set_flush_denormal(False)
 
-    return epoch, lambda: elbo(model, guide, data.test[:].flatten(1), num_particles=1).mean, compiling
+    return (
+        epoch,
+        lambda: elbo(model, guide, data.test[:].flatten(1), num_particles=1).mean,
+        compiling,
+    )
 
 
 def tutorial(data: Dataset, epochs: int) -> tuple[Epoch, Measure, float]:
@@ -61,7 +69,11 @@ def tutorial(data: Dataset, epochs: int) -> tuple[Epoch, Measure, float]:
         for x in data.train.shuffled(BATCH):
             svi.step(x.flatten(1))
 
-    return epoch, lambda: elbo(vae.model, vae.guide, data.test[:].flatten(1), num_particles=1).mean, 0.0
+    return (
+        epoch,
+        lambda: elbo(vae.model, vae.guide, data.test[:].flatten(1), num_particles=1).mean,
+        0.0,
+    )
 
 
 def seconds_to(
@@ -96,7 +108,9 @@ def main(arguments: list[str] | None = None) -> None:
     runs: dict[str, Any] = {}
     contenders: dict[str, Callable[[Dataset, int], tuple[Epoch, Measure, float]]] = {
         "this project": this_project,
-        "this project, its learning rate": partial(this_project, learning_rate=Train().learning_rate),
+        "this project, its learning rate": partial(
+            this_project, learning_rate=Train().learning_rate
+        ),
         "Pyro, tutorial": tutorial,
     }
     for name, make in contenders.items():
@@ -109,12 +123,24 @@ def main(arguments: list[str] | None = None) -> None:
             if found is None:
                 del runs[name]
                 continue
-            records.append(dict(zip(("peer", "epoch", "seconds", "elbo"), (name, *found), strict=True)))
-            print(f"{name}: epoch {found[0]}, {found[1]:.1f} s, test ELBO {found[2]:.2f}", flush=True)
+            records.append(
+                dict(zip(("peer", "epoch", "seconds", "elbo"), (name, *found), strict=True))
+            )
+            print(
+                f"{name}: epoch {found[0]}, {found[1]:.1f} s, test ELBO {found[2]:.2f}", flush=True
+            )
     print(", ".join(f"{key} {value}" for key, value in environment("cpu").items()))
     last = {record["peer"]: record for record in records}
     print(
-        table(list(last.values()), {"": "{peer}", "epochs": "{epoch}", "seconds": "{seconds:.1f}", "test ELBO": "{elbo:.2f}"})
+        table(
+            list(last.values()),
+            {
+                "": "{peer}",
+                "epochs": "{epoch}",
+                "seconds": "{seconds:.1f}",
+                "test ELBO": "{elbo:.2f}",
+            },
+        )
     )
     write(given.json, "cpu", records)
 

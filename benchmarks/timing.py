@@ -20,7 +20,9 @@ PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "jaxlib", "numpy")
 Run = Callable[[int], None]
 
 
-def interleaved(runs: Mapping[str, Run], rounds: int, clock: Clock, seconds: float = 0.15) -> dict[str, list[float]]:
+def interleaved(
+    runs: Mapping[str, Run], rounds: int, clock: Clock, seconds: float = 0.15
+) -> dict[str, list[float]]:
     """Milliseconds a step of each contender in each of `rounds` rounds; `run(steps)` does that many steps.
 
     A turn takes about `seconds`. A first round is thrown away: compilation, caches, memory.
@@ -40,14 +42,20 @@ def rows(times: Mapping[str, list[float]], reference: str, **labels: Any) -> lis
     found = []
     for name, values in times.items():
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-        found.append(labels | {"peer": name, "ms": median, "quartiles_ms": [low, high], "ratio": median / base})
+        found.append(
+            labels
+            | {"peer": name, "ms": median, "quartiles_ms": [low, high], "ratio": median / base}
+        )
     return found
 
 
 def table(records: list[dict[str, Any]], columns: Mapping[str, str]) -> str:
     """Records as Markdown; `columns` maps headings to format strings over a record."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(form.format(**record) for form in columns.values()) + " |" for record in records]
+    lines += [
+        "| " + " | ".join(form.format(**record) for form in columns.values()) + " |"
+        for record in records
+    ]
     return "\n".join(lines)
 
 
@@ -59,8 +67,18 @@ def environment(device: str) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    return {"python": platform.python_version(), "device": device, "name": name, "threads": torch.get_num_threads(), **versions}
+    name = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else platform.processor() or platform.machine()
+    )
+    return {
+        "python": platform.python_version(),
+        "device": device,
+        "name": name,
+        "threads": torch.get_num_threads(),
+        **versions,
+    }
 
 
 def write(path: Path | None, device: str, records: list[dict[str, Any]]) -> None:

@@ -48,25 +48,45 @@ def numpyro(network: Network, batches: Batches) -> Run:
     return Loop(network, batches)
 
 
-def measure(case: str, device: str, rounds: int, peers: list[str], clock: Clock) -> list[dict[str, Any]]:
+def measure(
+    case: str, device: str, rounds: int, peers: list[str], clock: Clock
+) -> list[dict[str, Any]]:
     """The reference and `peers` on one case: a record for each, in milliseconds a step."""
     network, batches = CASES[case]
     batches = Batches(batches.size, batches.binarise, device)
     torch.manual_seed(0)
-    makers = {name: make for name, make in contenders(device).items() if name in peers or name == REFERENCE}
-    times = interleaved({name: make(network, batches) for name, make in makers.items()}, rounds, clock)
-    return rows(times, REFERENCE, case=case, network=str(network), batch=batches.size, binarise=batches.binarise)
+    makers = {
+        name: make
+        for name, make in contenders(device).items()
+        if name in peers or name == REFERENCE
+    }
+    times = interleaved(
+        {name: make(network, batches) for name, make in makers.items()}, rounds, clock
+    )
+    return rows(
+        times,
+        REFERENCE,
+        case=case,
+        network=str(network),
+        batch=batches.size,
+        binarise=batches.binarise,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Print milliseconds a step (median, quartiles) of every contender, a table for each case."""
     options = parser(__doc__, rounds=15)
     add_device(options)
-    options.add_argument("--threads", type=at_least(1), default=torch.get_num_threads(), help="of torch")
+    options.add_argument(
+        "--threads", type=at_least(1), default=torch.get_num_threads(), help="of torch"
+    )
     add_case(options, CASES)
     names = contenders("cpu")
     options.add_argument(
-        "--peer", type=among(names), default="", help=f"only peers that contain this, beside this project; {'; '.join(names)}"
+        "--peer",
+        type=among(names),
+        default="",
+        help=f"only peers that contain this, beside this project; {'; '.join(names)}",
     )
     add_clock(options)
     given = options.parse_args(arguments)
@@ -78,7 +98,11 @@ def main(arguments: list[str] | None = None) -> None:
     records: list[dict[str, Any]] = []
     for case in given.case:
         found = measure(case, given.device, given.rounds, given.peer, chosen)
-        columns = {case: "{peer}", "ms a step": "{ms:.2f}", "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}"}
+        columns = {
+            case: "{peer}",
+            "ms a step": "{ms:.2f}",
+            "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}",
+        }
         columns["time, of this project's"] = "{ratio:.2f} ×"
         print("\n" + table(found, columns), flush=True)
         records += found

@@ -19,7 +19,9 @@ LEARNING_RATE = 1e-3
 def grey() -> Tensor:
     """scikit-learn's 1,797 digits, enlarged to 28×28: (N, 784) bytes, dark for the most part, as MNIST is."""
     small = torch.from_numpy(load_digits().images).float()[:, None] / 16
-    return (F.interpolate(small, size=SIDE, mode="bilinear") * 255).round().to(torch.uint8).flatten(1)
+    return (
+        (F.interpolate(small, size=SIDE, mode="bilinear") * 255).round().to(torch.uint8).flatten(1)
+    )
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class Batches:
     def ready(self) -> Tensor:
         """Batches binarised beforehand, (M, size, 784) float32, in a fixed random order."""
         generator = torch.Generator().manual_seed(0)
-        images = grey()[torch.randint(len(grey()), (max(4, 2048 // self.size) * self.size,), generator=generator)]
+        images = grey()[
+            torch.randint(
+                len(grey()), (max(4, 2048 // self.size) * self.size,), generator=generator
+            )
+        ]
         bits = (torch.rand(images.shape, generator=generator) * 255 < images).float()
         return bits.view(-1, self.size, PIXELS).to(self.device)
 

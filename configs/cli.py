@@ -33,7 +33,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     chosen = HydraConfig.get().runtime.choices
     values = {"choices": {axis: str(chosen[axis]) for axis in schema.AXES}} | values
-    values["trained_in"] = str(Path.cwd())  # what relative paths among the data's options are relative to
+    values["trained_in"] = str(
+        Path.cwd()
+    )  # what relative paths among the data's options are relative to
     schema.check(values)
     if values["run_dir"] is None:
         values["run_dir"] = default_run_dir(values)
@@ -58,39 +60,53 @@ def spin_briefly() -> None:
 def config_dirs(arguments: list[str]) -> list[str]:
     """The folders after --config-dir: Python modules beside the user's YAML files can be imported from there."""
     given = [a.removeprefix("--config-dir=") for a in arguments if a.startswith("--config-dir=")]
-    return given + [folder for flag, folder in pairwise(arguments) if flag in ("--config-dir", "-cd")]
+    return given + [
+        folder for flag, folder in pairwise(arguments) if flag in ("--config-dir", "-cd")
+    ]
 
 
 def run_command(main: Callable[[], Any]) -> int:
     """Run a Hydra program: 0 done, 2 the request was wrong (one line on stderr), 1 anything else."""
     spin_briefly()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what goes wrong, instead of printing a traceback of its own
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # raise what goes wrong, instead of printing a traceback of its own
+    )
     FAILURES.clear()
     root = str(Path(__file__).resolve().parent.parent)  # where a cluster's workers find the project
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     argparse.ArgumentParser.error = Parser.error  # type: ignore[method-assign, assignment]  # Hydra's parser
     argparse.ArgumentParser.parse_args = parse_wherever_flags_stand  # type: ignore[method-assign, assignment]
     signal.signal(signal.SIGTERM, stop)
-    warnings.filterwarnings("ignore", "Encountered", UserWarning)  # Pyro, at a NaN: the loop stops there and says where
+    warnings.filterwarnings(
+        "ignore", "Encountered", UserWarning
+    )  # Pyro, at a NaN: the loop stops there and says where
     sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
     try:
         if launch.count() > 1 and {"-m", "--multirun"} & {*sys.argv}:
-            raise RequestError(f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run")
+            raise RequestError(
+                f"-m: a sweep is not run by {launch.count()} processes together; start torchrun for each run"
+            )
         main()
         sys.stdout.flush()
     except (HydraException, OmegaConfBaseException, RequestError) as error:
         return complain(str(RequestError(one_line(error))), 2)
-    except BrokenPipeError:  # "… | head" has read enough; Python would complain once more when it closes
+    except (
+        BrokenPipeError
+    ):  # "… | head" has read enough; Python would complain once more when it closes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        return 1 if launch.rank() else complain("interrupted; the same command continues the run", 1)
+        return (
+            1 if launch.rank() else complain("interrupted; the same command continues the run", 1)
+        )
     for message, _ in FAILURES:
         complain(message, 0)
     return max((status for _, status in FAILURES), default=0)
 
 
-def parse_wherever_flags_stand(parser: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> argparse.Namespace:
+def parse_wherever_flags_stand(
+    parser: argparse.ArgumentParser, args: Any = None, namespace: Any = None
+) -> argparse.Namespace:
     """`a=1 -m b=2` as `-m a=1 b=2`: Hydra's parser takes overrides in one piece only. (One with subcommands cannot do so.)"""
     try:
         return parser.parse_intermixed_args(args, namespace)
@@ -114,14 +130,19 @@ def job(run: Callable[[DictConfig], None]) -> Callable[[DictConfig], Failure | N
             run(config)
         except RequestError as error:
             return Failure(str(error), 2)
-        except OmegaConfBaseException as error:  # what is wrong only where an option is read, as ${oc.env:…} of nothing
+        except (
+            OmegaConfBaseException
+        ) as error:  # what is wrong only where an option is read, as ${oc.env:…} of nothing
             return Failure(str(RequestError(one_line(error))), 2)
         except TrainingError as error:
             return Failure(str(error), 1)
         except OSError as error:
             if error.errno is None or error.filename is None:
                 raise
-            return Failure(f"{error.filename}: {error.strerror}; the same command goes on from the last checkpoint", 1)
+            return Failure(
+                f"{error.filename}: {error.strerror}; the same command goes on from the last checkpoint",
+                1,
+            )
         except Exception as error:
             if not is_sweep():
                 raise
@@ -158,8 +179,14 @@ def one_line(error: BaseException) -> str:
     if found := re.search(r"(?:override|Key) '([^']+)'", message):
         return f"{found[1]}: no such option{_nearest(found[1])}"
     if found := re.search(r"merging override (\S+=.*)$", message.splitlines()[0]):
-        kinds = {"Integer": "a whole number", "Float": "a number", "not Optional": "a value, not null"}
-        kind = re.search(r"could not be converted to (\w+)|(not Optional)", str(error.__cause__ or message))
+        kinds = {
+            "Integer": "a whole number",
+            "Float": "a number",
+            "not Optional": "a value, not null",
+        }
+        kind = re.search(
+            r"could not be converted to (\w+)|(not Optional)", str(error.__cause__ or message)
+        )
         name = (kind[1] or kind[2]) if kind else ""
         return f"{found[1]}: expected {kinds.get(name, name or 'something else')}"
     return " ".join(line.strip() for line in message.splitlines() if line.strip())
@@ -168,7 +195,21 @@ def one_line(error: BaseException) -> str:
 def _nearest(option: str) -> str:
     from dataclasses import fields
 
-    known = [f"train.{f.name}" for f in fields(schema.Train)] + [f.name for f in fields(schema.Schema)]
-    known += ["data.root", "data.space", "data.path", "data.limit", "network.width", "network.layers", "likelihood.scale"]
+    known = [f"train.{f.name}" for f in fields(schema.Train)] + [
+        f.name for f in fields(schema.Schema)
+    ]
+    known += [
+        "data.root",
+        "data.space",
+        "data.path",
+        "data.limit",
+        "network.width",
+        "network.layers",
+        "likelihood.scale",
+    ]
     near = get_close_matches(option, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(k for k in known if k != 'train')}"
+    return (
+        f"; did you mean {near[0]}?"
+        if near
+        else f"; there are {', '.join(k for k in known if k != 'train')}"
+    )

@@ -77,14 +77,22 @@ def check(config: Mapping[str, Any]) -> None:
         ("train.checkpoint_seconds", train["checkpoint_seconds"], True),
         ("train.clip_norm", train["clip_norm"], False),
     ):
-        if value is not None and not ((value > 0 or (zero_too and value == 0)) and value < float("inf")):
-            raise RequestError(f"{name}={value}: must be a positive number" + (" or 0" if zero_too else ""))
+        if value is not None and not (
+            (value > 0 or (zero_too and value == 0)) and value < float("inf")
+        ):
+            raise RequestError(
+                f"{name}={value}: must be a positive number" + (" or 0" if zero_too else "")
+            )
     for name, value, choices in (
         ("device", config["device"], ("auto", "cpu", "cuda")),
         ("train.schedule", train["schedule"], ("constant", "cosine")),
         ("train.compile", train["compile"], ("auto", "on", "off")),
         ("train.resume", train["resume"], ("auto", "never")),
-        ("data.binarisation", config["data"].get("binarisation"), ("dynamic", "fixed", "threshold")),
+        (
+            "data.binarisation",
+            config["data"].get("binarisation"),
+            ("dynamic", "fixed", "threshold"),
+        ),
         ("data.space", config["data"].get("space"), ("binary", "bytes", "unit", "real", "counts")),
     ):
         if value not in choices and not (name == "data.space" and value is None):

@@ -27,13 +27,17 @@ class Failures(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Keep the Failure that the job returned, if it did: in FAILURES, or of a sweep's job in a file of its number."""
-        if job_return.status != JobStatus.COMPLETED or not isinstance(job_return.return_value, Failure):
+        if job_return.status != JobStatus.COMPLETED or not isinstance(
+            job_return.return_value, Failure
+        ):
             return
         message, status = job_return.return_value
         if not is_sweep():
             FAILURES.append(Failure(message, status))
             return
-        what = " ".join(given for given in job_return.overrides or () if not given.startswith("run_dir="))
+        what = " ".join(
+            given for given in job_return.overrides or () if not given.startswith("run_dir=")
+        )
         file = _folder(config) / f"{config.hydra.job.num}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"message": f"{what}: {message}", "status": status}))

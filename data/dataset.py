@@ -58,7 +58,10 @@ class Split:
 
         With `parts`, only part number `part` of every batch: together they are the batches.
         """
-        return (self._observed(index, values) for index, values in self.stored.shuffled(size, part, parts))
+        return (
+            self._observed(index, values)
+            for index, values in self.stored.shuffled(size, part, parts)
+        )
 
     def to(self, device: torch.device | str) -> "Split":
         """The same on `device`."""
@@ -98,13 +101,19 @@ class Dataset:
             raise RequestError(
                 f"model=conditional: data={self.name} has no labels to condition on; choose data that has, or model=vae"
             )
-        train, valid, test = (replace(split, given_labels=True) for split in (self.train, self.valid, self.test))
+        train, valid, test = (
+            replace(split, given_labels=True) for split in (self.train, self.valid, self.test)
+        )
         return replace(self, train=train, valid=valid, test=test)
 
     @property
     def num_classes(self) -> int:
         """One more than the largest label of any split."""
-        return 1 + max(int(split.labels.max()) for split in (self.train, self.valid, self.test) if split.labels is not None)
+        return 1 + max(
+            int(split.labels.max())
+            for split in (self.train, self.valid, self.test)
+            if split.labels is not None
+        )
 
     @property
     def dimensions(self) -> int:
@@ -132,11 +141,16 @@ def open_dataset(
     if limit is not None and limit < 1:
         raise RequestError(f"data.limit={limit}: must be at least 1, or null for all examples")
     raw_splits = {part: getattr(raw, part).head(limit) for part in PARTS}
-    stored = _stored({part: split.values for part, split in raw_splits.items()}, in_bytes(memory_limit))
+    stored = _stored(
+        {part: split.values for part, split in raw_splits.items()}, in_bytes(memory_limit)
+    )
     _check_values(stored, name, space, raw.levels)
-    observation = observe(space, raw.levels, binarisation, (values for _, values in stored["train"].blocks()))
+    observation = observe(
+        space, raw.levels, binarisation, (values for _, values in stored["train"].blocks())
+    )
     splits = {
-        part: _observed(stored[part], raw_splits[part], observation, part, seed + offset) for offset, part in enumerate(PARTS)
+        part: _observed(stored[part], raw_splits[part], observation, part, seed + offset)
+        for offset, part in enumerate(PARTS)
     }
     return Dataset(
         name=name,
@@ -162,7 +176,11 @@ def _stored(values: dict[str, np.ndarray | Tensor], limit: float) -> dict[str, S
             raise RequestError(
                 f"data.memory_limit={limit:,.0f}: the data take {total:,} bytes, and only those {what} are streamed"
             )
-    return {part: OnDisk(array, int(limit)) for part, array in values.items() if isinstance(array, np.memmap)}
+    return {
+        part: OnDisk(array, int(limit))
+        for part, array in values.items()
+        if isinstance(array, np.memmap)
+    }
 
 
 def _bytes(values: np.ndarray | Tensor) -> int:
@@ -170,7 +188,9 @@ def _bytes(values: np.ndarray | Tensor) -> int:
     return int(np.prod(values.shape)) * (1 if small else 4)
 
 
-def _observed(stored: Storage, raw: RawSplit, observation: Observation, part: str, seed: int) -> Split:
+def _observed(
+    stored: Storage, raw: RawSplit, observation: Observation, part: str, seed: int
+) -> Split:
     labels = None if raw.labels is None else torch.as_tensor(np.array(raw.labels)).long()
     if (part == "train" and observation.redraw) or not observation.noisy:
         return Split(stored, labels, observation.draw)
@@ -191,7 +211,9 @@ def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
         return values
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
-    return torch.from_numpy(np.array(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32))
+    return torch.from_numpy(
+        np.array(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
+    )
 
 
 def _check_values(stored: dict[str, Storage], name: str, space: str, levels: int | None) -> None:
@@ -206,7 +228,11 @@ def _check_values(stored: dict[str, Storage], name: str, space: str, levels: int
             wrong = ~allowed.contains(values)
             if wrong.any():
                 first, *index = (int(i) for i in wrong.nonzero()[0])
-                fits = [s.name for s in SPACES.values() if all(_lie_in(s, other) for other in stored.values())]
+                fits = [
+                    s.name
+                    for s in SPACES.values()
+                    if all(_lie_in(s, other) for other in stored.values())
+                ]
                 raise RequestError(
                     f"data.space={space}: the {part} split of data={name} has {values[(first, *index)].item():g} at index "
                     f"{(first + start, *index)}, outside {allowed.values}; "

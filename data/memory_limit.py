@@ -14,6 +14,13 @@ def in_bytes(limit: int | str | None) -> float:
         return float("inf")
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([A-Za-z]*)", str(limit))
     units = {unit.lower(): size for unit, size in UNITS.items()}
-    if isinstance(limit, bool) or not found or found[2].lower() not in units or float(found[1]) == 0:
-        raise RequestError(f"data.memory_limit={limit}: must be bytes, such as 4GB, 500MB or 1000000, or null for no limit")
+    if (
+        isinstance(limit, bool)
+        or not found
+        or found[2].lower() not in units
+        or float(found[1]) == 0
+    ):
+        raise RequestError(
+            f"data.memory_limit={limit}: must be bytes, such as 4GB, 500MB or 1000000, or null for no limit"
+        )
     return float(found[1]) * units[found[2].lower()]

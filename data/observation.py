@@ -21,7 +21,9 @@ BINARISATIONS = ("dynamic", "fixed", "threshold")
 class Draw(Protocol):
     """Stored values (batch, *shape) to x; the noise comes from `generator`, or else from torch's own."""
 
-    def __call__(self, values: Tensor, generator: torch.Generator | None = None) -> Float[Tensor, "batch *shape"]: ...
+    def __call__(
+        self, values: Tensor, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch *shape"]: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Observation:
     noisy: bool = True
 
 
-def observe(space: str, levels: int | None, binarisation: str = "dynamic", values: Iterable[Tensor] = ()) -> Observation:
+def observe(
+    space: str, levels: int | None, binarisation: str = "dynamic", values: Iterable[Tensor] = ()
+) -> Observation:
     """The observation that puts values with `levels` grey levels (None: already floats) into `space`.
 
     `values` are the training values, in parts; `real` reads its mean and standard deviation from them.
@@ -64,13 +68,19 @@ def as_float(values: Tensor, generator: torch.Generator | None = None) -> Tensor
 
 def _binary(levels: int | None, binarisation: str) -> Observation:
     if binarisation not in BINARISATIONS:
-        raise RequestError(f"data.binarisation={binarisation}: choose from {', '.join(BINARISATIONS)}")
+        raise RequestError(
+            f"data.binarisation={binarisation}: choose from {', '.join(BINARISATIONS)}"
+        )
     top = 1.0 if levels is None else float(levels - 1)
 
     if binarisation == "threshold":
-        return Observation(lambda v, g=None: (v.float() > top / 2).float(), 1.0, redraw=False, noisy=False)
+        return Observation(
+            lambda v, g=None: (v.float() > top / 2).float(), 1.0, redraw=False, noisy=False
+        )
     # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
-    return Observation(lambda v, g=None: (_uniform(v, g) * top < v).float(), 1.0, redraw=binarisation == "dynamic")
+    return Observation(
+        lambda v, g=None: (_uniform(v, g) * top < v).float(), 1.0, redraw=binarisation == "dynamic"
+    )
 
 
 def _uniform(values: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -85,7 +95,10 @@ def _dequantise(levels: int) -> Draw:
 def _standardised(values: Iterable[Tensor]) -> Observation:
     """Dequantised, then shifted and scaled by one mean and one standard deviation of the training values, which are whole
     numbers: their sums are exact."""
-    sums = [(part.numel(), int(part.double().sum()), int(part.double().square().sum())) for part in values]
+    sums = [
+        (part.numel(), int(part.double().sum()), int(part.double().square().sum()))
+        for part in values
+    ]
     count, total, squares = (sum(column) for column in zip(*sums, strict=True))
     mean, variance = total / count + 0.5, (squares - total * total / count) / count + 1 / 12
     sd = math.sqrt(variance)

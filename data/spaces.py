@@ -34,7 +34,12 @@ SPACES: dict[str, Space] = {
     space.name: space
     for space in (
         Space("binary", "{0, 1}", "counting", lambda x: (x == 0) | (x == 1)),
-        Space("bytes", "{0, …, levels−1}", "counting", lambda x: _is_integer(x) & (x >= 0) & (x <= 255)),
+        Space(
+            "bytes",
+            "{0, …, levels−1}",
+            "counting",
+            lambda x: _is_integer(x) & (x >= 0) & (x <= 255),
+        ),
         Space("unit", "[0, 1]", "Lebesgue", lambda x: (x >= 0) & (x <= 1)),
         Space("real", "ℝ", "Lebesgue", torch.isfinite),
         Space("counts", "{0, 1, 2, …}", "counting", lambda x: _is_integer(x) & (x >= 0)),

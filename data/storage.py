@@ -55,7 +55,9 @@ class InMemory:
     def blocks(self) -> Iterator[tuple[int, Tensor]]:
         """A few million numbers at a time."""
         size = rows_of(FLOATS_AT_A_TIME, self.shape)
-        yield from ((start, self.values[start : start + size]) for start in range(0, len(self), size))
+        yield from (
+            (start, self.values[start : start + size]) for start in range(0, len(self), size)
+        )
 
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
         """By one permutation of all rows; every part takes its share of each batch."""
@@ -66,7 +68,11 @@ class InMemory:
     def drawn(self, draw: Draw, seed: int) -> "InMemory":
         """All at once, in blocks that have a seed each, as on disk."""
         blocks = self.values.split(rows_of(FLOATS_PER_SEED, self.shape))
-        return InMemory(torch.cat([drawn_once(block, draw, seed, number) for number, block in enumerate(blocks)]))
+        return InMemory(
+            torch.cat(
+                [drawn_once(block, draw, seed, number) for number, block in enumerate(blocks)]
+            )
+        )
 
     def to(self, device: torch.device | str) -> "InMemory":
         """The same rows there; no copy where they are there already."""
@@ -84,5 +90,7 @@ def drawn_once(block: Tensor, draw: Draw, seed: int, number: int) -> Tensor:
         seed = int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint32)[0])
     noise = torch.Generator().manual_seed(seed)
     parts = [draw(part, noise) for part in block.split(rows_of(FLOATS_AT_A_TIME, block.shape))]
-    whole = all(bool(((part == part.round()) & (part >= 0) & (part <= 255)).all()) for part in parts)
+    whole = all(
+        bool(((part == part.round()) & (part >= 0) & (part <= 255)).all()) for part in parts
+    )
     return torch.cat([part.to(torch.uint8) if whole else part for part in parts])

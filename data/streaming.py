@@ -36,7 +36,9 @@ class OnDisk:
         self.dtype = torch.uint8 if values.dtype in (np.uint8, np.bool_) else torch.float32
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         self.buffer_rows = max(1, memory // 4 // row_bytes)
-        self.block_rows = max(1, min(BLOCK_BYTES // row_bytes, self.buffer_rows // BLOCKS_PER_BUFFER))
+        self.block_rows = max(
+            1, min(BLOCK_BYTES // row_bytes, self.buffer_rows // BLOCKS_PER_BUFFER)
+        )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -44,7 +46,9 @@ class OnDisk:
     def read(self, start: int, stop: int) -> Tensor:
         """Rows `start` to `stop` on the CPU."""
         values = read_rows(self.values, start, stop)
-        return torch.from_numpy(values.astype(np.uint8 if self.dtype == torch.uint8 else np.float32, copy=False))
+        return torch.from_numpy(
+            values.astype(np.uint8 if self.dtype == torch.uint8 else np.float32, copy=False)
+        )
 
     def __getitem__(self, rows: Any) -> Tensor:
         if isinstance(rows, slice):
@@ -73,7 +77,12 @@ class OnDisk:
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Blocks in random order through a shuffled buffer: see the top of this file."""
         seed = int(torch.randint(2**63 - 1, ()))
-        return self._batches(self._plan(seed, size, part, parts), part_sizes(len(self), size, part, parts), seed, part)
+        return self._batches(
+            self._plan(seed, size, part, parts),
+            part_sizes(len(self), size, part, parts),
+            seed,
+            part,
+        )
 
     def _plan(self, seed: int, size: int, part: int, parts: int) -> list[list[Piece]]:
         """What this part reads into each buffer: a run of the blocks in random order, which the parts cut up."""
@@ -91,7 +100,10 @@ class OnDisk:
         return plan
 
     def _blocks_in(self, order: np.ndarray) -> Iterator[Piece]:
-        return ((int(n) * self.block_rows, min((int(n) + 1) * self.block_rows, len(self))) for n in order)
+        return (
+            (int(n) * self.block_rows, min((int(n) + 1) * self.block_rows, len(self)))
+            for n in order
+        )
 
     def _fill(self, buffer: Tensor, pieces: list[Piece]) -> Tensor:
         """Read rows into `buffer`; returns their numbers."""
@@ -101,7 +113,9 @@ class OnDisk:
             filled += stop - start
         return torch.cat([torch.arange(start, stop) for start, stop in pieces])
 
-    def _batches(self, plan: list[list[Piece]], sizes: list[int], seed: int, part: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, plan: list[list[Piece]], sizes: list[int], seed: int, part: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         generator = np.random.default_rng((seed, part))
         rows = max((sum(stop - start for start, stop in pieces) for pieces in plan), default=0)
         used, other = (torch.empty(rows, *self.shape[1:], dtype=self.dtype) for _ in range(2))
@@ -114,7 +128,10 @@ class OnDisk:
                 while missing > 0:
                     if not len(order):
                         numbers, used, other = reading.pop().result(), other, used
-                        reading = [reader.submit(self._fill, other, pieces) for pieces in islice(waiting, 1)]
+                        reading = [
+                            reader.submit(self._fill, other, pieces)
+                            for pieces in islice(waiting, 1)
+                        ]
                         order = torch.from_numpy(generator.permutation(len(numbers)))
                     taken, order = order[:missing], order[missing:]
                     found.append(numbers[taken])
@@ -126,18 +143,32 @@ class OnDisk:
 class DrawnOnce(OnDisk):
     """Rows with noise that belongs to them: drawn again, the same, whenever they are read."""
 
-    def __init__(self, values: np.memmap, memory: int, draw: Draw, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        values: np.memmap,
+        memory: int,
+        draw: Draw,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         super().__init__(values, memory, device)
         self.draw, self.seed, self.seed_rows = draw, seed, rows_of(FLOATS_PER_SEED, self.shape)
         self._last: tuple[int, Tensor] | None = None
         self.dtype = self._block(0).dtype
         self.block_rows = self.seed_rows
-        self.buffer_rows = max(self.seed_rows, memory // 4 // (self.dtype.itemsize * math.prod(self.shape[1:])))
+        self.buffer_rows = max(
+            self.seed_rows, memory // 4 // (self.dtype.itemsize * math.prod(self.shape[1:]))
+        )
 
     def read(self, start: int, stop: int) -> Tensor:
         numbers = range(start // self.seed_rows, max(start, stop - 1) // self.seed_rows + 1)
         first = [number * self.seed_rows for number in numbers]
-        return torch.cat([self._block(n)[max(start - f, 0) : max(stop - f, 0)] for n, f in zip(numbers, first, strict=True)])
+        return torch.cat(
+            [
+                self._block(n)[max(start - f, 0) : max(stop - f, 0)]
+                for n, f in zip(numbers, first, strict=True)
+            ]
+        )
 
     def _block(self, number: int) -> Tensor:
         """The rows that share a seed; the last ones asked for are kept."""

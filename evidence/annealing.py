@@ -86,7 +86,12 @@ class Point:
         """This point in the rows that are accepted, the other elsewhere."""
         mine, theirs = vars(self), vars(other)
         return Point(
-            **{k: torch.where(accepted if mine[k].ndim == 1 else accepted.unsqueeze(1), mine[k], theirs[k]) for k in mine}
+            **{
+                k: torch.where(
+                    accepted if mine[k].ndim == 1 else accepted.unsqueeze(1), mine[k], theirs[k]
+                )
+                for k in mine
+            }
         )
 
 
@@ -109,17 +114,28 @@ class Path:
         """Of log start and log end, (rows, dimensions) each."""
         return self._run("gradients", self._gradients, u)
 
-    def _run(self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor) -> tuple[Tensor, ...]:
+    def _run(
+        self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor
+    ) -> tuple[Tensor, ...]:
         joint = self.joint
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
             # Not patient: all forces of a trajectory are to be one function of the position, to the last digit.
-            return run((what, self.start, joint.model, joint.guide), function, u, *joint.batch, *joint.bounds, patient=False)
+            return run(
+                (what, self.start, joint.model, joint.guide),
+                function,
+                u,
+                *joint.batch,
+                *joint.bounds,
+                patient=False,
+            )
 
     def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
         count = len(self.joint.batch)
         joint = self.joint.on(given[:count], given[count:])
         log_prior, log_likelihood = joint.model_terms(u)
-        return log_prior if self.start == "prior" else joint.log_guide(u), log_prior + log_likelihood
+        return log_prior if self.start == "prior" else joint.log_guide(
+            u
+        ), log_prior + log_likelihood
 
     def _gradients(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad(), Rough() if self.rough else nullcontext():
@@ -131,7 +147,11 @@ class Path:
 
     def draw(self, chains: int) -> Float[Tensor, "rows dimensions"]:
         """Exact draws of the start."""
-        return self.joint.draw_prior(chains) if self.start == "prior" else self.joint.draw_guide(chains)
+        return (
+            self.joint.draw_prior(chains)
+            if self.start == "prior"
+            else self.joint.draw_guide(chains)
+        )
 
 
 def transition(
@@ -149,10 +169,14 @@ def transition(
     for k in range(leapfrogs):
         u = u + size * momentum
         gradients = path.gradients(u)
-        momentum = momentum + (1.0 if k < leapfrogs - 1 else 0.5) * size * torch.lerp(gradients[0], gradients[1], beta)
+        momentum = momentum + (1.0 if k < leapfrogs - 1 else 0.5) * size * torch.lerp(
+            gradients[0], gradients[1], beta
+        )
     new = Point(u, *path.values(u), *gradients)
     after = new.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)  # a diverged trajectory is rejected
+    acceptance = torch.nan_to_num(
+        (before - after).clamp(max=0).exp(), nan=0.0
+    )  # a diverged trajectory is rejected
     accepted = torch.rand_like(acceptance) < acceptance
     return new.where(accepted, point), acceptance
 
@@ -166,13 +190,19 @@ def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, "temperature
     steps = []
     for beta in [betas[0]] * WARM_UP + betas[1:]:
         steps.append(log_step.exp())
-        point, acceptance = transition(path, point, beta, steps[-1].repeat(plan.chains), plan.leapfrogs)
-        log_step = log_step + ADAPTATION * (acceptance.reshape(plan.chains, size).mean(0) - TARGET_ACCEPTANCE)
+        point, acceptance = transition(
+            path, point, beta, steps[-1].repeat(plan.chains), plan.leapfrogs
+        )
+        log_step = log_step + ADAPTATION * (
+            acceptance.reshape(plan.chains, size).mean(0) - TARGET_ACCEPTANCE
+        )
     return torch.stack(steps[WARM_UP:])
 
 
 @torch.no_grad()
-def forward_weights(path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"]) -> Tensor:
+def forward_weights(
+    path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"]
+) -> Tensor:
     """log w (chains, batch) float64: E[w] = p(x)."""
     betas = plan.betas().tolist()
     point = path.at(path.draw(plan.chains))
@@ -184,7 +214,9 @@ def forward_weights(path: Path, plan: Annealing, steps: Float64[Tensor, "tempera
 
 
 @torch.no_grad()
-def reverse_weights(path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"], exact_draw: Tensor) -> Tensor:
+def reverse_weights(
+    path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"], exact_draw: Tensor
+) -> Tensor:
     """log w (chains, batch) float64 from u (batch, dimensions) drawn from p(z|x): E[w] = 1/p(x)."""
     betas = plan.betas().tolist()
     point = path.at(exact_draw.repeat(plan.chains, 1))
@@ -206,7 +238,9 @@ def ais(model: Program, guide: Program, x: Batch, plan: Annealing | None = None)
     return Estimate(torch.cat(columns), "lower", plan.chains, _details(plan))
 
 
-def reverse_ais(model: Program, guide: Program, x: Batch, exact_draw: Latents, plan: Annealing | None = None) -> Estimate:
+def reverse_ais(
+    model: Program, guide: Program, x: Batch, exact_draw: Latents, plan: Annealing | None = None
+) -> Estimate:
     """E[−log (1/C) Σ_c w_c] from one exact posterior draw for every datum: an upper bound on log p(x)."""
     plan = plan or Annealing()
     columns, start = [], 0
@@ -235,7 +269,9 @@ class Bracket:
         return self.upper.per_datum - self.lower.per_datum
 
 
-def bidirectional(model: Program, guide: Program, like: Batch, plan: Annealing | None = None) -> Bracket:
+def bidirectional(
+    model: Program, guide: Program, like: Batch, plan: Annealing | None = None
+) -> Bracket:
     """Forward and reverse annealing on as many simulated data as `like` has rows (Grosse et al. 2015)."""
     x, exact_draw = simulate(model, guide, like)
     return Bracket(ais(model, guide, x, plan), reverse_ais(model, guide, x, exact_draw, plan))

@@ -54,7 +54,10 @@ class Reliability:
                 "particles": self.particles,
                 "num_examples": len(k),
             },
-            "effective_sample_size": {"median": float(size.median()), "smallest": float(size.min())},
+            "effective_sample_size": {
+                "median": float(size.median()),
+                "smallest": float(size.min()),
+            },
         }
 
     def explain(self) -> str:
@@ -148,7 +151,11 @@ class LatentUsage:
         """In a sentence, with what to do about a bad value."""
         names = ", ".join(map(str, self.collapsed[:6])) + (", …" if len(self.collapsed) > 6 else "")
         used = f"{self.active_units} of {len(self.activity)} latent dimensions are in use"
-        unused = f" (unused: {names}; take fewer, or weigh the KL less early in training)" if self.collapsed else ""
+        unused = (
+            f" (unused: {names}; take fewer, or weigh the KL less early in training)"
+            if self.collapsed
+            else ""
+        )
         ceiling = f"log N = {math.log(self.num_examples):.2f}"
         if self.saturated:
             return f"{used}{unused}; z tells {self.num_examples} data apart (I_q(x; z) ≈ {ceiling} nats)."
@@ -169,10 +176,16 @@ def latent_usage(model: Program, guide: Program, x: Batch, draws: int = 50) -> L
     # The draws' mean varies by the draws' own noise too: take that off.
     activity = many.mean(0).var(0) - many.var(0).mean(0) / len(many)
     u = many[:draws]
-    log_q = torch.stack([_log_guide_matrix(joint, part) for part in u])  # (draws, datum of z, datum of q)
+    log_q = torch.stack(
+        [_log_guide_matrix(joint, part) for part in u]
+    )  # (draws, datum of z, datum of q)
     own = log_q.diagonal(dim1=1, dim2=2)
     mutual_information = float((own - (log_q.logsumexp(2) - math.log(count))).mean())
-    flat = u.flatten(0, 1).to(joint.batch[0].dtype) if batch[0].is_floating_point() else u.flatten(0, 1)
+    flat = (
+        u.flatten(0, 1).to(joint.batch[0].dtype)
+        if batch[0].is_floating_point()
+        else u.flatten(0, 1)
+    )
     log_prior, _ = joint.model_terms(flat)
     rate = float(own.mean() - log_prior.mean())
     return LatentUsage(activity, rate, mutual_information, count)
@@ -257,7 +270,9 @@ class Calibration:
 
 
 @torch.no_grad()
-def simulation_based_calibration(model: Program, guide: Program, like: Batch, draws: int = 99) -> Calibration:
+def simulation_based_calibration(
+    model: Program, guide: Program, like: Batch, draws: int = 99
+) -> Calibration:
     """Ranks of z* in q(z|x) for as many simulated pairs as `like` has rows (Talts et al. 2018); ≥ 1000 are advised."""
     x, latents = simulate(model, guide, like)
     names, columns = list(latents), as_batch(x)

@@ -34,17 +34,25 @@ def enumeration(model: Program, batch: tuple[Tensor, ...]) -> Estimate | None:
         return None
     check_plate(sample_sites(trace), len(few[0]))
     names = [site["name"] for site in sites]
-    indices = torch.cartesian_prod(*[torch.arange(len(values)) for values in supports if values is not None])
+    indices = torch.cartesian_prod(
+        *[torch.arange(len(values)) for values in supports if values is not None]
+    )
     columns = []
     size = max(1, rows_per_chunk(batch[0], model) // min(total, 32))
     for part in zip(*(column.split(size) for column in batch), strict=True):
-        chunks = indices.reshape(total, -1).split(max(1, rows_per_chunk(part[0], model) // len(part[0])))
+        chunks = indices.reshape(total, -1).split(
+            max(1, rows_per_chunk(part[0], model) // len(part[0]))
+        )
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
-    return Estimate(torch.cat(columns), "exact", details={"method": "enumeration", "assignments": total})
+    return Estimate(
+        torch.cat(columns), "exact", details={"method": "enumeration", "assignments": total}
+    )
 
 
-def _log_joint(model: Program, batch: tuple[Tensor, ...], names: list[str], supports: list[Any], chunk: Tensor) -> Tensor:
+def _log_joint(
+    model: Program, batch: tuple[Tensor, ...], names: list[str], supports: list[Any], chunk: Tensor
+) -> Tensor:
     """log p(x, z) (assignments, batch) at the values that the rows of `chunk` (assignments, sites) point to."""
     count, size = len(chunk), len(batch[0])
     values = {
@@ -68,5 +76,8 @@ def support(distribution: Distribution) -> Tensor | None:
     elements = distribution.event_shape[: len(distribution.event_shape) - len(base.event_shape)]
     if len(single) ** math.prod(elements) > MOST_ASSIGNMENTS:
         return None
-    index = torch.tensor(list(itertools.product(range(len(single)), repeat=math.prod(elements))), device=single.device)
+    index = torch.tensor(
+        list(itertools.product(range(len(single)), repeat=math.prod(elements))),
+        device=single.device,
+    )
     return single[index].reshape(len(index), *distribution.event_shape)

@@ -56,7 +56,12 @@ class Estimate:
     def join(parts: Sequence["Estimate"]) -> "Estimate":
         """One estimate from those of consecutive blocks of data."""
         first = parts[0]
-        return Estimate(torch.cat([part.per_datum for part in parts]), first.kind, first.particles, first.details)
+        return Estimate(
+            torch.cat([part.per_datum for part in parts]),
+            first.kind,
+            first.particles,
+            first.details,
+        )
 
 
 def paired(first: Estimate, second: Estimate) -> Float64[Tensor, " batch"]:

@@ -31,7 +31,11 @@ def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> 
     summed = enumeration(model, batch)
     if summed is not None:
         return summed
-    return quadrature(model, guide, batch, tolerance) if len(batch) == 1 else _given(model, guide, batch, tolerance)
+    return (
+        quadrature(model, guide, batch, tolerance)
+        if len(batch) == 1
+        else _given(model, guide, batch, tolerance)
+    )
 
 
 def tractable(model: Program) -> Tractable | None:
@@ -50,7 +54,9 @@ def posterior_draw(model: Program, x: Batch) -> Latents | None:
     return {"z": z.to(next(parameters, z).dtype)}
 
 
-def _given(model: Program, guide: Program, batch: tuple[Tensor, ...], tolerance: float) -> Estimate | None:
+def _given(
+    model: Program, guide: Program, batch: tuple[Tensor, ...], tolerance: float
+) -> Estimate | None:
     """log p(x|y) by quadrature for the data of every y in turn: given y, x depends on z alone."""
     data, *rest = batch
     key = torch.cat([part.reshape(len(data), -1).double() for part in rest], 1)
@@ -62,7 +68,9 @@ def _given(model: Program, guide: Program, batch: tuple[Tensor, ...], tolerance:
     for number in range(len(conditions)):
         rows = torch.nonzero(which == number).flatten()
         given = [part[rows[:1]] for part in rest]
-        found = quadrature(_conditioned(model, given), _conditioned(guide, given), data[rows], tolerance)
+        found = quadrature(
+            _conditioned(model, given), _conditioned(guide, given), data[rows], tolerance
+        )
         if found is None:
             return None
         values[rows] = found.per_datum

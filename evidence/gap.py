@@ -96,7 +96,11 @@ class GapSplit:
         difference = measured(self.amortisation - self.approximation)
         if not abs(difference["mean"]) > 2 * difference["se"]:
             return "neither is clearly the larger"
-        gains = "a larger encoder or longer training" if difference["mean"] > 0 else "a richer guide family"
+        gains = (
+            "a larger encoder or longer training"
+            if difference["mean"] > 0
+            else "a richer guide family"
+        )
         return f"{gains} gains most"
 
 
@@ -132,9 +136,15 @@ def split_gap(
     same_family = best_of(model, [unfitted, *own], x, fit)
     further = []
     if richer is not None:
-        begin = [around(richer, local) for local in own] if built_upon(richer, family) else local_starts(richer, x, fit)
+        begin = (
+            [around(richer, local) for local in own]
+            if built_upon(richer, family)
+            else local_starts(richer, x, fit)
+        )
         further = [fit_local(model, start, x, fit) for start in begin]
-    richer_family = best_of(model, further, x, fit, instead=same_family.per_datum) if further else None
+    richer_family = (
+        best_of(model, further, x, fit, instead=same_family.per_datum) if further else None
+    )
     return GapSplit(log_p, encoder, same_family, richer_family)
 
 
@@ -147,7 +157,10 @@ def check_finite(what: str, estimate: Estimate) -> None:
 
 def local_starts(family: Family, x: Tensor, fit: Fit, encoded: Tensor | None = None) -> list[Local]:
     """Free guides of `x` to be fitted, one a restart, each with a family of its own."""
-    return [Local(copy.deepcopy(family), start.to(x)) for start in starts(family, len(x), fit.restarts, encoded)]
+    return [
+        Local(copy.deepcopy(family), start.to(x))
+        for start in starts(family, len(x), fit.restarts, encoded)
+    ]
 
 
 def deeper(guide: Amortized, x: Float[Tensor, "N *shape"]) -> FlowFamily:
@@ -155,7 +168,12 @@ def deeper(guide: Amortized, x: Float[Tensor, "N *shape"]) -> FlowFamily:
     with torch.no_grad():
         (latent_dim,) = guide.posterior(x[:1]).event_shape
     # An odd number of layers: the reversals between them then cancel out.
-    flow = Coupling(latent_dim, layers=5, width=max(128, latent_dim), base=copy.deepcopy(cast(Family, guide.family)))
+    flow = Coupling(
+        latent_dim,
+        layers=5,
+        width=max(128, latent_dim),
+        base=copy.deepcopy(cast(Family, guide.family)),
+    )
     return flow.start_as_identity().to(x)
 
 
@@ -173,27 +191,37 @@ def around(richer: Family, local: Local) -> Local:
 
 
 @torch.no_grad()
-def best_of(model: nn.Module, guides: list[Local], x: Tensor, fit: Fit, instead: Tensor | None = None) -> Estimate:
+def best_of(
+    model: nn.Module, guides: list[Local], x: Tensor, fit: Fit, instead: Tensor | None = None
+) -> Estimate:
     """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias.
 
     A guide whose ELBO is not finite is not chosen; `details["diverged"]` counts the data of which one is not. Where none is
     finite the value is that of `instead` (N,), the ELBO of another member of the family.
     """
     with pyro.validation_enabled(False):  # a fit that diverged is left out, not an error
-        first, second = (torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides]) for _ in range(2))
+        first, second = (
+            torch.stack([local_elbo(model, guide, x, fit.measured) for guide in guides])
+            for _ in range(2)
+        )
     finite = first.isfinite() & second.isfinite()
     chosen = first.where(finite, -torch.inf).argmax(0, keepdim=True)
     best, found = second.gather(0, chosen)[0], finite.any(0)
     diverged = int((~finite.all(0)).sum())
     details = {"restarts": fit.restarts, "diverged": diverged}
-    return Estimate(best if instead is None else best.where(found, instead), "lower", fit.measured, details)
+    return Estimate(
+        best if instead is None else best.where(found, instead), "lower", fit.measured, details
+    )
 
 
 def local_elbo(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Float64[Tensor, " N"]:
     """The ELBO of a guide that is one with its data: they cannot be taken part by part, as other guides' are."""
     at_once = max(1, rows_per_chunk(x, model) // len(x))
     counts = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    return torch.stack([local_weights(model, guide, x, count).sum(0) for count in counts]).sum(0) / draws
+    return (
+        torch.stack([local_weights(model, guide, x, count).sum(0) for count in counts]).sum(0)
+        / draws
+    )
 
 
 def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:
@@ -220,7 +248,9 @@ def fit_local(model: nn.Module, guide: Local, x: Tensor, fit: Fit) -> Local:
     return guide
 
 
-def local_weights(model: nn.Module, guide: Local, x: Tensor, draws: int) -> Float64[Tensor, "draws N"]:
+def local_weights(
+    model: nn.Module, guide: Local, x: Tensor, draws: int
+) -> Float64[Tensor, "draws N"]:
     """log p(x, z) − log q(z|x) of reparameterised draws, in one run of the model: differentiable, and NaN for NaN."""
     q = guide.posterior(x)
     z = q.rsample((draws,))

@@ -71,7 +71,9 @@ def impute(
     """
     batch = as_batch(x)
     if num_particles <= FILLINGS or rounds < 1:
-        raise ValueError(f"num_particles={num_particles}, rounds={rounds}: at least {FILLINGS + 1} and 1 are needed")
+        raise ValueError(
+            f"num_particles={num_particles}, rounds={rounds}: at least {FILLINGS + 1} and 1 are needed"
+        )
     missing = missing.expand(batch[0].shape)
     parts = []
     size = max(1, 8 * rows_per_chunk(batch[0], model) // num_particles)
@@ -81,7 +83,13 @@ def impute(
 
 
 def _impute(
-    model: Program, guide: Program, batch: tuple[Tensor, ...], missing: Tensor, fill: Tensor, count: int, rounds: int
+    model: Program,
+    guide: Program,
+    batch: tuple[Tensor, ...],
+    missing: Tensor,
+    fill: Tensor,
+    count: int,
+    rounds: int,
 ) -> Imputation:
     x, *given = batch
     filled = [torch.where(missing, fill.to(x), x)]
@@ -111,9 +119,13 @@ class Proposal:
         sources = [*(joint.draw_guide for joint in self.joints), self.joints[0].draw_prior]
         numbers = [count // len(sources) + (k < count % len(sources)) for k in range(len(sources))]
         u = torch.cat([source(number) for source, number in zip(sources, numbers, strict=True)])
-        return u, torch.tensor(numbers, dtype=torch.float64, device=u.device).log() - math.log(count)
+        return u, torch.tensor(numbers, dtype=torch.float64, device=u.device).log() - math.log(
+            count
+        )
 
-    def log_prob(self, u: Tensor, log_prior: Tensor, log_shares: Tensor) -> Float64[Tensor, " rows"]:
+    def log_prob(
+        self, u: Tensor, log_prior: Tensor, log_shares: Tensor
+    ) -> Float64[Tensor, " rows"]:
         """Of the whole mixture, whichever component a row came from (the balance heuristic, Veach & Guibas 1995)."""
         components = torch.stack([*(joint.log_guide(u) for joint in self.joints), log_prior])
         return torch.logsumexp(components + log_shares.unsqueeze(1), 0)
@@ -160,12 +172,19 @@ class Weighted:
     def moments(self) -> tuple[Float64[Tensor, "N *shape"], Float64[Tensor, "N *shape"]]:
         """E[x_d|x_obs] and log p(x_d|x_obs), weighted."""
         normalised = self.log_weights - self.log_weights.logsumexp(0)
-        mean, log_predictive = torch.zeros_like(self.x, dtype=torch.float64), torch.full_like(self.x, -math.inf).double()
-        for u, log_w in zip(self.chunks(), normalised.split(len(next(self.chunks())) // len(self.x)), strict=True):
+        mean, log_predictive = (
+            torch.zeros_like(self.x, dtype=torch.float64),
+            torch.full_like(self.x, -math.inf).double(),
+        )
+        for u, log_w in zip(
+            self.chunks(), normalised.split(len(next(self.chunks())) // len(self.x)), strict=True
+        ):
             _, likelihood = conditional(self.joint, u)
             log_w = log_w.reshape(*log_w.shape, *[1] * (self.x.dim() - 1))
             mean += (log_w.exp() * likelihood.mean.unflatten(0, log_w.shape[:2])).sum(0)
-            log_predictive = torch.logaddexp(log_predictive, (log_w + self.factors(likelihood)).logsumexp(0))
+            log_predictive = torch.logaddexp(
+                log_predictive, (log_w + self.factors(likelihood)).logsumexp(0)
+            )
         return mean, log_predictive
 
     def draws(self, number: int) -> Iterator[Float[Tensor, "N *shape"]]:
@@ -173,14 +192,18 @@ class Weighted:
         chosen = torch.multinomial(self.log_weights.softmax(0).T, number, replacement=True)
         by_particle = self.u.unflatten(0, (self.count, len(self.x)))
         for column in chosen.T:
-            yield conditional(self.joint, by_particle[column, torch.arange(len(self.x), device=column.device)])[1].sample()
+            yield conditional(
+                self.joint, by_particle[column, torch.arange(len(self.x), device=column.device)]
+            )[1].sample()
 
 
 def conditional(joint: Joint, u: Tensor) -> tuple[Float64[Tensor, " rows"], Distribution]:
     """log p(z) + log |dz/du|, and p(x|z) with its dimensions apart: their log-densities (rows, *shape) are its `log_factors`
     if it has them, else its log_prob."""
     latents = joint.latents(u)
-    trace = poutine.trace(poutine.condition(joint.model, data=latents)).get_trace(*joint.rows(len(u)))
+    trace = poutine.trace(poutine.condition(joint.model, data=latents)).get_trace(
+        *joint.rows(len(u))
+    )
     log_prior = sum_log_probs(trace.nodes[name] for name in latents) + joint.log_jacobian(u)
     site = observed_site(trace, latents)
     likelihood = site["fn"]

@@ -53,21 +53,30 @@ class Joint:
 
     def _site(self, name: str, node: Any) -> Site:
         support = node["fn"].support
-        if isinstance(support, MixtureSameFamilyConstraint):  # has no bijection registered; its components' support has
+        if isinstance(
+            support, MixtureSameFamilyConstraint
+        ):  # has no bijection registered; its components' support has
             support = support.base_constraint
         shape = node["value"].shape[1:]
         bounds = bounds_of(support)
         batched = [bound.dim() > len(shape) for bound in bounds]
         of_one = [bound[0] if rows else bound for bound, rows in zip(bounds, batched, strict=True)]
         free = biject_to(with_bounds(support, of_one)).inverse_shape(shape)
-        alike = [rows and bool((bound == bound[:1]).all()) for bound, rows in zip(bounds, batched, strict=True)]
-        self.bounds += tuple(bound[:1] if same else bound for bound, same in zip(bounds, alike, strict=True))
+        alike = [
+            rows and bool((bound == bound[:1]).all())
+            for bound, rows in zip(bounds, batched, strict=True)
+        ]
+        self.bounds += tuple(
+            bound[:1] if same else bound for bound, same in zip(bounds, alike, strict=True)
+        )
         return Site(name, shape, support, free, math.prod(free))
 
     @property
     def bounded_by_data(self) -> bool:
         """Whether the support of one datum's latents is not that of another's."""
-        return any(self._differs(site, bound) for site, bounds in self._bounds() for bound in bounds)
+        return any(
+            self._differs(site, bound) for site, bounds in self._bounds() for bound in bounds
+        )
 
     def _bounds(self) -> Iterator[tuple[Site, list[Tensor]]]:
         """Every site with its own of the bounds."""
@@ -82,11 +91,18 @@ class Joint:
         """For each site, the map from ℝⁿ to its support, of `rows` rows."""
         times = rows // len(self.batch[0])
         return [
-            biject_to(with_bounds(site.support, [repeat_rows(b, times) if self._differs(site, b) else b for b in bounds]))
+            biject_to(
+                with_bounds(
+                    site.support,
+                    [repeat_rows(b, times) if self._differs(site, b) else b for b in bounds],
+                )
+            )
             for site, bounds in self._bounds()
         ]
 
-    def parts(self, u: Float[Tensor, "rows dimensions"]) -> Iterator[tuple[Site, Transform, Tensor]]:
+    def parts(
+        self, u: Float[Tensor, "rows dimensions"]
+    ) -> Iterator[tuple[Site, Transform, Tensor]]:
         """Every site with its map, and its own part of u."""
         parts = u.split([site.size for site in self.sites], dim=-1)
         for site, transform, part in zip(self.sites, self.transforms(len(u)), parts, strict=True):
@@ -98,13 +114,19 @@ class Joint:
 
     def log_jacobian(self, u: Float[Tensor, "rows dimensions"]) -> Float[Tensor, " rows"]:
         """log |dz/du|."""
-        terms = [transform.log_abs_det_jacobian(part, transform(part)) for _, transform, part in self.parts(u)]
+        terms = [
+            transform.log_abs_det_jacobian(part, transform(part))
+            for _, transform, part in self.parts(u)
+        ]
         return torch.stack([term.reshape(len(u), -1).sum(-1) for term in terms]).sum(0)
 
     def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, "rows dimensions"]:
         """u from z by site name, (rows, *event)."""
         rows = len(next(iter(latents.values())))
-        parts = [transform.inv(latents[site.name]) for site, transform in zip(self.sites, self.transforms(rows), strict=True)]
+        parts = [
+            transform.inv(latents[site.name])
+            for site, transform in zip(self.sites, self.transforms(rows), strict=True)
+        ]
         return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
     def on(self, batch: tuple[Tensor, ...], bounds: tuple[Tensor, ...]) -> "Joint":
@@ -117,10 +139,14 @@ class Joint:
         """The data, repeated to `count` rows."""
         return tuple(repeat_rows(part, count // len(part)) for part in self.batch)
 
-    def model_terms(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
+    def model_terms(
+        self, u: Float[Tensor, "rows dimensions"]
+    ) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
         """log p(z) + log |dz/du|, and log p(x|z)."""
         latents = self.latents(u)
-        trace = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*self.rows(len(u)))
+        trace = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(
+            *self.rows(len(u))
+        )
         log_prior = sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
         return log_prior, sum_log_probs([trace.nodes[self.observed]])
 
@@ -128,7 +154,9 @@ class Joint:
         """log q(z|x) + log |dz/du|."""
         latents = self.latents(u)
         if len(latents) > 1:
-            trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(*self.rows(len(u)))
+            trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(
+                *self.rows(len(u))
+            )
             return sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
         # One latent site *is* its distribution q(z|x): encode each datum once, whatever the number of rows.
         ((name, value),) = latents.items()
@@ -152,5 +180,7 @@ class Joint:
         return self._draw(self.guide, count)
 
     def _draw(self, program: Program, count: int) -> Float[Tensor, "rows dimensions"]:
-        nodes: dict[str, Any] = poutine.trace(program).get_trace(*self.rows(count * len(self.batch[0]))).nodes
+        nodes: dict[str, Any] = (
+            poutine.trace(program).get_trace(*self.rows(count * len(self.batch[0]))).nodes
+        )
         return self.unconstrain({site.name: nodes[site.name]["value"] for site in self.sites})

@@ -37,7 +37,8 @@ def elbo_terms(model: Program, guide: Program, x: Batch, num_particles: int = 10
     reconstruction, rate = [], []
     for batch in split_batch(x, num_particles, model):
         draws = [
-            (p.log_likelihood.sum(0), (p.log_guide - p.log_prior).sum(0)) for p in stream(model, guide, batch, num_particles)
+            (p.log_likelihood.sum(0), (p.log_guide - p.log_prior).sum(0))
+            for p in stream(model, guide, batch, num_particles)
         ]
         reconstruction.append(torch.stack([r for r, _ in draws]).sum(0) / num_particles)
         rate.append(torch.stack([k for _, k in draws]).sum(0) / num_particles)

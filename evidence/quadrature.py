@@ -44,7 +44,9 @@ class Lattice:
     origin: Float64[Tensor, " dimensions"]
     width: Float64[Tensor, " dimensions"]
 
-    def centres(self, index: Int[Tensor, "points dimensions"]) -> Float64[Tensor, "points dimensions"]:
+    def centres(
+        self, index: Int[Tensor, "points dimensions"]
+    ) -> Float64[Tensor, "points dimensions"]:
         """u at the middle of each cell."""
         return self.origin + (index + 0.5) * self.width
 
@@ -85,11 +87,19 @@ class Quadrature:
         latents = joint.latents(values)
         rows = tuple(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
         with pyro.validation_enabled(False):  # validated when the joint was made
-            nodes: dict[str, Any] = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*rows).nodes
+            nodes: dict[str, Any] = (
+                poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*rows).nodes
+            )
         log_prior = sum_log_probs(nodes[name] for name in latents) + joint.log_jacobian(values)
         return Section(log_prior, table(nodes[joint.observed]["fn"]))
 
-    def values(self, x: Tensor, lattice: Lattice, index: Int[Tensor, "points dimensions"], keep: bool = False) -> Tensor:
+    def values(
+        self,
+        x: Tensor,
+        lattice: Lattice,
+        index: Int[Tensor, "points dimensions"],
+        keep: bool = False,
+    ) -> Tensor:
         """log p(x, z) (N, points) at the cells. `keep` the decoded cells: the whole grid serves all groups."""
         key = (len(index), *lattice.width.tolist(), *lattice.origin.tolist())
         parts = lattice.centres(index).split(POINTS)
@@ -98,13 +108,17 @@ class Quadrature:
         sections = self.cache[key] if keep else map(self.section, parts)
         return torch.cat([section(x) for section in sections], 1)
 
-    def integrate(self, x: Float[Tensor, "N *shape"], box: Lattice, index: Tensor) -> tuple[Tensor, Tensor, int]:
+    def integrate(
+        self, x: Float[Tensor, "N *shape"], box: Lattice, index: Tensor
+    ) -> tuple[Tensor, Tensor, int]:
         """log p(x), what the last halving changed, both (N,), and the number of halvings, for data close together."""
         lattice, halvings = box, 0
         values = self.values(x, lattice, index, keep=True)
         estimate = values.logsumexp(1) + lattice.log_volume
         change = torch.full_like(estimate, math.inf)
-        left = torch.arange(len(x), device=x.device)  # broad posteriors are done long before narrow ones
+        left = torch.arange(
+            len(x), device=x.device
+        )  # broad posteriors are done long before narrow ones
         while len(left) and halvings < MAX_HALVINGS:
             index = children(index[worth_halving(values, 2 ** index.shape[1])])
             lattice, halvings = lattice.halved(), halvings + 1
@@ -120,7 +134,9 @@ class Quadrature:
 
 
 @torch.no_grad()
-def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> Estimate | None:
+def quadrature(
+    model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
+) -> Estimate | None:
     """log p(x) for every datum; None where the pair has more than two latent dimensions or p(x|z) depends on more than z.
 
     `details` holds the `error` (the mean over data of what the last halving of the cells changed, in nats), the
@@ -137,7 +153,10 @@ def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
     data = batch[0]
     box, index, best, outside = find_box(solver, data)
     estimate, change = torch.empty_like(outside), torch.empty_like(outside)
-    deepest, corners = 0, (box.origin + index.amin(0) * box.width, box.origin + (index.amax(0) + 1) * box.width)
+    deepest, corners = (
+        0,
+        (box.origin + index.amin(0) * box.width, box.origin + (index.amax(0) + 1) * box.width),
+    )
     for group in neighbours(best, torch.arange(len(data), device=best.device)):
         estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
         deepest = max(deepest, halvings)
@@ -148,7 +167,9 @@ def quadrature(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
         "largest_error": float(change.max()),
         "exceeding": int((change > tolerance).sum()),
         "outside": float(outside.max()),
-        "box": [[float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)],
+        "box": [
+            [float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)
+        ],
         "finest_cell": [float(w) / 2**deepest for w in box.width],
     }
     return Estimate(estimate, "exact", details=details)
@@ -171,7 +192,9 @@ def find_box(solver: Quadrature, x: Tensor) -> tuple[Lattice, Tensor, Tensor, Te
             values = solver.values(part, lattice, index, keep=True)
             best.append(lattice.centres(index[values.argmax(1)]))
             total = values.logsumexp(1)
-            outside.append(torch.stack([(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes]))
+            outside.append(
+                torch.stack([(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes])
+            )
         solver.cache.clear()
         shares = torch.cat(outside, 1)
         for inner, share in zip(sizes, shares, strict=True):
@@ -191,7 +214,9 @@ def square(cells: int, dimensions: int) -> Int[Tensor, "points dimensions"]:
 
 def children(index: Int[Tensor, "points dimensions"]) -> Int[Tensor, "finer dimensions"]:
     """The cells that halving along every axis makes of each, next to each other."""
-    corners = torch.tensor(list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device)
+    corners = torch.tensor(
+        list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device
+    )
     return (2 * index.unsqueeze(1) + corners).flatten(0, 1)
 
 
@@ -206,7 +231,9 @@ def worth_halving(values: Float64[Tensor, "N points"], siblings: int) -> Tensor:
     return kept.repeat_interleave(siblings)
 
 
-def neighbours(where: Float64[Tensor, "N dimensions"], which: Int[Tensor, " n"]) -> list[Int[Tensor, " n"]]:
+def neighbours(
+    where: Float64[Tensor, "N dimensions"], which: Int[Tensor, " n"]
+) -> list[Int[Tensor, " n"]]:
     """The data in groups that lie close together: halves along the longest side, until small."""
     if len(which) <= GROUP:
         return [which]
@@ -221,7 +248,9 @@ def depends_on_z_alone(solver: Quadrature) -> bool:
     joint = solver.joint
     u = joint.draw_guide(1).double()[:10]
     small = Joint(solver.model, solver.joint.guide, tuple(part[:10] for part in joint.batch))
-    prior, likelihood = small.model_terms(u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u)
+    prior, likelihood = small.model_terms(
+        u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u
+    )
     expected = prior + likelihood
     found = solver.section(u)(small.batch[0]).diagonal()
     return bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-3))

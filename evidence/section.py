@@ -61,7 +61,9 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
-    logits = d.logits.flatten(1)  # x is 0 or 1: each product is exact in whatever precision the decoder has
+    logits = d.logits.flatten(
+        1
+    )  # x is 0 or 1: each product is exact in whatever precision the decoder has
     return Linear(_identity, logits, summed_softplus(logits), _nothing)
 
 
@@ -81,9 +83,14 @@ def _normal(d: dist.Normal) -> Linear:
     precision = scale.square().reciprocal()
     normaliser = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
     if bool((scale == scale[:1]).all()):  # one σ for all z: x² is the same at every point
-        return Linear(_identity, loc * precision, normaliser, lambda x: -0.5 * (x.square() @ precision[0]))
+        return Linear(
+            _identity, loc * precision, normaliser, lambda x: -0.5 * (x.square() @ precision[0])
+        )
     return Linear(
-        lambda x: torch.cat([x, x.square()], 1), torch.cat([loc * precision, -0.5 * precision], 1), normaliser, _nothing
+        lambda x: torch.cat([x, x.square()], 1),
+        torch.cat([loc * precision, -0.5 * precision], 1),
+        normaliser,
+        _nothing,
     )
 
 

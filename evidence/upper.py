@@ -36,7 +36,9 @@ def eubo(model: Program, guide: Program, x: Batch, exact_draw: Latents) -> Estim
 
 
 @torch.no_grad()
-def iw_eubo(model: Program, guide: Program, x: Batch, exact_draw: Latents, num_particles: int) -> Estimate:
+def iw_eubo(
+    model: Program, guide: Program, x: Batch, exact_draw: Latents, num_particles: int
+) -> Estimate:
     """E[log (1/K) Σ_k w_k] with z_1 from p(z|x) and the other K − 1 from q: tightens as K = `num_particles` grows.
 
     Only one of the K is an exact draw (Sobolev & Vetrov 2019, eq. 6): with more it would no longer be a bound.

@@ -53,7 +53,9 @@ class Particles(Densities):
 
 
 @torch.no_grad()
-def log_weights(model: Program, guide: Program, x: Batch, num_particles: int) -> Float64[Tensor, "particles batch"]:
+def log_weights(
+    model: Program, guide: Program, x: Batch, num_particles: int
+) -> Float64[Tensor, "particles batch"]:
     """log w of exactly `num_particles` independent draws for every datum of `x` (batch, *shape), in nats.
 
     Streams through the model in chunks; only the result, particles × batch float64, is held.
@@ -74,11 +76,15 @@ def split_batch(x: Batch, num_particles: int, model: Program) -> Iterator[tuple[
     if num_particles < 1:
         raise ValueError(f"num_particles={num_particles}: must be at least 1")
     most = max(1, rows_per_chunk(batch[0], model) // min(num_particles, TOGETHER))
-    size = math.ceil(len(batch[0]) / math.ceil(len(batch[0]) / most))  # as equal as can be: none is much smaller
+    size = math.ceil(
+        len(batch[0]) / math.ceil(len(batch[0]) / most)
+    )  # as equal as can be: none is much smaller
     yield from zip(*(part.split(size) for part in batch), strict=True)
 
 
-def stream(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Iterator[Densities]:
+def stream(
+    model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int
+) -> Iterator[Densities]:
     """`num_particles` draws for every datum of `batch`, a chunk at a time; the chunks add up to exactly that many.
 
     Inside `recording.recorded()` chunks of one size run compiled.
@@ -86,17 +92,28 @@ def stream(model: Program, guide: Program, batch: tuple[Tensor, ...], num_partic
     chunk = max(1, rows_per_chunk(batch[0], model) // len(batch[0]))
     for start in range(0, num_particles, chunk):
         count = min(chunk, num_particles - start)
-        yield Densities(*run(("draw", model, guide), partial(densities, model, guide, count), *batch, variant=count))
+        yield Densities(
+            *run(
+                ("draw", model, guide),
+                partial(densities, model, guide, count),
+                *batch,
+                variant=count,
+            )
+        )
 
 
-def densities(model: Program, guide: Program, num_particles: int, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def densities(
+    model: Program, guide: Program, num_particles: int, *batch: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """What `Densities` holds, of fresh draws."""
     particles = draw(model, guide, batch, num_particles)
     return particles.log_likelihood, particles.log_prior, particles.log_guide
 
 
 @torch.no_grad()
-def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int) -> Particles:
+def draw(
+    model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int
+) -> Particles:
     """`num_particles` draws for every datum at once, in one run of the model on particles × batch rows."""
     size = len(batch[0])
     shape = (num_particles, size)
@@ -106,7 +123,9 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], num_particle
     if len(sites) == 1:
         # One latent site *is* its distribution q(z|x): sample it `num_particles` times, encode once.
         (site,) = sites
-        values = site["fn"].sample((num_particles,)) if num_particles > 1 else site["value"].unsqueeze(0)
+        values = (
+            site["fn"].sample((num_particles,)) if num_particles > 1 else site["value"].unsqueeze(0)
+        )
         log_guide = masked(site["fn"].log_prob(values), site)
         latents = {site["name"]: values.flatten(0, 1)}
     else:
@@ -142,7 +161,9 @@ def repeat_rows(x: Tensor, times: int) -> Tensor:
 
 def site_log_prob(site: Any) -> Float64[Tensor, " rows"]:
     """The site's own log-density of its value, masked as the program says, never scaled."""
-    return masked(site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"]), site).double()
+    return masked(
+        site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"]), site
+    ).double()
 
 
 def sum_log_probs(sites: Iterable[Any]) -> Float64[Tensor, " rows"]:

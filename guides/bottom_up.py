@@ -9,9 +9,16 @@ from torch import Tensor, nn
 class BottomUp(nn.Module):
     """The guide as a Pyro program: the layer beside x first, as an encoder reads it."""
 
-    def __init__(self, encoder: nn.Module, family: nn.Module, top_encoder: nn.Module, top_family: nn.Module) -> None:
+    def __init__(
+        self, encoder: nn.Module, family: nn.Module, top_encoder: nn.Module, top_family: nn.Module
+    ) -> None:
         super().__init__()
-        self.encoder, self.family, self.top_encoder, self.top_family = encoder, family, top_encoder, top_family
+        self.encoder, self.family, self.top_encoder, self.top_family = (
+            encoder,
+            family,
+            top_encoder,
+            top_family,
+        )
 
     def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent2"]:
         """Sample z1 ~ q_φ(z1|x), then z2 ~ q_φ(z2|z1), in the plate of the data."""

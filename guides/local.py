@@ -28,11 +28,15 @@ class Local(nn.Module):
     def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
         """q(z|h): batch_shape (N,), event_shape (latent,)."""
         if len(x) != len(self.h):
-            raise ValueError(f"{len(x)} data for a guide of {len(self.h)}: the local guide belongs to its own data")
+            raise ValueError(
+                f"{len(x)} data for a guide of {len(self.h)}: the local guide belongs to its own data"
+            )
         return self.family(self.h)
 
 
-def starts(family: Family, count: int, restarts: int, encoded: Tensor | None = None) -> list[Float[Tensor, "N parameters"]]:
+def starts(
+    family: Family, count: int, restarts: int, encoded: Tensor | None = None
+) -> list[Float[Tensor, "N parameters"]]:
     """Where to start: the encoder's output if it is of this family, else zero; then zero with ever more noise."""
     zero = torch.zeros(count, family.num_parameters)
     first = zero if encoded is None else encoded

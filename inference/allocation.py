@@ -30,12 +30,18 @@ class _Limit(TorchDispatchMode):
         size = _size(func.overloadpacket.__name__, args)
         self.made += max(size, OVERHEAD) if size else 0
         if self.made > self.limit:
-            raise MemoryError(f"{func} would bring the tensors to more than {self.limit:,} elements together")
+            raise MemoryError(
+                f"{func} would bring the tensors to more than {self.limit:,} elements together"
+            )
         return func(*args, **(kwargs or {}))
 
 
 def _size(name: str, args: Any) -> int:
-    if args and isinstance(args[0], list | tuple) and all(isinstance(size, int) for size in args[0]):
+    if (
+        args
+        and isinstance(args[0], list | tuple)
+        and all(isinstance(size, int) for size in args[0])
+    ):
         return math.prod(args[0])
     whole = [abs(value) for value in args if isinstance(value, int | float)]
     if name in ("arange", "linspace", "logspace", "randperm") and whole:

@@ -31,7 +31,9 @@ def build_data(config: Config, device: torch.device | str = "cpu", trust: bool =
 
     Without `data.space` it is the first of the likelihood's spaces that holds the data.
     """
-    options = {key: value for key, value in config["data"].items() if key not in OBSERVATION_OPTIONS}
+    options = {
+        key: value for key, value in config["data"].items() if key not in OBSERVATION_OPTIONS
+    }
     raw = build("data", options, trust)
     chosen = {key: config["data"].get(key) for key in OBSERVATION_OPTIONS}
     likelihood = _likelihood_class(config, trust)
@@ -67,7 +69,11 @@ class Parts:
     def _need(self, axis: str, given: Mapping[str, Any]) -> None:
         target = locate(axis, str(self.config[axis].get("_target_", "")), self.trust)
         for name, parameter in inspect.signature(target).parameters.items():
-            if parameter.default is inspect.Parameter.empty and name not in given and name not in self.config[axis]:
+            if (
+                parameter.default is inspect.Parameter.empty
+                and name not in given
+                and name not in self.config[axis]
+            ):
                 raise RequestError(
                     f"{axis}={_name(self.config, axis)}: needs `{name}`, which model={_name(self.config, 'model')} has not; "
                     f"choose another {axis} or model=vae"
@@ -79,7 +85,9 @@ class Parts:
             raise RequestError(
                 f"prior.components={count}: there are only {len(self.data.train)} training examples to start from"
             )
-        batch = self.data.train[torch.randperm(len(self.data.train))[:count].to(self.data.train.device)]
+        batch = self.data.train[
+            torch.randperm(len(self.data.train))[:count].to(self.data.train.device)
+        ]
         return (batch[0] if isinstance(batch, tuple) else batch).cpu()
 
     @property
@@ -97,7 +105,12 @@ class Parts:
         """p(x|h) on the data's shape and space."""
         data = self.data
         return build(
-            "likelihood", self.config["likelihood"], self.trust, shape=data.shape, levels=data.levels, quantum=data.quantum
+            "likelihood",
+            self.config["likelihood"],
+            self.trust,
+            shape=data.shape,
+            levels=data.levels,
+            quantum=data.quantum,
         )
 
     def family(self, latent_dim: int) -> Family:
@@ -120,7 +133,9 @@ class Parts:
 
     def network(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Any:
         """A network between the two shapes, of which one is the data's."""
-        return build("network", self.config["network"], self.trust, in_shape=in_shape, out_shape=out_shape)
+        return build(
+            "network", self.config["network"], self.trust, in_shape=in_shape, out_shape=out_shape
+        )
 
     def perceptron(self, inputs: int, outputs: int, width: int = 200, layers: int = 1) -> MLP:
         """A small network between vectors, where the chosen one may be for images only."""
@@ -132,7 +147,9 @@ class Parts:
         """Refuse the choice on `axis` unless its class or function satisfies `accept`, giving `reason`."""
         if not accept(locate(axis, str(self.config[axis].get("_target_", "")), self.trust)):
             model = _name(self.config, "model")
-            raise RequestError(f"{axis}={_name(self.config, axis)} cannot be used with model={model}: {reason}")
+            raise RequestError(
+                f"{axis}={_name(self.config, axis)} cannot be used with model={model}: {reason}"
+            )
 
 
 def _name(config: Config, axis: str) -> str:
@@ -149,15 +166,26 @@ def _likelihood_class(config: Config, trust: bool) -> type[Likelihood]:
 def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
     if raw.levels is not None:
         return likelihood.spaces[0]
-    values = [torch.tensor(np.array(getattr(raw, part).values[:1000])) for part in ("train", "valid", "test")]
-    fits = [name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)]
+    values = [
+        torch.tensor(np.array(getattr(raw, part).values[:1000]))
+        for part in ("train", "valid", "test")
+    ]
+    fits = [
+        name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)
+    ]
     for space in likelihood.spaces:
         if space in fits:
             return space
     raise _misfit(config, raw, " or ".join(fits) or "none", likelihood, fits)
 
 
-def _misfit(config: Config, raw: Any, space: str, likelihood: type[Likelihood], fits: list[str] | None = None) -> RequestError:
+def _misfit(
+    config: Config,
+    raw: Any,
+    space: str,
+    likelihood: type[Likelihood],
+    fits: list[str] | None = None,
+) -> RequestError:
     why = likelihood.misfit(space, math.prod(raw.train.values.shape[1:]))
     others = sorted(name for s in (fits or [space]) for name in likelihoods_on(s))
     return RequestError(
@@ -179,7 +207,11 @@ def all_likelihoods() -> dict[str, type[Likelihood]]:
     for module in pkgutil.iter_modules(models.likelihoods.__path__):
         path = f"models.likelihoods.{module.name}"
         for value in vars(importlib.import_module(path)).values():
-            is_likelihood = isinstance(value, type) and issubclass(value, Likelihood) and not inspect.isabstract(value)
+            is_likelihood = (
+                isinstance(value, type)
+                and issubclass(value, Likelihood)
+                and not inspect.isabstract(value)
+            )
             if is_likelihood and value.__module__ == path:
                 found[module.name] = value
     return found

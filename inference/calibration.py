@@ -41,10 +41,14 @@ def calibrate(model: nn.Module, guide: nn.Module, train: Split) -> None:
                 likelihood.calibrate(decoded(model, guide, likelihood, train))
 
 
-def decoded(model: nn.Module, guide: nn.Module, likelihood: Likelihood, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+def decoded(
+    model: nn.Module, guide: nn.Module, likelihood: Likelihood, split: Split
+) -> Iterator[tuple[Tensor, Tensor]]:
     """(h, x) batch by batch: what `likelihood` is called with in the model, z drawn from the guide."""
     given: list[Tensor] = []
-    handle = likelihood.register_forward_pre_hook(lambda module, arguments: given.append(arguments[0]))
+    handle = likelihood.register_forward_pre_hook(
+        lambda module, arguments: given.append(arguments[0])
+    )
     try:
         for batch in split.batches(BATCH):
             batch = batch if isinstance(batch, tuple) else (batch,)

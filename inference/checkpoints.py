@@ -69,13 +69,20 @@ class Checkpoints:
                 damaged.append(str(error))
                 continue
             for what in damaged:
-                print(f"warning: {what}; going on from {self._name(which, state)}, with the same result", file=sys.stderr)
-            self.path(which).replace(self.path("last"))  # so that what is saved next has this one before it
+                print(
+                    f"warning: {what}; going on from {self._name(which, state)}, with the same result",
+                    file=sys.stderr,
+                )
+            self.path(which).replace(
+                self.path("last")
+            )  # so that what is saved next has this one before it
             return state
         if damaged:
             best = self.if_good("best")
             good = f"; {self._name('best', best)} is good" if best else ""
-            raise RequestError(f"{'; '.join(damaged)}{good}; remove {self.folder} to train again, with the same result")
+            raise RequestError(
+                f"{'; '.join(damaged)}{good}; remove {self.folder} to train again, with the same result"
+            )
         return None
 
     def weights(self, which: str) -> State:
@@ -89,9 +96,14 @@ class Checkpoints:
             if state is None:
                 raise
             if isinstance(state.get("best"), dict):
-                print(f"warning: {error}; {self.path(other)} holds the same weights: using those", file=sys.stderr)
+                print(
+                    f"warning: {error}; {self.path(other)} holds the same weights: using those",
+                    file=sys.stderr,
+                )
                 return state["best"]
-            raise RequestError(f"{error}; {self._name(other, state)} is good: --checkpoint {other}") from error
+            raise RequestError(
+                f"{error}; {self._name(other, state)} is good: --checkpoint {other}"
+            ) from error
 
     def load(self, which: str) -> State:
         """Read a checkpoint onto the CPU. Raises RequestError for one that is missing or damaged."""
@@ -106,7 +118,9 @@ class Checkpoints:
             if not isinstance(state, dict):
                 raise TypeError
         except Exception as error:  # whatever a damaged or hostile file may bring about
-            raise RequestError(f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__})") from error
+            raise RequestError(
+                f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__})"
+            ) from error
         return state
 
     def if_good(self, which: str) -> State | None:

@@ -14,7 +14,9 @@ def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) 
     With more clusters than labels, or fewer, what is left unmatched counts as wrong (Hungarian method).
     """
     counts = torch.zeros(int(clusters.max()) + 1, int(labels.max()) + 1, dtype=torch.long)
-    counts.index_put_((clusters.cpu(), labels.cpu()), torch.ones(len(labels), dtype=torch.long), accumulate=True)
+    counts.index_put_(
+        (clusters.cpu(), labels.cpu()), torch.ones(len(labels), dtype=torch.long), accumulate=True
+    )
     rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
     return float(counts.numpy()[rows, columns].sum()) / len(labels)
 

@@ -24,9 +24,13 @@ def choose(requested: str, steps: int, before: bool | None = None) -> CompileCho
     eager step differ in rounding and a resumed run is to be the uninterrupted one, bit for bit.
     """
     if requested != "off" and not has_compiler():
-        return CompileChoice(False, f"train.compile={requested}: eager, no C++ compiler found (g++, clang++ or $CXX)")
+        return CompileChoice(
+            False, f"train.compile={requested}: eager, no C++ compiler found (g++, clang++ or $CXX)"
+        )
     if requested == "auto" and before is not None:
-        return CompileChoice(before, f"train.compile=auto: {_mode(before)}, as until the checkpoint")
+        return CompileChoice(
+            before, f"train.compile=auto: {_mode(before)}, as until the checkpoint"
+        )
     least = round(COMPILE_SECONDS / SAVED_SECONDS_PER_STEP)
     compiled = requested == "on" or (requested == "auto" and steps >= least)
     line = f"train.compile={requested}: {_mode(compiled)}"

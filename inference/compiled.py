@@ -42,7 +42,9 @@ class CompiledELBO(Trace_ELBO):
     recorded graph as it is.
     """
 
-    def __init__(self, objective: Any, per_datum: bool = False, backend: str | None = "inductor") -> None:
+    def __init__(
+        self, objective: Any, per_datum: bool = False, backend: str | None = "inductor"
+    ) -> None:
         super().__init__()
         self.objective, self.per_datum, self.backend = objective, per_datum, backend
         self.why_eager: str | None = None
@@ -65,9 +67,13 @@ class CompiledELBO(Trace_ELBO):
             return eager_loss_and_grads(self.differentiable_loss, model, guide, *batch)
         return recording(batch)
 
-    def recording(self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> "Recording | None":
+    def recording(
+        self, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]
+    ) -> "Recording | None":
         """What was recorded, the first time now, or again where a constant has changed; None where this batch runs eagerly."""
-        if self.why_eager is None and (self._recording is None or self._recording.is_outdated(model, guide, batch)):
+        if self.why_eager is None and (
+            self._recording is None or self._recording.is_outdated(model, guide, batch)
+        ):
             self._record(model, guide, batch)
         if self._recording is None or not self._recording.fits(batch):
             return None
@@ -91,11 +97,15 @@ class CompiledELBO(Trace_ELBO):
 class Recording:
     """The graph of one pair on batches of one shape."""
 
-    def __init__(self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self, elbo: CompiledELBO, model: nn.Module, guide: nn.Module, batch: tuple[Tensor, ...]
+    ) -> None:
         self.elbo, self.pair, self.shapes = elbo, Pair(elbo, model, guide), _shapes(batch)
         self.modules, self.slots = list(self.pair.modules()), self._slots()
         self.numbers = {name: _as_tensor(value, batch[0]) for name, value in self._plain_numbers()}
-        self.learnt = [i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad]
+        self.learnt = [
+            i for i, (_, tensors, key) in enumerate(self.slots) if tensors[key].requires_grad
+        ]
         self.recorded = self._trace(batch)
         self.graph: Graph = self.recorded
         self.constants = self._constants()
@@ -132,8 +142,14 @@ class Recording:
     def _constants(self) -> tuple[list[Any], ...]:
         """What a graph takes as given: training or evaluation, and the plain numbers of the objective."""
         changing = varying(self.elbo.objective)
-        plain = vars(self.elbo.objective).items() if hasattr(self.elbo.objective, "__dict__") else ()
-        numbers = [(k, v) for k, v in plain if isinstance(v, bool | int | float | str) and k not in changing]
+        plain = (
+            vars(self.elbo.objective).items() if hasattr(self.elbo.objective, "__dict__") else ()
+        )
+        numbers = [
+            (k, v)
+            for k, v in plain
+            if isinstance(v, bool | int | float | str) and k not in changing
+        ]
         return [module.training for module in self.modules], numbers
 
     def _slots(self) -> list[tuple[str, Any, str]]:
@@ -150,7 +166,9 @@ class Recording:
         """Parameters, buffers, and what varies of the objective: all that a step is given but its batch."""
         objective = self.elbo.objective
         state = [tensors[key] for _, tensors, key in self.slots]
-        return state + [self.numbers.get(name, getattr(objective, name)) for name in varying(objective)]
+        return state + [
+            self.numbers.get(name, getattr(objective, name)) for name in varying(objective)
+        ]
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -175,13 +193,17 @@ class Recording:
             numbers, batch = list(rest[: len(varied)]), rest[len(varied) :]
             with replaced(self.elbo.objective, varied, numbers):
                 loss = functional_call(self.pair, dict(zip(names, state, strict=True)), batch)
-            gradients = torch.autograd.grad(loss, [state[i] for i in self.learnt], allow_unused=True)
+            gradients = torch.autograd.grad(
+                loss, [state[i] for i in self.learnt], allow_unused=True
+            )
             return loss.detach(), *gradients
 
         with poutine.trace(param_only=True) as captured, torch.enable_grad():
             graph = record(loss_and_gradients, *self._inputs(batch))
         if captured.trace.nodes:
-            raise Unrecordable(f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})")
+            raise Unrecordable(
+                f"the programs use pyro.param or pyro.module ({next(iter(captured.trace.nodes))})"
+            )
         return graph
 
 
@@ -199,11 +221,15 @@ class Pair(nn.Module):
         loss = self.loss(self.model, self.guide, *batch)
         for name, buffer in self.named_buffers():
             if buffer is not given.get(name):
-                raise Unrecordable(f"the programs put another tensor in the place of the buffer {name}; update it in place")
+                raise Unrecordable(
+                    f"the programs put another tensor in the place of the buffer {name}; update it in place"
+                )
         return loss
 
 
-def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: nn.Module, *batch: Tensor) -> Tensor:
+def eager_loss_and_grads(
+    loss: Callable[..., Tensor], model: nn.Module, guide: nn.Module, *batch: Tensor
+) -> Tensor:
     """The loss, a scalar left on its device, after a backward pass."""
     if batch[0].device.type == "cpu":  # reading a number costs nothing there
         value = loss(model, guide, *batch)
@@ -216,12 +242,21 @@ def eager_loss_and_grads(loss: Callable[..., Tensor], model: nn.Module, guide: n
 
 def buffers(*programs: Any) -> list[Tensor]:
     """Those of the programs that are modules."""
-    return [buffer for program in programs if isinstance(program, nn.Module) for buffer in program.buffers()]
+    return [
+        buffer
+        for program in programs
+        if isinstance(program, nn.Module)
+        for buffer in program.buffers()
+    ]
 
 
 def varying(objective: Any) -> tuple[str, ...]:
     """The attributes of an objective that change as training goes, and are inputs of the graph."""
-    tensors = (name for name, value in getattr(objective, "__dict__", {}).items() if isinstance(value, Tensor))
+    tensors = (
+        name
+        for name, value in getattr(objective, "__dict__", {}).items()
+        if isinstance(value, Tensor)
+    )
     return (*tensors, *getattr(objective, "varying", ()))
 
 

@@ -28,10 +28,14 @@ def build(axis: str, node: Mapping[str, Any], trust: bool = False, **context: An
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     for name, value in options.items():
         if name not in parameters:
-            raise RequestError(f"{axis}.{name}: no such option; {axis} takes {', '.join(parameters)}")
+            raise RequestError(
+                f"{axis}.{name}: no such option; {axis} takes {', '.join(parameters)}"
+            )
         if not accepts(hints.get(name, Any), value):
             raise RequestError(f"{axis}.{name}={value!r}: expected {_describe(hints[name])}")
-    wanted = {name: value for name, value in context.items() if name in parameters and name not in options}
+    wanted = {
+        name: value for name, value in context.items() if name in parameters and name not in options
+    }
     return target(**wanted, **options)
 
 
@@ -39,7 +43,9 @@ def locate(axis: str, path: str, trust: bool = False) -> Callable[..., Any]:
     """The class or function at the dotted `path`; only from this project's packages, unless `trust`."""
     module_name, _, name = path.rpartition(".")
     if module_name.split(".")[0] not in OWN_PACKAGES and not trust:
-        raise RequestError(f"{axis}: {path!r} is code outside this project; pass --trust to run it if you trust its author")
+        raise RequestError(
+            f"{axis}: {path!r} is code outside this project; pass --trust to run it if you trust its author"
+        )
     try:
         target = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -65,7 +71,15 @@ def accepts(hint: Any, value: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "a word",
+        bool: "true or false",
+        type(None): "null",
+    }
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    return " or ".join(_describe(part) for part in typing.get_args(hint)) or names.get(hint, str(hint))
+    return " or ".join(_describe(part) for part in typing.get_args(hint)) or names.get(
+        hint, str(hint)
+    )

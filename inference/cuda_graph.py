@@ -28,7 +28,9 @@ class StepGraph:
     step does, and whatever torch raises where a step cannot be captured. Leaves parameters and generators as they are.
     """
 
-    def __init__(self, recording: Recording, optimiser: FusedAdam, batch: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self, recording: Recording, optimiser: FusedAdam, batch: tuple[Tensor, ...]
+    ) -> None:
         self.recording, self.optimiser = recording, optimiser
         self.batch = tuple(x.clone() for x in batch)
         optimiser.keep_rate_on(batch[0].device)
@@ -40,7 +42,11 @@ class StepGraph:
 
     def fits(self, recording: Recording, batch: tuple[Tensor, ...]) -> bool:
         """Whether a replay reads and writes what a step would."""
-        return recording is self.recording and recording.fits(batch) and self._addresses() == self.addresses
+        return (
+            recording is self.recording
+            and recording.fits(batch)
+            and self._addresses() == self.addresses
+        )
 
     def __call__(self, batch: tuple[Tensor, ...]) -> Tensor:
         for mine, given in zip(self.batch, batch, strict=True):
@@ -76,13 +82,18 @@ class StepGraph:
                 changes.append(torch.cat([(p.detach() - s).flatten() for s, p in ends]))
         expected, found = changes
         if not (found - expected).norm() <= TOLERANCE * expected.norm():
-            raise Unrecordable("a replay of the step does not change the parameters as the step does")
+            raise Unrecordable(
+                "a replay of the step does not change the parameters as the step does"
+            )
 
 
 def captured(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     """A replay of what `work` does on the GPU, and where its result then is."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):  # the outer one comes back if capturing fails
+    with (
+        torch.cuda.stream(torch.cuda.current_stream()),
+        torch.cuda.graph(graph),
+    ):  # the outer one comes back if capturing fails
         result = work()
     return graph.replay, result
 

@@ -32,14 +32,18 @@ def joined(device: str = "auto") -> Iterator[None]:
     if launch.count() == 1:
         yield
         return
-    on_gpu = device != "cpu" and torch.cuda.device_count() > 0  # is_available() would fix which are visible, for good
+    on_gpu = (
+        device != "cpu" and torch.cuda.device_count() > 0
+    )  # is_available() would fix which are visible, for good
     if on_gpu:
         own_gpu(*launch.local())
     with _peers():
         dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     with _only_first_speaks():
         yield
-        gather(None)  # torchrun ends all when one has failed: the first, who says why, must not be the last
+        gather(
+            None
+        )  # torchrun ends all when one has failed: the first, who says why, must not be the last
     dist.destroy_process_group()  # not after an error: the others may not answer
 
 
@@ -48,7 +52,9 @@ def own_gpu(rank: int, count: int) -> None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
     if count > len(gpus):
-        raise RequestError(f"--nproc-per-node={count}: there are {len(gpus)} GPUs here; one process each, or device=cpu")
+        raise RequestError(
+            f"--nproc-per-node={count}: there are {len(gpus)} GPUs here; one process each, or device=cpu"
+        )
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus[rank]
 
 
@@ -83,7 +89,9 @@ def each(measure: Callable[[S], T], items: Sequence[S]) -> list[T]:
     Results that depend on noise are the same for any number of processes only if `measure` seeds it by the item.
     """
     start, stop = share(len(items), rank(), count())
-    return [result for part in gather([measure(item) for item in items[start:stop]]) for result in part]
+    return [
+        result for part in gather([measure(item) for item in items[start:stop]]) for result in part
+    ]
 
 
 def share(total: int, rank: int, count: int) -> tuple[int, int]:
@@ -138,7 +146,9 @@ def refuse_coupled(parts: Iterable[Any]) -> None:
     """Raise for a component whose loss of a batch is no sum over its data (`couples_data` says why)."""
     for part in parts:
         if why := getattr(part, "couples_data", None):
-            raise RequestError(f"{why}, of which each of {count()} processes has a part: train it with one process")
+            raise RequestError(
+                f"{why}, of which each of {count()} processes has a part: train it with one process"
+            )
 
 
 def _grouped() -> bool:
@@ -158,7 +168,11 @@ def _only_first_speaks() -> Iterator[None]:
     if is_first():
         yield
         return
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield
 
 

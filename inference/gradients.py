@@ -33,7 +33,9 @@ class Average:
 
     def __call__(self, loss: Tensor, weight: float) -> Tensor:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        flat = self.sum([*(g.reshape(-1) for g in gradients), loss.reshape(1).to(gradients[0].dtype)], weight)
+        flat = self.sum(
+            [*(g.reshape(-1) for g in gradients), loss.reshape(1).to(gradients[0].dtype)], weight
+        )
         *parts, total = flat.split(self.sizes)
         for parameter, part in zip(self.parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
@@ -59,7 +61,9 @@ class SharedMemory:
 
     def __init__(self, file: Path, size: int, like: Tensor) -> None:
         shape = _shape(size)
-        self.buffers = torch.from_file(str(file), shared=True, size=shape.numel(), dtype=like.dtype).view(shape)
+        self.buffers = torch.from_file(
+            str(file), shared=True, size=shape.numel(), dtype=like.dtype
+        ).view(shape)
         self.total, self.turn = torch.empty(size, dtype=like.dtype), 0
 
     def __call__(self, parts: list[Tensor], weight: float) -> Tensor:
@@ -78,9 +82,13 @@ def _sum_of(size: int, like: Tensor) -> AllReduce | SharedMemory:
         return AllReduce()
     file = distributed.from_first(lambda: _reserved(_shape(size).numel() * like.element_size()))
     try:
-        seen = file is not None and all(distributed.gather(file.exists()))  # else they have no memory in common
+        seen = file is not None and all(
+            distributed.gather(file.exists())
+        )  # else they have no memory in common
         found = SharedMemory(file, size, like) if file is not None and seen else None
-        distributed.gather(None)  # all have opened it: it can lose its name, and is gone with the last of them
+        distributed.gather(
+            None
+        )  # all have opened it: it can lose its name, and is gone with the last of them
     finally:
         if distributed.is_first() and file is not None:
             file.unlink(missing_ok=True)

@@ -15,7 +15,11 @@ def count() -> int:
 
 def local() -> tuple[int, int]:
     """The number of this process among those of its machine, and how many these are."""
-    return (int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])) if launched() else (0, 1)
+    return (
+        (int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
+        if launched()
+        else (0, 1)
+    )
 
 
 def launched() -> bool:

@@ -59,11 +59,25 @@ def load_run(
     """
     directory = RunDirectory(path)
     config = directory.read_config()
-    for key in ("data", "model", "prior", "likelihood", "guide", "network", "objective", "train", "latent_dim"):
+    for key in (
+        "data",
+        "model",
+        "prior",
+        "likelihood",
+        "guide",
+        "network",
+        "objective",
+        "train",
+        "latent_dim",
+    ):
         if key not in config:
-            raise RequestError(f"{directory.config_file}: not the configuration of a run (no {key})")
+            raise RequestError(
+                f"{directory.config_file}: not the configuration of a run (no {key})"
+            )
     if not directory.is_done and not unfinished:
-        raise RequestError(f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it")
+        raise RequestError(
+            f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it"
+        )
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
     try:
@@ -72,7 +86,11 @@ def load_run(
             model, guide = build_pair(config, dataset, trust)
     except RequestError as error:
         option = next((name for name in PLACES if str(error).startswith(f"data.{name}=")), None)
-        raise RequestError(f"{error}; where they are now: evaluate.py {path} data.{option}=…") if option else error from None
+        raise (
+            RequestError(f"{error}; where they are now: evaluate.py {path} data.{option}=…")
+            if option
+            else error
+        ) from None
     except Exception as error:  # whatever a foreign configuration may bring about
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise RequestError(f"{directory.config_file}: cannot be built ({what})") from error
@@ -81,10 +99,13 @@ def load_run(
         guide.load_state_dict(state["guide"])
         epoch = int(state["epoch"])
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise RequestError(f"{directory.checkpoints.path(checkpoint)}: does not fit the configuration beside it") from error
+        raise RequestError(
+            f"{directory.checkpoints.path(checkpoint)}: does not fit the configuration beside it"
+        ) from error
     if state.get("config") not in (None, digest(config)):
         print(
-            f"warning: {directory.config_file} is not what the checkpoint was trained with: edited, or damaged", file=sys.stderr
+            f"warning: {directory.config_file} is not what the checkpoint was trained with: edited, or damaged",
+            file=sys.stderr,
         )
     model.to(chosen).eval()
     guide.to(chosen).eval()
@@ -94,9 +115,15 @@ def load_run(
 def located(config: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
     """The options of the run's data: relative paths from the directory in which it was trained, those of `places` from here."""
     begin = Path(config.get("trained_in", "."))
-    recorded = {name: config["data"][name] for name in PLACES if isinstance(config["data"].get(name), str)}
+    recorded = {
+        name: config["data"][name] for name in PLACES if isinstance(config["data"].get(name), str)
+    }
     there = {name: str(begin / Path(value).expanduser()) for name, value in recorded.items()}
-    return config["data"] | there | {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
+    return (
+        config["data"]
+        | there
+        | {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
+    )
 
 
 def _progress(directory: RunDirectory, config: dict[str, Any]) -> str:
@@ -109,7 +136,9 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise RequestError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
+        raise RequestError(
+            "device=cuda: no CUDA device is available here; use device=cpu or device=auto"
+        )
     if name not in ("cpu", "cuda"):
         raise RequestError(f"device={name}: choose from auto, cpu, cuda")
     return torch.device(name)

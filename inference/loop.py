@@ -136,7 +136,9 @@ def fit(
         while training.epoch < train["epochs"] and not out_of_patience(training, train["patience"]):
             batches = epoch_batches(data.train, train["batch_size"], seed, training.epoch)
             progress.epoch(training.epoch + 1)
-            if hasattr(objective, "at_epoch"):  # annealed: a function of the epoch, so that a resumed run anneals alike
+            if hasattr(
+                objective, "at_epoch"
+            ):  # annealed: a function of the epoch, so that a resumed run anneals alike
                 objective.at_epoch(training.epoch, train["epochs"])
             started = time.perf_counter()
             train_epoch(step, batches, training.epoch + 1, progress)
@@ -144,7 +146,10 @@ def fit(
             training.compiled, training.processes = step.is_compiled, distributed.count()
             training.epoch += 1
             training.seconds += seconds
-            with pyro.validation_enabled(False), measuring(model, guide, data.train):  # numbers that broke are told below
+            with (
+                pyro.validation_enabled(False),
+                measuring(model, guide, data.train),
+            ):  # numbers that broke are told below
                 valid = record_metrics(training, data, seconds, run)
                 training.note_elbo(valid["elbo"])
                 if observe is not None and distributed.is_first():
@@ -166,10 +171,16 @@ def epoch_batches(train: Split, size: int, seed: int, epoch: int) -> Iterator[tu
     batches = train.shuffled(size, distributed.rank(), distributed.count())
     if distributed.count() > 1:
         seed_epoch(seed, epoch, 1 + distributed.rank())
-    return zip((min(size, len(train) - start) for start in range(0, len(train), size)), batches, strict=True)
+    return zip(
+        (min(size, len(train) - start) for start in range(0, len(train), size)),
+        batches,
+        strict=True,
+    )
 
 
-def train_epoch(step: Step, batches: Iterable[tuple[int, Batch]], epoch: int, progress: Progress) -> None:
+def train_epoch(
+    step: Step, batches: Iterable[tuple[int, Batch]], epoch: int, progress: Progress
+) -> None:
     """One pass over the training split."""
     number = 0
     try:
@@ -179,18 +190,28 @@ def train_epoch(step: Step, batches: Iterable[tuple[int, Batch]], epoch: int, pr
             progress.advance(size)
         step.read(*batch)
     except NonFinite as error:
-        raise TrainingError(f"training stopped at epoch {epoch}, step {number - error.steps_ago}: {error}") from error
+        raise TrainingError(
+            f"training stopped at epoch {epoch}, step {number - error.steps_ago}: {error}"
+        ) from error
 
 
-def record_metrics(training: Training, data: Dataset, seconds: float, run: RunDirectory) -> dict[str, Any]:
+def record_metrics(
+    training: Training, data: Dataset, seconds: float, run: RunDirectory
+) -> dict[str, Any]:
     """Measure the epoch on the validation split and on as many training examples; write both; return validation's."""
     records = []
     for split in ("train", "valid"):
-        measured = split_metrics(training.model, training.guide, data(split), len(data.valid), METRICS_SEED)
+        measured = split_metrics(
+            training.model, training.guide, data(split), len(data.valid), METRICS_SEED
+        )
         if not math.isfinite(measured["elbo"]):
-            site = broken_site(training.model, training.guide, *as_batch(data(split)[: len(data.valid)]))
+            site = broken_site(
+                training.model, training.guide, *as_batch(data(split)[: len(data.valid)])
+            )
             what = f"the {split} ELBO is {measured['elbo']} at {site}"
-            raise TrainingError(f"training stopped after the last step of epoch {training.epoch}: {what}")
+            raise TrainingError(
+                f"training stopped after the last step of epoch {training.epoch}: {what}"
+            )
         records.append(
             {"epoch": training.epoch, "split": split}
             | measured
@@ -203,7 +224,11 @@ def record_metrics(training: Training, data: Dataset, seconds: float, run: RunDi
 
 def out_of_patience(training: Training, patience: int | None) -> bool:
     """Whether the validation ELBO has not improved for `patience` epochs."""
-    return patience is not None and training.epoch - training.best_epoch >= patience > 0 and training.epoch > 0
+    return (
+        patience is not None
+        and training.epoch - training.best_epoch >= patience > 0
+        and training.epoch > 0
+    )
 
 
 def resume(training: Training, run: RunDirectory) -> None:
@@ -214,4 +239,6 @@ def resume(training: Training, run: RunDirectory) -> None:
     try:
         training.restore(state)
     except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise RequestError(f"{run.checkpoints.path('last')}: does not fit the configuration beside it") from error
+        raise RequestError(
+            f"{run.checkpoints.path('last')}: does not fit the configuration beside it"
+        ) from error

@@ -14,7 +14,9 @@ EVALUATION_BATCH = 1000
 
 
 @torch.no_grad()
-def split_metrics(model: nn.Module, guide: nn.Module, split: Split, num_examples: int, seed: int) -> dict[str, Any]:
+def split_metrics(
+    model: nn.Module, guide: nn.Module, split: Split, num_examples: int, seed: int
+) -> dict[str, Any]:
     """ELBO, reconstruction and KL in nats per datum, over the first `num_examples`, one draw of z each.
 
     The noise is the same at every epoch (common random numbers: curves show the model change, not the noise) and with any
@@ -29,12 +31,23 @@ def split_metrics(model: nn.Module, guide: nn.Module, split: Split, num_examples
         torch.manual_seed(seed + start)
         x = split[start : min(start + EVALUATION_BATCH, num_examples)]
         terms = elbo_terms(model, guide, x, num_particles=1)
-        return torch.stack([terms.reconstruction.sum(), terms.kl.sum()]).cpu(), clusters_of(model, guide, x)
+        return torch.stack([terms.reconstruction.sum(), terms.kl.sum()]).cpu(), clusters_of(
+            model, guide, x
+        )
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        sums, found = zip(*distributed.each(measure, range(0, num_examples, EVALUATION_BATCH)), strict=True)
+        sums, found = zip(
+            *distributed.each(measure, range(0, num_examples, EVALUATION_BATCH)), strict=True
+        )
     reconstruction, kl = (torch.stack(sums).sum(0) / num_examples).tolist()
-    measured = {"elbo": reconstruction - kl, "reconstruction": reconstruction, "kl": kl, "num_examples": num_examples}
+    measured = {
+        "elbo": reconstruction - kl,
+        "reconstruction": reconstruction,
+        "kl": kl,
+        "num_examples": num_examples,
+    }
     if found[0] is not None and split.labels is not None:
-        measured["clustering_accuracy"] = clustering_accuracy(torch.cat(found), split.labels[:num_examples])
+        measured["clustering_accuracy"] = clustering_accuracy(
+            torch.cat(found), split.labels[:num_examples]
+        )
     return measured

@@ -29,12 +29,22 @@ class FusedAdam(PyroOptim):
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
     ) -> None:
-        named = {id(p): (n, p) for module in modules for n, p in module.named_parameters() if p.requires_grad}
+        named = {
+            id(p): (n, p)
+            for module in modules
+            for n, p in module.named_parameters()
+            if p.requires_grad
+        }
         self.parameters = [p for _, p in named.values()]
         weights = [p for n, p in named.values() if n.endswith("weight") and p.ndim > 1]
         others = [p for n, p in named.values() if not (n.endswith("weight") and p.ndim > 1)]
-        groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.adam = torch.optim.Adam([g for g in groups if g["params"]], lr=learning_rate, fused=True)
+        groups = [
+            {"params": weights, "weight_decay": weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.adam = torch.optim.Adam(
+            [g for g in groups if g["params"]], lr=learning_rate, fused=True
+        )
         self.schedule = LambdaLR(self.adam, schedule)
         self.clip_norm, self.skip = clip_norm, False
 
@@ -65,20 +75,28 @@ class FusedAdam(PyroOptim):
 
     def rates(self) -> list[torch.Tensor]:
         """The learning rates of the groups, where they are on the device."""
-        return [group["lr"] for group in self.adam.param_groups if isinstance(group["lr"], torch.Tensor)]
+        return [
+            group["lr"] for group in self.adam.param_groups if isinstance(group["lr"], torch.Tensor)
+        ]
 
     def keep_rate_on(self, device: torch.device) -> None:
         """Keep the learning rate in memory of the device, as a captured step must."""
         self.adam._warned_capturable_if_run_uncaptured = True  # an epoch's last batch
         for group in self.adam.param_groups:
-            group |= {"lr": torch.as_tensor(group["lr"], dtype=torch.float32, device=device), "capturable": True}
+            group |= {
+                "lr": torch.as_tensor(group["lr"], dtype=torch.float32, device=device),
+                "capturable": True,
+            }
 
     def get_state(self) -> dict[str, Any]:
         """Tensors and plain values: moments, and where the schedule stands. The same wherever the learning rate is kept."""
         adam, schedule = self.adam.state_dict(), self.schedule.state_dict()
         for group in adam["param_groups"]:
             group |= {"lr": float(group["lr"]), "capturable": False}
-        return {"adam": adam, "schedule": schedule | {"_last_lr": [float(rate) for rate in schedule["_last_lr"]]}}
+        return {
+            "adam": adam,
+            "schedule": schedule | {"_last_lr": [float(rate) for rate in schedule["_last_lr"]]},
+        }
 
     def set_state(self, state_dict: dict[str, Any]) -> None:
         """Go on from `get_state()`."""

@@ -31,7 +31,12 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.bar.close()
 
     def epoch(self, epoch: int) -> None:
@@ -49,8 +54,14 @@ class Progress:
         said = f"valid ELBO {elbo:.2f} (best {best:.2f})"
         self.bar.set_postfix_str(said, refresh=False)
         seconds = time.monotonic() - self.started
-        if self.bar.disable and (seconds - self.told >= SECONDS_BETWEEN_LINES or self.now == self.epochs):
+        if self.bar.disable and (
+            seconds - self.told >= SECONDS_BETWEEN_LINES or self.now == self.epochs
+        ):
             self.told = seconds
             rate = self.done / seconds
             left = tqdm.format_interval((self.left - self.done) / rate)
-            print(f"epoch {self.now}/{self.epochs}: {said}, {rate:,.0f} examples/s, {left} left", file=sys.stderr, flush=True)
+            print(
+                f"epoch {self.now}/{self.epochs}: {said}, {rate:,.0f} examples/s, {left} left",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -21,7 +21,17 @@ from errors import RequestError
 from inference.checkpoints import Checkpoints
 from inference.whole_files import write_arrays, write_json, write_whole
 
-__all__ = ["PLACES", "Config", "RunDirectory", "digest", "identity", "of_split", "write_arrays", "write_json", "write_whole"]
+__all__ = [
+    "PLACES",
+    "Config",
+    "RunDirectory",
+    "digest",
+    "identity",
+    "of_split",
+    "write_arrays",
+    "write_json",
+    "write_whole",
+]
 
 Config = Mapping[str, Any]
 WHERE_NOT_WHAT = (
@@ -58,7 +68,9 @@ def of_split(name: str, split: str) -> str:
 def identity(config: Config) -> dict[str, Any]:
     """The part of a configuration that makes the run what it is, as a flat mapping of dotted names."""
 
-    def flatten(node: Config, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    def flatten(
+        node: Config, prefix: tuple[str, ...] = ()
+    ) -> Iterator[tuple[tuple[str, ...], Any]]:
         for key, value in node.items():
             path = (*prefix, str(key))
             if isinstance(value, Mapping):
@@ -79,7 +91,9 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.digest: str | None = None  # of the configuration that holds the claim: every checkpoint carries it
+        self.digest: str | None = (
+            None  # of the configuration that holds the claim: every checkpoint carries it
+        )
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.done_file = self.path / "DONE"
@@ -98,7 +112,9 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held for as long as the run
         except OSError as error:
-            raise RequestError(f"run_dir={self.path}: cannot be written ({error.strerror})") from error
+            raise RequestError(
+                f"run_dir={self.path}: cannot be written ({error.strerror})"
+            ) from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,13 +147,19 @@ class RunDirectory:
     def _difference(self, config: Config) -> str | None:
         """Why `config` cannot be the run that is here; None if it can, or there is none."""
         if not self.config_file.exists():
-            return "has results but no config.yaml" if self.metrics_file.exists() or self.checkpoints.can_continue else None
+            return (
+                "has results but no config.yaml"
+                if self.metrics_file.exists() or self.checkpoints.can_continue
+                else None
+            )
         try:
             there, here = identity(self.read_config()), identity(config)
         except RequestError as error:
             return str(error)
         differences = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-        shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} now" for key in differences[:3])
+        shown = "; ".join(
+            f"{key} is {there.get(key)} there, {here.get(key)} now" for key in differences[:3]
+        )
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
         return f"holds another configuration ({shown}{more})" if differences else None
 
@@ -156,7 +178,9 @@ class RunDirectory:
             _check_yaml(text)
             config = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
-            raise RequestError(f"{self.config_file}: cannot be read ({type(error).__name__})") from error
+            raise RequestError(
+                f"{self.config_file}: cannot be read ({type(error).__name__})"
+            ) from error
         if not isinstance(config, dict):
             raise RequestError(f"{self.config_file}: not a configuration")
         return config
@@ -188,7 +212,9 @@ class RunDirectory:
     def write_metrics(self, records: list[dict[str, Any]]) -> None:
         """These lines and no others: training goes on from a checkpoint, and epochs after it will be written again."""
         if records or self.metrics_file.exists():
-            write_whole(self.metrics_file, "".join(json.dumps(record) + "\n" for record in records).encode())
+            write_whole(
+                self.metrics_file, "".join(json.dumps(record) + "\n" for record in records).encode()
+            )
 
     # checkpoints
 
@@ -209,7 +235,11 @@ class RunDirectory:
 
 def _is_record(line: Any) -> bool:
     """Whether a line of metrics has at least what the contract says, and numbers for numbers."""
-    if not isinstance(line, dict) or type(line.get("epoch")) is not int or str(line.get("split")) not in ("train", "valid"):
+    if (
+        not isinstance(line, dict)
+        or type(line.get("epoch")) is not int
+        or str(line.get("split")) not in ("train", "valid")
+    ):
         return False
     values = [line.get(name) for name in ("elbo", "reconstruction", "kl")]
     return all(isinstance(value, int | float) and abs(value) < LARGEST_METRIC for value in values)
@@ -219,7 +249,9 @@ def _check_yaml(text: str) -> None:
     """Raise for aliases, a few of which make billions of values, and for deep nesting; this project writes neither."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
         if isinstance(event, yaml.AliasEvent) or depth > DEEPEST_CONFIG:
             raise yaml.YAMLError
 

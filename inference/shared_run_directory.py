@@ -17,7 +17,9 @@ class SharedRunDirectory(RunDirectory):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self.files = RunDirectory(path)  # none of whose methods calls one of those below, which take all processes
+        self.files = RunDirectory(
+            path
+        )  # none of whose methods calls one of those below, which take all processes
 
     @property
     def is_done(self) -> bool:

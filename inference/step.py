@@ -39,7 +39,9 @@ class DeviceSVI(SVI):
 
     optim: FusedAdam
 
-    def __init__(self, model: nn.Module, guide: nn.Module, optim: FusedAdam, loss: CompiledELBO) -> None:
+    def __init__(
+        self, model: nn.Module, guide: nn.Module, optim: FusedAdam, loss: CompiledELBO
+    ) -> None:
         super().__init__(model, guide, optim, loss=loss)
         self.elbo, self.average = loss, Average(optim.parameters)
         self.graph: cuda_graph.StepGraph | None = None
@@ -63,7 +65,11 @@ class DeviceSVI(SVI):
 
     def _captured(self, batch: tuple[Tensor, ...]) -> cuda_graph.StepGraph | None:
         """This step as a CUDA graph, if it can be one: it has run compiled before, and there is one process."""
-        if self.why_not_captured is not None or distributed.count() > 1 or not cuda_graph.can_capture(batch[0].device):
+        if (
+            self.why_not_captured is not None
+            or distributed.count() > 1
+            or not cuda_graph.can_capture(batch[0].device)
+        ):
             return None
         recording = self.elbo.recording(self.model, self.guide, batch)
         if recording is None or not self.optim.moments():
@@ -133,14 +139,21 @@ class Step:
         return losses
 
     def _tell_why_not(self) -> None:
-        for what, why in (("eager", self.loss.why_eager), ("compiled, not one CUDA graph", self.svi.why_not_captured)):
+        for what, why in (
+            ("eager", self.loss.why_eager),
+            ("compiled, not one CUDA graph", self.svi.why_not_captured),
+        ):
             if why not in self.told:
                 self.told.add(why)
                 self.tell(f"train.compile: {what} after all: {why}")
 
     def _validate(self, *batch: Tensor) -> None:
         self.validated = True
-        with pyro.validation_enabled(True), trial(batch[0].device), restored(buffers(self.model, self.guide)):
+        with (
+            pyro.validation_enabled(True),
+            trial(batch[0].device),
+            restored(buffers(self.model, self.guide)),
+        ):
             self.loss.loss(self.model, self.guide, *batch)
 
 

@@ -51,12 +51,16 @@ def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
             print(line)
         training = fit(model, guide, objective, data, config["train"], config["seed"], run, observe)
         run.finish()
-    print(f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s")
+    print(
+        f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s"
+    )
     print(f"kept in {run.path}\nnext: python evaluate.py {run.path}")
     return run
 
 
-def opened(config: dict[str, Any]) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Any]:
+def opened(
+    config: dict[str, Any],
+) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Any]:
     """Device, data, model, guide and objective of a request; the pair is still on the CPU."""
     device = pick_device(config["device"])
     data = build_data(config, device, trust=True)
@@ -67,11 +71,19 @@ def opened(config: dict[str, Any]) -> tuple[torch.device, Dataset, torch.nn.Modu
         distributed.refuse_coupled([objective, *model.modules(), *guide.modules()])
         if config["train"]["batch_size"] < distributed.count():
             what = f"train.batch_size={config['train']['batch_size']}"
-            raise RequestError(f"{what}: at least one datum for each of {distributed.count()} processes is needed")
+            raise RequestError(
+                f"{what}: at least one datum for each of {distributed.count()} processes is needed"
+            )
     return device, data, model, guide, objective
 
 
-def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: torch.nn.Module, device: torch.device) -> str:
+def summary(
+    config: dict[str, Any],
+    data: Any,
+    model: torch.nn.Module,
+    guide: torch.nn.Module,
+    device: torch.device,
+) -> str:
     """What is about to be trained, in two lines."""
     choices = config["choices"]
     counts = [sum(p.numel() for p in module.parameters()) for module in (model, guide)]
@@ -86,11 +98,19 @@ def summary(config: dict[str, Any], data: Any, model: torch.nn.Module, guide: to
     )
 
 
-def notes(model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: Any) -> Iterator[str]:
+def notes(
+    model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: Any
+) -> Iterator[str]:
     """What components have to say about themselves (`note`), and the objective about this pair (`describe`)."""
-    yield from (note for module in (*model.modules(), *guide.modules()) if (note := getattr(module, "note", None)))
+    yield from (
+        note
+        for module in (*model.modules(), *guide.modules())
+        if (note := getattr(module, "note", None))
+    )
     if hasattr(objective, "describe"):
-        with torch.random.fork_rng(devices=[data.train.device] if data.train.device.type == "cuda" else []):
+        with torch.random.fork_rng(
+            devices=[data.train.device] if data.train.device.type == "cuda" else []
+        ):
             yield objective.describe(model, guide, *as_batch(data.train[:2]))
 
 
@@ -101,7 +121,9 @@ def environment(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{package: version(package) for package in packages},
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu ({torch.get_num_threads()} threads)",
+        "device": torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"cpu ({torch.get_num_threads()} threads)",
         "processes": distributed.count(),
         "git_revision": git_revision(),
         "command": sys.argv,
@@ -113,8 +135,12 @@ def git_revision() -> str | None:
     """The revision of this code, with `+` if the tree has changes; None outside a repository."""
     here = Path(__file__).parent
     try:
-        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout
-        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True).stdout
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout
+        changes = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return revision.strip() + ("+" if changes.strip() else "")

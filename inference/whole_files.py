@@ -23,7 +23,9 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error  # a failed write does not say of what
+        raise OSError(
+            error.errno, error.strerror, str(path)
+        ) from error  # a failed write does not say of what
     finally:
         with suppress(OSError):  # it is gone if all went well
             beside.unlink()

@@ -30,7 +30,9 @@ class Clustered(Generative):
     def cluster_probabilities(self, z: Float[Tensor, "N latent"]) -> Float[Tensor, "N clusters"]:
         """p(y|z), which is p(y|z, x) too: x depends on y through z alone."""
         mixture = self.prior()
-        log_joint = mixture.mixture_distribution.logits + component_log_probs(mixture.component_distribution, z)
+        log_joint = mixture.mixture_distribution.logits + component_log_probs(
+            mixture.component_distribution, z
+        )
         return torch.softmax(log_joint, dim=-1).to(z)
 
 

@@ -10,11 +10,20 @@ from torch import Tensor, nn
 class Conditional(nn.Module):
     """The joint of x and z given y as a Pyro program; the decoder sees z and the label, one of `classes`."""
 
-    def __init__(self, prior: nn.Module, decoder: nn.Module, likelihood: nn.Module, classes: int) -> None:
+    def __init__(
+        self, prior: nn.Module, decoder: nn.Module, likelihood: nn.Module, classes: int
+    ) -> None:
         super().__init__()
-        self.prior, self.decoder, self.likelihood, self.classes = prior, decoder, likelihood, classes
+        self.prior, self.decoder, self.likelihood, self.classes = (
+            prior,
+            decoder,
+            likelihood,
+            classes,
+        )
 
-    def forward(self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]) -> Float[Tensor, "N *shape"]:
+    def forward(
+        self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]
+    ) -> Float[Tensor, "N *shape"]:
         """Sample z ~ p(z) and observe x ~ p_θ(x|z, y), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())

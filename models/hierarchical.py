@@ -13,7 +13,12 @@ class Hierarchical(nn.Module):
     """
 
     def __init__(
-        self, prior: nn.Module, top_down: nn.Module, middle: nn.Module, decoder: nn.Module, likelihood: nn.Module
+        self,
+        prior: nn.Module,
+        top_down: nn.Module,
+        middle: nn.Module,
+        decoder: nn.Module,
+        likelihood: nn.Module,
     ) -> None:
         super().__init__()
         self.prior, self.top_down, self.middle = prior, top_down, middle

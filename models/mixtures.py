@@ -18,7 +18,10 @@ class SharedMixture(dist.MixtureSameFamily):
     """
 
     def __init__(
-        self, weights: dist.Categorical, components: dist.TorchDistribution, validate_args: bool | None = None
+        self,
+        weights: dist.Categorical,
+        components: dist.TorchDistribution,
+        validate_args: bool | None = None,
     ) -> None:
         super().__init__(weights, components, validate_args)
         self.weights, self.components = weights, components
@@ -32,18 +35,30 @@ class SharedMixture(dist.MixtureSameFamily):
         """log Σ_k π_k p_k(z), nats."""
         if self._validate_args:
             self._validate_sample(value)
-        log_prob = (self.weights.logits + component_log_probs(self.components, value)).logsumexp(-1).to(value)
+        log_prob = (
+            (self.weights.logits + component_log_probs(self.components, value))
+            .logsumexp(-1)
+            .to(value)
+        )
         return log_prob.expand(torch.broadcast_shapes(log_prob.shape, self.batch_shape))
 
 
-def component_log_probs(components: dist.TorchDistribution, z: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch K"]:
+def component_log_probs(
+    components: dist.TorchDistribution, z: Float[Tensor, "*batch D"]
+) -> Float[Tensor, "*batch K"]:
     """log p_k(z) of every component, in nats; in float64 for diagonal normals."""
-    if isinstance(components, Independent) and type(components.base_dist) is dist.Normal and components.event_dim == 1:
+    if (
+        isinstance(components, Independent)
+        and type(components.base_dist) is dist.Normal
+        and components.event_dim == 1
+    ):
         return normal_log_probs(components.base_dist, z)
     return components.log_prob(z.unsqueeze(-2))
 
 
-def normal_log_probs(normals: dist.Normal, z: Float[Tensor, "*batch D"]) -> Float64[Tensor, "*batch K"]:
+def normal_log_probs(
+    normals: dist.Normal, z: Float[Tensor, "*batch D"]
+) -> Float64[Tensor, "*batch K"]:
     """Σ_d log N(z_d; μ_kd, σ_kd²), with the square written out: (z, z²) · (μ/σ², −1/2σ²) is one matrix product.
 
     What is written out cancels: it is a difference of terms as large as (|z| + |μ|)²/σ², of which float64 keeps 16 digits.
@@ -51,4 +66,7 @@ def normal_log_probs(normals: dist.Normal, z: Float[Tensor, "*batch D"]) -> Floa
     loc, scale, z = normals.loc.double(), normals.scale.double(), z.double()
     precision = scale.square().reciprocal()
     constant = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
-    return torch.cat([z, z.square()], -1) @ torch.cat([loc * precision, -0.5 * precision], -1).mT - constant
+    return (
+        torch.cat([z, z.square()], -1) @ torch.cat([loc * precision, -0.5 * precision], -1).mT
+        - constant
+    )

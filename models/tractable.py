@@ -77,12 +77,19 @@ class FactorAnalysis(Tractable):
     loc: Tensor
     variance: Tensor
 
-    def __init__(self, weight: Float[Tensor, "D latent"], loc: Float[Tensor, "*shape"], variance: Tensor | float) -> None:
+    def __init__(
+        self,
+        weight: Float[Tensor, "D latent"],
+        loc: Float[Tensor, "*shape"],
+        variance: Tensor | float,
+    ) -> None:
         super().__init__()
         self.shape = loc.shape
         self.register_buffer("weight", weight.detach().double())
         self.register_buffer("loc", loc.detach().double().flatten())
-        expanded = torch.as_tensor(variance, dtype=torch.float64, device=loc.device).expand(self.shape)
+        expanded = torch.as_tensor(variance, dtype=torch.float64, device=loc.device).expand(
+            self.shape
+        )
         self.register_buffer("variance", expanded.detach().flatten().clone())
 
     @property
@@ -97,10 +104,14 @@ class FactorAnalysis(Tractable):
 
     def conditional(self, z: Float[Tensor, "N latent"]) -> dist.TorchDistribution:
         mean = z.to(self.weight) @ self.weight.T + self.loc
-        return dist.Normal(mean.unflatten(-1, self.shape), self.variance.sqrt().reshape(self.shape)).to_event(len(self.shape))
+        return dist.Normal(
+            mean.unflatten(-1, self.shape), self.variance.sqrt().reshape(self.shape)
+        ).to_event(len(self.shape))
 
     def log_prob(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, " N"]:
-        marginal = torch.distributions.LowRankMultivariateNormal(self.loc, self.weight, self.variance)
+        marginal = torch.distributions.LowRankMultivariateNormal(
+            self.loc, self.weight, self.variance
+        )
         return marginal.log_prob(x.to(self.loc).flatten(1))
 
     def posterior_mean(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N latent"]:
@@ -109,11 +120,15 @@ class FactorAnalysis(Tractable):
         return torch.linalg.solve(self.posterior_precision, self.weight.T @ residual.T).T
 
     def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
-        return dist.MultivariateNormal(self.posterior_mean(x), precision_matrix=self.posterior_precision)
+        return dist.MultivariateNormal(
+            self.posterior_mean(x), precision_matrix=self.posterior_precision
+        )
 
     def best_mean_field(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
         """The q with independent dimensions that is closest to p(z|x) in KL(q‖p): its precisions are M_ii."""
-        return dist.Normal(self.posterior_mean(x), self.posterior_precision.diagonal().rsqrt()).to_event(1)
+        return dist.Normal(
+            self.posterior_mean(x), self.posterior_precision.diagonal().rsqrt()
+        ).to_event(1)
 
     def mean_field_gap(self) -> float:
         """log p(x) − ELBO under `best_mean_field`, in nats, the same for every x: ½(Σ log M_ii − log|M|)."""
@@ -130,12 +145,16 @@ def probabilistic_pca(data: Float[Tensor, "N D"], factors: int) -> tuple[FactorA
     data = data.double()
     dimensions = data.shape[1]
     if not 0 <= factors < dimensions:
-        raise ValueError(f"factors={factors}: must be at least 0 and below the {dimensions} dimensions of the data")
+        raise ValueError(
+            f"factors={factors}: must be at least 0 and below the {dimensions} dimensions of the data"
+        )
     loc = data.mean(0)
     eigenvalues, vectors = torch.linalg.eigh((data - loc).T @ (data - loc) / len(data))
     variance = eigenvalues[: dimensions - factors].mean()
     leading = eigenvalues[dimensions - factors :]
-    model = FactorAnalysis(vectors[:, dimensions - factors :] * (leading - variance).sqrt(), loc, variance)
+    model = FactorAnalysis(
+        vectors[:, dimensions - factors :] * (leading - variance).sqrt(), loc, variance
+    )
     logdet = leading.log().sum() + (dimensions - factors) * variance.log()
     return model, -0.5 * float(dimensions * math.log(2 * math.pi) + logdet + dimensions)
 
@@ -143,9 +162,17 @@ def probabilistic_pca(data: Float[Tensor, "N D"], factors: int) -> tuple[FactorA
 @torch.no_grad()
 def as_factor_analysis(model: object) -> FactorAnalysis | None:
     """`model` as the factor analysis that it is, or None: N(0, I) prior, linear decoder, Gaussian with one Ψ for all z."""
-    if type(model) is not Generative or type(model.prior) is not StandardNormal or type(model.likelihood) is not Gaussian:
+    if (
+        type(model) is not Generative
+        or type(model.prior) is not StandardNormal
+        or type(model.likelihood) is not Gaussian
+    ):
         return None
-    if type(model.decoder) is not MLP or len(model.decoder.hidden) > 0 or model.decoder.out_shape != model.likelihood.shape:
+    if (
+        type(model.decoder) is not MLP
+        or len(model.decoder.hidden) > 0
+        or model.decoder.out_shape != model.likelihood.shape
+    ):
         return None
     linear = model.decoder.output
     noise = model.likelihood(linear.bias.reshape(1, *model.likelihood.shape)).base_dist
@@ -169,7 +196,9 @@ class BetaBernoulli(Tractable):
 
     def log_prob(self, x: Float[Tensor, "N coins"]) -> Float64[Tensor, " N"]:
         ones = x.double().sum(1)
-        return _log_beta(self.a + ones, self.b + self.coins - ones) - _log_beta(_vector(self.a), _vector(self.b))
+        return _log_beta(self.a + ones, self.b + self.coins - ones) - _log_beta(
+            _vector(self.a), _vector(self.b)
+        )
 
     def posterior(self, x: Float[Tensor, "N coins"]) -> dist.TorchDistribution:
         ones = x.double().sum(1, keepdim=True)
@@ -211,7 +240,11 @@ class GaussianMixture(Tractable):
     weights: Tensor
 
     def __init__(
-        self, centres: Float[Tensor, "K D"], spread: float, noise: float, weights: Float[Tensor, " K"] | None = None
+        self,
+        centres: Float[Tensor, "K D"],
+        spread: float,
+        noise: float,
+        weights: Float[Tensor, " K"] | None = None,
     ) -> None:
         super().__init__()
         weights = torch.ones(len(centres)) if weights is None else weights
@@ -241,7 +274,9 @@ class GaussianMixture(Tractable):
         x = x.to(self.centres)
         total = self.spread**2 + self.noise**2
         loc = (self.noise**2 * self.centres + self.spread**2 * x.unsqueeze(1)) / total
-        return self._mixture(self._responsibilities(x), loc, self.spread * self.noise / math.sqrt(total))
+        return self._mixture(
+            self._responsibilities(x), loc, self.spread * self.noise / math.sqrt(total)
+        )
 
 
 def _vector(value: float) -> Float64[Tensor, " 1"]:

@@ -16,12 +16,17 @@ class InvertibleAutoregressive(AffineAutoregressive):
 
     def __init__(self, autoregressive_nn: Any, **options: Any) -> None:
         super().__init__(autoregressive_nn, **options)
-        vars(self)["_inverse"] = self._solve  # Pyro binds one of its two inverses to the object, too
+        vars(self)["_inverse"] = (
+            self._solve
+        )  # Pyro binds one of its two inverses to the object, too
 
     def _solve(self, y: Tensor) -> Tensor:
         """x with f(x) = y. The Jacobian is triangular with the layer's scales as its diagonal."""
         with torch.no_grad():
-            x = settle(lambda x: (y - self._call(x)) * torch.exp(-self._cached_log_scale), torch.zeros_like(y))
+            x = settle(
+                lambda x: (y - self._call(x)) * torch.exp(-self._cached_log_scale),
+                torch.zeros_like(y),
+            )
         if torch.is_grad_enabled():
             x = self._with_gradients(x, y)
         self._call(x)  # Pyro reads the log-determinant from its last call
@@ -35,7 +40,10 @@ class InvertibleAutoregressive(AffineAutoregressive):
         scale = torch.exp(self._cached_log_scale).detach()
 
         def solve_transposed(g: Tensor) -> Tensor:
-            return settle(lambda v: (g - torch.autograd.grad(f, at, v, retain_graph=True)[0]) / scale, torch.zeros_like(g))
+            return settle(
+                lambda v: (g - torch.autograd.grad(f, at, v, retain_graph=True)[0]) / scale,
+                torch.zeros_like(g),
+            )
 
         residual = y - self._call(x)  # nought, but for its derivatives
         if residual.requires_grad:

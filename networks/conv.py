@@ -8,11 +8,22 @@ from networks.images import ImageNetwork
 class Conv(ImageNetwork):
     """A strided convolution at every halving; nearest-neighbour upsampling and a convolution at every doubling."""
 
-    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int = 32, layers: int = 2) -> None:
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        width: int = 32,
+        layers: int = 2,
+    ) -> None:
         super().__init__(in_shape, out_shape, width, layers, name="conv")
 
     def down(self, inputs: int, outputs: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GELU())
 
     def up(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(nn.GELU(), nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1), nn.GELU())
+        return nn.Sequential(
+            nn.GELU(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            nn.GELU(),
+        )

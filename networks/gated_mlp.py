@@ -24,5 +24,11 @@ class GatedMLP(Layered):
     No batch normalisation, for the reason given in networks/mlp.py.
     """
 
-    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int = 300, layers: int = 2) -> None:
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        width: int = 300,
+        layers: int = 2,
+    ) -> None:
         super().__init__(in_shape, out_shape, width, layers, Gated)

@@ -17,7 +17,14 @@ class ImageNetwork(nn.Module, ABC):
     log p(x|z) of one datum depend on which others share its batch.
     """
 
-    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int, layers: int, name: str) -> None:
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        width: int,
+        layers: int,
+        name: str,
+    ) -> None:
         super().__init__()
         for option, value in (("width", width), ("layers", layers)):
             if value < 1:
@@ -35,15 +42,25 @@ class ImageNetwork(nn.Module, ABC):
         self.coarse = (channels[-1], *(-(-side // 2**layers) for side in image[-2:]))
         depth = math.prod(image[:-2])
         if self.encodes:
-            levels = [self.down(inputs, outputs) for inputs, outputs in zip([depth, *channels], channels, strict=False)]
+            levels = [
+                self.down(inputs, outputs)
+                for inputs, outputs in zip([depth, *channels], channels, strict=False)
+            ]
             self.hidden = nn.Sequential(*levels, nn.Flatten())
             self.output: nn.Module = nn.Linear(math.prod(self.coarse), math.prod(out_shape))
         else:
             steps = zip(channels[::-1], [*channels[-2::-1], width], strict=True)
-            first = nn.Sequential(nn.Linear(math.prod(in_shape), math.prod(self.coarse)), nn.Unflatten(-1, self.coarse))
-            self.hidden = nn.Sequential(first, *(self.up(inputs, outputs) for inputs, outputs in steps))
+            first = nn.Sequential(
+                nn.Linear(math.prod(in_shape), math.prod(self.coarse)),
+                nn.Unflatten(-1, self.coarse),
+            )
+            self.hidden = nn.Sequential(
+                first, *(self.up(inputs, outputs) for inputs, outputs in steps)
+            )
             self.output = nn.Conv2d(width, depth, 3, padding=1, bias=False)
-            self.bias = nn.Parameter(torch.zeros(out_shape))  # one for every pixel, so that it can start at the data mean
+            self.bias = nn.Parameter(
+                torch.zeros(out_shape)
+            )  # one for every pixel, so that it can start at the data mean
 
     @abstractmethod
     def down(self, inputs: int, outputs: int) -> nn.Module:

@@ -30,7 +30,9 @@ class Layered(nn.Module):
             raise RequestError(f"network.layers={layers}: must be at least 0 (0 is a linear map)")
         widths = [math.prod(in_shape), *[width] * layers]
         self.out_shape = tuple(out_shape)
-        self.hidden = nn.Sequential(*(layer(inputs, outputs) for inputs, outputs in itertools.pairwise(widths)))
+        self.hidden = nn.Sequential(
+            *(layer(inputs, outputs) for inputs, outputs in itertools.pairwise(widths))
+        )
         self.output = nn.Linear(widths[-1], math.prod(out_shape))
         start_orthogonal(self, self.output)
 

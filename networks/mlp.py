@@ -29,7 +29,9 @@ class MLP(Layered):
         activation: str = "gelu",
     ) -> None:
         if activation not in ACTIVATIONS:
-            raise RequestError(f"network.activation={activation}: choose from {', '.join(ACTIVATIONS)}")
+            raise RequestError(
+                f"network.activation={activation}: choose from {', '.join(ACTIVATIONS)}"
+            )
 
         def layer(inputs: int, outputs: int) -> nn.Module:
             return nn.Sequential(nn.Linear(inputs, outputs), ACTIVATIONS[activation]())

@@ -29,7 +29,12 @@ class ResNet(ImageNetwork):
     """`blocks` residual blocks after every halving and every doubling."""
 
     def __init__(
-        self, in_shape: tuple[int, ...], out_shape: tuple[int, ...], width: int = 32, layers: int = 2, blocks: int = 2
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        width: int = 32,
+        layers: int = 2,
+        blocks: int = 2,
     ) -> None:
         if blocks < 1:
             raise RequestError(f"network.blocks={blocks}: must be at least 1")
@@ -37,10 +42,16 @@ class ResNet(ImageNetwork):
         super().__init__(in_shape, out_shape, width, layers, name="resnet")
 
     def down(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *self._blocks(outputs))
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *self._blocks(outputs)
+        )
 
     def up(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1), *self._blocks(outputs))
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            *self._blocks(outputs),
+        )
 
     def _blocks(self, channels: int) -> list[nn.Module]:
         return [Block(channels) for _ in range(self.blocks)]

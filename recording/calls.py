@@ -44,7 +44,12 @@ class Calls:
     why_eager: str | None = None
 
     def run(
-        self, key: Hashable, variant: Hashable, patient: bool, function: Function, inputs: tuple[Tensor, ...]
+        self,
+        key: Hashable,
+        variant: Hashable,
+        patient: bool,
+        function: Function,
+        inputs: tuple[Tensor, ...],
     ) -> tuple[Tensor, ...]:
         """See the function `run`."""
         shapes = (key, variant, *((x.shape, x.stride(), x.dtype, x.device) for x in inputs))
@@ -58,16 +63,22 @@ class Calls:
 
     def _record(self, function: Function, inputs: tuple[Tensor, ...]) -> Function | None:
         with trial(inputs[0].device):
-            function(*inputs)  # with all checks on: what is wrong with the programs is said here, as ever
+            function(
+                *inputs
+            )  # with all checks on: what is wrong with the programs is said here, as ever
             try:
                 return self._compiled(function, inputs)
-            except Exception as error:  # whatever goes wrong in recording and compiling, eager always works
+            except (
+                Exception
+            ) as error:  # whatever goes wrong in recording and compiling, eager always works
                 self.why_eager = one_line(error)
         return None
 
     def _compiled(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
         graph, found = with_found_tensors_as_inputs(record(function, *inputs))
-        runnable = compiled(graph, [*found, *inputs], self.backend) if self.backend is not None else graph
+        runnable = (
+            compiled(graph, [*found, *inputs], self.backend) if self.backend is not None else graph
+        )
         runnable(*found, *inputs)  # whatever is wrong with it shows here
         return lambda *given: runnable(*found, *given)
 
@@ -84,7 +95,11 @@ def recorded(enabled: bool = True, into: Calls | None = None) -> Iterator[Calls]
 
 
 def run(
-    key: Hashable, function: Function, *inputs: Tensor, variant: Hashable = None, patient: bool = True
+    key: Hashable,
+    function: Function,
+    *inputs: Tensor,
+    variant: Hashable = None,
+    patient: bool = True,
 ) -> tuple[Tensor, ...]:
     """`function(*inputs)`: plainly, or inside `recorded()` by the graph that was recorded under this `key`.
 
@@ -92,7 +107,9 @@ def run(
     is recorded at its first call: where the rounding must not change from one call to the next.
     """
     calls = _calls.get()
-    return function(*inputs) if calls is None else calls.run(key, variant, patient, function, inputs)
+    return (
+        function(*inputs) if calls is None else calls.run(key, variant, patient, function, inputs)
+    )
 
 
 def with_found_tensors_as_inputs(graph: GraphModule) -> tuple[GraphModule, list[Tensor]]:

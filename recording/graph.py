@@ -24,20 +24,27 @@ def record(function: Callable[..., Any], *inputs: Tensor) -> GraphModule:
         return make_fx(function, decomposition_table=DECOMPOSITIONS)(*inputs)
 
 
-def compiled(graph: GraphModule, inputs: Sequence[Tensor], backend: str = "inductor") -> Callable[..., Any]:
+def compiled(
+    graph: GraphModule, inputs: Sequence[Tensor], backend: str = "inductor"
+) -> Callable[..., Any]:
     """`graph`, compiled for tensors of the shapes, types and devices of `inputs`, which its caller has to see to.
 
     A recorded graph has no need of torch.compile's first half, which finds a graph in Python code, nor of its guards, which at
     every call look whether that still is the graph: inductor is given it as it is. `fallback_random` keeps torch's generator
     and the order of its calls.
     """
-    for name in ("torch.utils.cpp_extension", "torch._inductor.standalone_compile"):  # no GPU, nothing to save: no news
+    for name in (
+        "torch.utils.cpp_extension",
+        "torch._inductor.standalone_compile",
+    ):  # no GPU, nothing to save: no news
         logging.getLogger(name).setLevel(logging.ERROR)
     if backend != "inductor":
         return torch.compile(graph, backend=backend, dynamic=False, fullgraph=True)
     options = {"config_patches": {"fallback_random": True}}
     with torch.no_grad():
-        return torch._inductor.standalone_compile(graph, list(inputs), dynamic_shapes="from_example_inputs", options=options)
+        return torch._inductor.standalone_compile(
+            graph, list(inputs), dynamic_shapes="from_example_inputs", options=options
+        )
 
 
 def one_line(error: BaseException) -> str:

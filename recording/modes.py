@@ -21,7 +21,11 @@ class OnDevice(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        function: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if function is Tensor.item:
             return args[0].detach()
@@ -41,7 +45,10 @@ def recording_mode() -> Iterator[None]:
 @contextmanager
 def trial(device: torch.device) -> Iterator[None]:
     """Recording and compiling draw no noise from the run, and torch does not warn of itself."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), warnings.catch_warnings():
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)
         yield
 

@@ -38,7 +38,11 @@ def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Any:
 
 
 def cross_entropy(
-    x: Tensor, target: Tensor, weight: Tensor | None = None, pos_weight: Tensor | None = None, reduction: int = 1
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    pos_weight: Tensor | None = None,
+    reduction: int = 1,
 ) -> Any:
     """`aten.binary_cross_entropy_with_logits`, without weights or reduction: softplus(x) − target·x."""
     if x.dtype != torch.float32 or weight is not None or pos_weight is not None or reduction != 0:

@@ -20,12 +20,19 @@ BLOCK = 250
 """Data per step of the progress bar; each estimator splits them further as memory asks."""
 
 
-def blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, ...], name: str, size: int = BLOCK) -> list[T]:
+def blockwise(
+    measure: Callable[[tuple[Tensor, ...]], T],
+    batch: tuple[Tensor, ...],
+    name: str,
+    size: int = BLOCK,
+) -> list[T]:
     """`measure` on blocks of `size` data, in order, with a progress bar that leaves nothing behind."""
     blocks = list(enumerate(zip(*(column.split(size) for column in batch), strict=True)))
     seed, device = int(torch.randint(2**31, ())), batch[0].device
     total = len(batch[0]) // distributed.count()
-    with tqdm(total=total, desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True, disable=None) as bar:
+    with tqdm(
+        total=total, desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True, disable=None
+    ) as bar:
 
         def measured(block: tuple[int, tuple[Tensor, ...]]) -> T:
             number, part = block
@@ -39,7 +46,10 @@ def blockwise(measure: Callable[[tuple[Tensor, ...]], T], batch: tuple[Tensor, .
 
 
 def estimate_blockwise(
-    measure: Callable[[tuple[Tensor, ...]], Estimate], batch: tuple[Tensor, ...], name: str, size: int = BLOCK
+    measure: Callable[[tuple[Tensor, ...]], Estimate],
+    batch: tuple[Tensor, ...],
+    name: str,
+    size: int = BLOCK,
 ) -> Estimate:
     """One estimate from those of the blocks."""
     return Estimate.join(blockwise(measure, batch, name, size))

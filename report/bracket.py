@@ -60,7 +60,9 @@ def anneal(model: Program, guide: Program, batch: tuple[Tensor, ...], plan: Anne
     return estimate_blockwise(lambda part: ais(model, guide, part, plan), batch, _name(plan), BLOCK)
 
 
-def calibrate(model: Program, guide: Program, like: tuple[Tensor, ...], plan: Annealing, particles: int) -> Calibration:
+def calibrate(
+    model: Program, guide: Program, like: tuple[Tensor, ...], plan: Annealing, particles: int
+) -> Calibration:
     """Bounds from both sides on as many simulated data as `like` has rows (bidirectional Monte Carlo, Grosse et al. 2015)."""
     simulated, latents = simulate(model, guide, like)
     x = as_batch(simulated)
@@ -71,7 +73,9 @@ def calibrate(model: Program, guide: Program, like: tuple[Tensor, ...], plan: An
         return reverse_ais(model, guide, data, dict(zip(names, drawn, strict=True)), plan)
 
     upper = estimate_blockwise(backward, (*x, *latents.values()), f"reverse {_name(plan)}", BLOCK)
-    below = estimate_blockwise(lambda part: iwae(model, guide, part, particles), x, f"IWAE-{particles}")
+    below = estimate_blockwise(
+        lambda part: iwae(model, guide, part, particles), x, f"IWAE-{particles}"
+    )
     return Calibration(Bracket(anneal(model, guide, x, plan), upper), below)
 
 

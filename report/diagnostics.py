@@ -62,7 +62,9 @@ class RateDistortion:
             "distortion": distortion["mean"],
             "distortion_se": distortion["se"],
         }
-        return {"rate_distortion": plain | {"num_examples": len(self.rate), "particles": self.particles}}
+        return {
+            "rate_distortion": plain | {"num_examples": len(self.rate), "particles": self.particles}
+        }
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,14 @@ class Diagnostics:
     @property
     def parts(self) -> list[Explained]:
         """Those that were measured."""
-        every = (self.reliability, self.annealing, self.gap, self.rate_distortion, self.usage, self.calibration)
+        every = (
+            self.reliability,
+            self.annealing,
+            self.gap,
+            self.rate_distortion,
+            self.usage,
+            self.calibration,
+        )
         return [part for part in every if part is not None]
 
     def sentences(self) -> list[str]:
@@ -92,13 +101,19 @@ class Diagnostics:
 
 
 @torch.no_grad()
-def weigh(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...], particles: int) -> Reliability:
+def weigh(
+    model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...], particles: int
+) -> Reliability:
     """k̂ and effective sample size of the first 500 data."""
-    return reliability(model, guide, tuple(part[:MOST_WEIGHED] for part in batch), min(max(particles, 100), 1000))
+    return reliability(
+        model, guide, tuple(part[:MOST_WEIGHED] for part in batch), min(max(particles, 100), 1000)
+    )
 
 
 @torch.no_grad()
-def usage(model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...]) -> LatentUsage | None:
+def usage(
+    model: Callable[..., Any], guide: Callable[..., Any], batch: tuple[Tensor, ...]
+) -> LatentUsage | None:
     """Active units and information from the first 200; None where the guide has several latent sites."""
     few = tuple(part[:MOST_COMPARED] for part in batch)
     one_latent = len(draw(model, guide, tuple(part[:1] for part in batch), 1).latents) == 1

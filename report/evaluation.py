@@ -47,7 +47,11 @@ class Evaluation:
     @property
     def gap(self) -> Tensor | None:
         """log p(x) − ELBO per datum, where log p(x) is known."""
-        return self.bounds["exact"].per_datum - self.bounds["elbo"].per_datum if "exact" in self.bounds else None
+        return (
+            self.bounds["exact"].per_datum - self.bounds["elbo"].per_datum
+            if "exact" in self.bounds
+            else None
+        )
 
     def bits_per_dim(self) -> dict[str, Any]:
         """−log₂ of the mass of the stored values per dimension, from the tightest bound.
@@ -59,11 +63,18 @@ class Evaluation:
         scale = data.dimensions * math.log(2)
         offset = -math.log2(data.quantum) if data.quantum is not None else 0.0
         best = self.bounds[self.tightest]
-        return {"mean": offset - best.mean / scale, "se": best.standard_error / scale, "from": self.tightest}
+        return {
+            "mean": offset - best.mean / scale,
+            "se": best.standard_error / scale,
+            "from": self.tightest,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """The content of evaluation.json."""
-        nats: dict[str, dict[str, Any]] = {"reconstruction": measured(self.reconstruction), "kl": measured(self.kl)}
+        nats: dict[str, dict[str, Any]] = {
+            "reconstruction": measured(self.reconstruction),
+            "kl": measured(self.kl),
+        }
         nats |= {name: estimate.summary() for name, estimate in self.bounds.items()}
         if "ais" in self.bounds:
             nats["ais"]["above_iwae"] = measured(paired(self.bounds["ais"], self.bounds["iwae"]))
@@ -71,7 +82,10 @@ class Evaluation:
             nats["gap"] = measured(self.gap)
         if self.diagnostics.gap is not None and self.split in self.diagnostics.gap.by_split:
             parts = self.diagnostics.gap.by_split[self.split].summary()
-            nats |= {f"{part}_gap": parts[part] | {"from": parts["from"]} for part in ("approximation", "amortization")}
+            nats |= {
+                f"{part}_gap": parts[part] | {"from": parts["from"]}
+                for part in ("approximation", "amortization")
+            }
         return {
             "data": {
                 "name": self.run.dataset.name,

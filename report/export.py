@@ -35,9 +35,16 @@ def export(run: Run, evaluation: Evaluation, what: str) -> Path:
         arrays = {name: bound.per_datum for name, bound in evaluation.bounds.items()}
     elif what == "reconstructions":
         blocks = zip(*(part.split(BLOCK) for part in batch), strict=True)
-        arrays = {"x": batch[0], "reconstruction": torch.cat([reconstruct(run.model, run.guide, block) for block in blocks])}
+        arrays = {
+            "x": batch[0],
+            "reconstruction": torch.cat(
+                [reconstruct(run.model, run.guide, block) for block in blocks]
+            ),
+        }
     else:
-        arrays = {"samples": torch.cat([generate(run, len(block)) for block in batch[0].split(BLOCK)])}
+        arrays = {
+            "samples": torch.cat([generate(run, len(block)) for block in batch[0].split(BLOCK)])
+        }
     path = run.path / of_split(f"export-{what}.npz", evaluation.split)
     write_arrays(path, arrays)
     return path

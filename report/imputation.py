@@ -41,8 +41,14 @@ class Imputed:
     def errors(self) -> dict[str, dict[str, Measured]]:
         """Root mean square error, in the data's units, and −log p per missing dimension, in nats, by what filled them in."""
         found = {}
-        for name, one in (("imputed", self.imputation), ("nothing_observed", self.nothing_observed)):
-            found[name] = {"rmse": self._rmse(one.mean), "nats_per_dimension": self._average(-one.log_predictive)}
+        for name, one in (
+            ("imputed", self.imputation),
+            ("nothing_observed", self.nothing_observed),
+        ):
+            found[name] = {
+                "rmse": self._rmse(one.mean),
+                "nats_per_dimension": self._average(-one.log_predictive),
+            }
         return found | {"training_mean": {"rmse": self._rmse(self.run.dataset.mean)}}
 
     def _rmse(self, filled: Tensor) -> Measured:
@@ -67,8 +73,14 @@ class Imputed:
             "num_examples": len(self.x),
             "share_missing": float(self.missing.double().mean()),
             "particles": self.imputation.particles,
-            "effective_sample_size": {"median": float(size.median()), "smallest": float(size.min())},
-            "errors": {name: {what: vars(value) for what, value in several.items()} for name, several in self.errors().items()},
+            "effective_sample_size": {
+                "median": float(size.median()),
+                "smallest": float(size.min()),
+            },
+            "errors": {
+                name: {what: vars(value) for what, value in several.items()}
+                for name, several in self.errors().items()
+            },
         }
 
     def table(self) -> str:
@@ -85,7 +97,11 @@ class Imputed:
         ]
         for name, several in self.errors().items():
             cells = [several.get(what) for what in ("rmse", "nats_per_dimension")]
-            numbers = [f"{c.value:>{w}.4f}{c.se:>9.4f}" for c, w in zip(cells, (9, 13), strict=True) if c is not None]
+            numbers = [
+                f"{c.value:>{w}.4f}{c.se:>9.4f}"
+                for c, w in zip(cells, (9, 13), strict=True)
+                if c is not None
+            ]
             lines.append(f"  {labels[name]:<28}{''.join(numbers)}")
         lines.append(
             f"  effective sample size: median {float(size.median()):.1f}, smallest {float(size.min()):.1f} of "
@@ -102,7 +118,14 @@ class Imputed:
         write_json(self.run.path / of_split("imputations.json", self.split), self.as_json())
 
 
-def hold_back(run: Run, split: str, mask: str, missing: Bool[Tensor, "N *shape"], particles: int, seed: int = 0) -> Imputed:
+def hold_back(
+    run: Run,
+    split: str,
+    mask: str,
+    missing: Bool[Tensor, "N *shape"],
+    particles: int,
+    seed: int = 0,
+) -> Imputed:
     """Impute the first data of `split` where `missing`, one row a datum, which `mask` names."""
     batch = as_batch(run.data(split)[: len(missing)])
     missing, fill = missing.to(batch[0].device), run.dataset.mean
@@ -114,7 +137,9 @@ def hold_back(run: Run, split: str, mask: str, missing: Bool[Tensor, "N *shape"]
 
     def fill_in_everything(part: tuple[Tensor, ...]) -> Imputation:
         *x, lost = part
-        return impute(run.model, run.guide, tuple(x), torch.ones_like(lost), fill, particles, rounds=1)
+        return impute(
+            run.model, run.guide, tuple(x), torch.ones_like(lost), fill, particles, rounds=1
+        )
 
     columns = (*batch, missing)
     filled = Imputation.join(blockwise(fill_in, columns, "imputation"))

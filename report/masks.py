@@ -11,10 +11,14 @@ from errors import RequestError
 
 HALVES = {"top": (-2, 0), "bottom": (-2, 1), "left": (-1, 0), "right": (-1, 1)}
 """By name: the axis of a datum that is cut, and which half of it is missing."""
-ACCEPTED = "a .npy of booleans (True: missing), random:SHARE, left, right, or (pictures) top, bottom"
+ACCEPTED = (
+    "a .npy of booleans (True: missing), random:SHARE, left, right, or (pictures) top, bottom"
+)
 
 
-def missing_mask(text: str, shape: tuple[int, ...], count: int, seed: int = 0) -> Bool[Tensor, "count *shape"]:
+def missing_mask(
+    text: str, shape: tuple[int, ...], count: int, seed: int = 0
+) -> Bool[Tensor, "count *shape"]:
     """The mask that `text` stands for, for `count` data of `shape`; True is missing.
 
     `random:0.5` loses every dimension of every datum independently with that probability, drawn from `seed`. An array has
@@ -23,13 +27,17 @@ def missing_mask(text: str, shape: tuple[int, ...], count: int, seed: int = 0) -
     if text in HALVES:
         missing = _half(text, shape)
     elif text.startswith("random:"):
-        missing = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed)) < _share(text)
+        missing = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed)) < _share(
+            text
+        )
     elif text.endswith(".npy"):
         missing = _array(Path(text).expanduser(), shape, count)
     else:
         raise RequestError(f"--impute {text}: expected {ACCEPTED}")
     if not missing.any():
-        raise RequestError(f"--impute {text}: nothing is missing; True stands for a missing dimension")
+        raise RequestError(
+            f"--impute {text}: nothing is missing; True stands for a missing dimension"
+        )
     return missing.expand(count, *shape)
 
 
@@ -47,7 +55,9 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 1:
-        raise RequestError(f"--impute {text}: the share of missing dimensions must be a number above 0, at most 1")
+        raise RequestError(
+            f"--impute {text}: the share of missing dimensions must be a number above 0, at most 1"
+        )
     return share
 
 
@@ -55,9 +65,13 @@ def _array(file: Path, shape: tuple[int, ...], count: int) -> Tensor:
     try:
         mask = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise RequestError(f"--impute {file}: cannot be read as an array ({type(error).__name__})") from error
+        raise RequestError(
+            f"--impute {file}: cannot be read as an array ({type(error).__name__})"
+        ) from error
     if mask.dtype != np.bool_:
         raise RequestError(f"--impute {file}: dtype {mask.dtype}, expected bool; True is missing")
     if mask.shape != shape and (mask.shape[1:] != shape or len(mask) < count):
-        raise RequestError(f"--impute {file}: shape {mask.shape}; expected {shape}, or (N, …) with N at least {count}")
+        raise RequestError(
+            f"--impute {file}: shape {mask.shape}; expected {shape}, or (N, …) with N at least {count}"
+        )
     return torch.from_numpy(np.array(mask if mask.shape == shape else mask[:count]))

@@ -57,7 +57,9 @@ class Wanted:
 
     def compiles(self, count: int) -> bool:
         """Whether inner loops are to be compiled."""
-        return self.compile == "on" or (self.compile == "auto" and has_compiler() and self.rows(count) >= COMPILED_FROM)
+        return self.compile == "on" or (
+            self.compile == "auto" and has_compiler() and self.rows(count) >= COMPILED_FROM
+        )
 
 
 def evaluate(run: Run, wanted: Wanted) -> Evaluation:
@@ -67,14 +69,22 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
     batch = as_batch(run.data(wanted.split)[: wanted.limit or len(run.data(wanted.split))])
     with recorded(wanted.compiles(len(batch[0]))) as calls:
         measured = _evaluate(run, batch, wanted)
-    return replace(measured, notes=[*measured.notes, *(f"ran eagerly: {why}" for why in [calls.why_eager] if why)])
+    return replace(
+        measured,
+        notes=[*measured.notes, *(f"ran eagerly: {why}" for why in [calls.why_eager] if why)],
+    )
 
 
 def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation:
     torch.manual_seed(wanted.seed)
     bounds, notes = {}, []
-    terms = blockwise(lambda part: elbo_terms(run.model, run.guide, part, wanted.elbo_particles), batch, "ELBO")
-    reconstruction, kl = torch.cat([t.reconstruction for t in terms]), torch.cat([t.kl for t in terms])
+    terms = blockwise(
+        lambda part: elbo_terms(run.model, run.guide, part, wanted.elbo_particles), batch, "ELBO"
+    )
+    reconstruction, kl = (
+        torch.cat([t.reconstruction for t in terms]),
+        torch.cat([t.kl for t in terms]),
+    )
     bounds["elbo"] = Estimate(reconstruction - kl, "lower", wanted.elbo_particles)
     bounds["iwae"] = _iwae(run, batch, wanted)
     known, note = _exact(run, batch)
@@ -85,8 +95,15 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
     if upper is not None:
         bounds["upper"] = upper
     if run.dataset.truth is not None:
-        bounds["truth"] = Estimate(run.dataset.truth.log_prob(batch[0].double()), "exact", details={"of": "the data's own law"})
-    weighed, used = weigh(run.model, run.guide, batch, wanted.particles), usage(run.model, run.guide, batch)
+        bounds["truth"] = Estimate(
+            run.dataset.truth.log_prob(batch[0].double()),
+            "exact",
+            details={"of": "the data's own law"},
+        )
+    weighed, used = (
+        weigh(run.model, run.guide, batch, wanted.particles),
+        usage(run.model, run.guide, batch),
+    )
     annealing = None
     if wanted.annealing is not None:
         few = tuple(part[: wanted.annealed] for part in batch)
@@ -103,12 +120,16 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
         _calibration(run, batch, wanted.simulations) if wanted.simulations else None,
     )
     fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
-    return Evaluation(run, wanted.split, reconstruction, kl, bounds, fingerprint, diagnostics, notes)
+    return Evaluation(
+        run, wanted.split, reconstruction, kl, bounds, fingerprint, diagnostics, notes
+    )
 
 
 def _iwae(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate:
     count = wanted.particles
-    return estimate_blockwise(lambda part: iwae(run.model, run.guide, part, count), batch, f"IWAE-{count}")
+    return estimate_blockwise(
+        lambda part: iwae(run.model, run.guide, part, count), batch, f"IWAE-{count}"
+    )
 
 
 def _exact(run: Run, batch: tuple[Tensor, ...]) -> tuple[Estimate | None, list[str]]:
@@ -116,7 +137,9 @@ def _exact(run: Run, batch: tuple[Tensor, ...]) -> tuple[Estimate | None, list[s
     try:
         known = exact(run.model, run.guide, batch)
     except ArithmeticError as error:
-        return None, [f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"]
+        return None, [
+            f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
+        ]
     exceeding = 0 if known is None else known.details.get("exceeding", 0)
     if known is None or not exceeding:
         return known, []
@@ -138,7 +161,9 @@ def _upper(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate | No
     return estimate_blockwise(bound, (*batch, drawn["z"]), "EUBO")
 
 
-def _gap(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> tuple[Splits | None, list[str]]:
+def _gap(
+    run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted
+) -> tuple[Splits | None, list[str]]:
     """On the first data of the split that is measured, and on as many training data; and why not, where it cannot be had."""
     found, notes = {}, []
     for name in dict.fromkeys([wanted.split, "train"]) if wanted.gap else ():
@@ -151,19 +176,29 @@ def _gap(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wante
     return Splits(found) if found else None, notes
 
 
-def _split(run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted) -> Split:
+def _split(
+    run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted
+) -> Split:
     """With the best log p(x) that there is, from `bounds` as far as they reach: exact, else the higher of AIS and IWAE (one of
     them for all data: to choose for each would choose by noise).
     """
     count = len(batch[0])
     ways: dict[str, Callable[[], Estimate | None]] = {
         "exact": lambda: None if bounds else _exact(run, batch)[0],
-        "ais": lambda: bracket.anneal(run.model, run.guide, batch, wanted.annealing) if wanted.annealing else None,
+        "ais": lambda: (
+            bracket.anneal(run.model, run.guide, batch, wanted.annealing)
+            if wanted.annealing
+            else None
+        ),
         "iwae": lambda: _iwae(run, batch, wanted),
     }
     found: dict[str, Estimate] = {}
     for source, measure in ways.items():
-        known = bounds[source] if source in bounds and bounds[source].num_examples >= count else measure()
+        known = (
+            bounds[source]
+            if source in bounds and bounds[source].num_examples >= count
+            else measure()
+        )
         if known is not None:
             found[source] = known
         if "exact" in found:

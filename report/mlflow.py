@@ -15,7 +15,9 @@ from inference.run_directory import digest, identity, of_split
 from report.comparison.reading import EvaluatedRun
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow would tell its makers
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is not there is told of in seconds
+os.environ.setdefault(
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"
+)  # a server that is not there is told of in seconds
 
 import mlflow
 from mlflow.entities import Metric, Param
@@ -35,7 +37,9 @@ def export(runs: Sequence[EvaluatedRun]) -> str:
         for run in runs:
             export_one(client, run)
     except MlflowException as error:
-        raise RequestError(f"--export mlflow: {mlflow.get_tracking_uri()}: {' '.join(str(error).split())[:300]}") from error
+        raise RequestError(
+            f"--export mlflow: {mlflow.get_tracking_uri()}: {' '.join(str(error).split())[:300]}"
+        ) from error
     return str(mlflow.get_tracking_uri())
 
 
@@ -44,13 +48,22 @@ def export_one(client: mlflow.MlflowClient, run: EvaluatedRun) -> None:
     ended = int((run.path / of_split("evaluation.json", run.split)).stat().st_mtime * 1000)
     found = find_or_create(client, run, ended)
     known = found.data.params
-    params = [Param(name, str(value)[:LONGEST]) for name, value in parameters(run).items() if name not in known]
+    params = [
+        Param(name, str(value)[:LONGEST])
+        for name, value in parameters(run).items()
+        if name not in known
+    ]
     logged = {
-        name: {(m.step, m.value) for m in client.get_metric_history(found.info.run_id, name)} for name in found.data.metrics
+        name: {(m.step, m.value) for m in client.get_metric_history(found.info.run_id, name)}
+        for name in found.data.metrics
     }
     new = [m for m in metrics(run, ended) if (m.step, m.value) not in logged.get(m.key, ())]
     for start in range(0, max(len(new), 1), AT_ONCE):
-        client.log_batch(found.info.run_id, metrics=new[start : start + AT_ONCE], params=params[:100] if start == 0 else ())
+        client.log_batch(
+            found.info.run_id,
+            metrics=new[start : start + AT_ONCE],
+            params=params[:100] if start == 0 else (),
+        )
     for file in files(run):
         folder = file.parent.relative_to(run.path).as_posix()
         client.log_artifact(found.info.run_id, str(file), None if folder == "." else folder)
@@ -67,7 +80,12 @@ def find_or_create(client: mlflow.MlflowClient, run: EvaluatedRun, ended: int) -
     if there:
         return there[0]
     seconds = max((record.get("seconds", 0.0) for record in run.metrics), default=0.0)
-    tags = {TAG: key, "mlflow.runName": run.path.name, "split": str(run.data["split"]), "space": str(run.data["space"])}
+    tags = {
+        TAG: key,
+        "mlflow.runName": run.path.name,
+        "split": str(run.data["split"]),
+        "space": str(run.data["space"]),
+    }
     return client.create_run(place, start_time=ended - int(1000 * seconds), tags=tags)
 
 
@@ -89,13 +107,17 @@ def metrics(run: EvaluatedRun, ended: int) -> Iterator[Metric]:
     for name, entry in run.nats.items():
         for suffix, value in (("", entry["mean"]), ("_se", entry.get("se"))):
             if isinstance(value, int | float) and math.isfinite(value):
-                yield Metric(f"{of_split('evaluation', run.split)}/{name}{suffix}", float(value), ended, last)
+                yield Metric(
+                    f"{of_split('evaluation', run.split)}/{name}{suffix}", float(value), ended, last
+                )
 
 
 def files(run: EvaluatedRun) -> Iterator[Path]:
     """What is worth keeping there; links that lead out of the run directory are not followed."""
     inside = run.path.resolve()
-    evaluation, page, figures = (of_split(name, run.split) for name in ("evaluation.json", "report.html", "figures"))
+    evaluation, page, figures = (
+        of_split(name, run.split) for name in ("evaluation.json", "report.html", "figures")
+    )
     for pattern in ("config.yaml", "environment.json", evaluation, page, f"{figures}/*.png"):
         for file in sorted(run.path.glob(pattern)):
             if file.is_file() and file.resolve().is_relative_to(inside):

@@ -30,8 +30,14 @@ class Split:
     def explain(self) -> str:
         """The parts, how sure they are, and what would gain most."""
         parts = self.parts
-        how = "exact" if self.source == "exact" else f"from {SOURCES[self.source]}, a lower bound: the family's part reads low"
-        return f"{parts.explain()[:-1]} (log p(x) {how}; ELBOs of {parts.same_family.particles} draws)"
+        how = (
+            "exact"
+            if self.source == "exact"
+            else f"from {SOURCES[self.source]}, a lower bound: the family's part reads low"
+        )
+        return (
+            f"{parts.explain()[:-1]} (log p(x) {how}; ELBOs of {parts.same_family.particles} draws)"
+        )
 
     def summary(self) -> dict[str, Any]:
         """Plain values."""
@@ -59,7 +65,10 @@ class Splits:
 
     def explain(self) -> str:
         """All of them in a sentence."""
-        parts = [f"on {split.num_examples} {name} data {split.explain()}" for name, split in self.by_split.items()]
+        parts = [
+            f"on {split.num_examples} {name} data {split.explain()}"
+            for name, split in self.by_split.items()
+        ]
         return f"The gap, ± s.e., paired per datum: {'; '.join(parts)}."
 
     def summary(self) -> dict[str, Any]:
@@ -70,9 +79,13 @@ class Splits:
 def check_splittable(guide: nn.Module) -> None:
     """Raise RequestError for a guide without an encoder that a free q could replace."""
     if not isinstance(guide, Amortized):
-        raise RequestError(f"--gap: the guide {type(guide).__name__} cannot be split; it takes model=vae or model=gmvae")
+        raise RequestError(
+            f"--gap: the guide {type(guide).__name__} cannot be split; it takes model=vae or model=gmvae"
+        )
 
 
-def split(model: nn.Module, guide: Amortized, x: Tensor, log_p: Estimate, source: str, fit: Fit) -> Split:
+def split(
+    model: nn.Module, guide: Amortized, x: Tensor, log_p: Estimate, source: str, fit: Fit
+) -> Split:
     """The gap of `x` (N, *shape), of which `log_p` are the exact evidence or the best bound, as `source` says."""
     return Split(split_gap(model, guide, x, log_p.first(len(x)), deeper(guide, x), fit), source)

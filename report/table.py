@@ -22,22 +22,47 @@ def identity_rows(evaluation: Evaluation) -> list[Row]:
         Row("reconstruction  E_q[log p(x|z)]", nats["reconstruction"], ""),
         Row("− rate  KL(q(z|x)‖p(z))", nats["kl"], ""),
         Row("= ELBO", nats["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
-        Row(f"IWAE-{bounds['iwae'].particles}", nats["iwae"], f"lower bound, {bounds['iwae'].particles} particles"),
+        Row(
+            f"IWAE-{bounds['iwae'].particles}",
+            nats["iwae"],
+            f"lower bound, {bounds['iwae'].particles} particles",
+        ),
     ]
     if "ais" in bounds:
         ais = nats["ais"]
         how = f"lower bound, {ais['particles']} chains from the {ais['start']}; {_count(ais)}"
         rows.append(Row(f"AIS-{ais['temperatures']}", ais, how))
-        rows.append(Row(f"  above IWAE-{bounds['iwae'].particles}", ais["above_iwae"], f"paired; {_count(ais)}"))
+        rows.append(
+            Row(
+                f"  above IWAE-{bounds['iwae'].particles}",
+                ais["above_iwae"],
+                f"paired; {_count(ais)}",
+            )
+        )
     if "exact" in bounds:
         rows.append(Row("log p(x)", nats["exact"], "exact" + _how(bounds["exact"].details)))
     if "upper" in bounds:
-        rows.append(Row(f"IW-EUBO-{bounds['upper'].particles}", nats["upper"], "upper bound, from an exact draw of p(z|x)"))
+        rows.append(
+            Row(
+                f"IW-EUBO-{bounds['upper'].particles}",
+                nats["upper"],
+                "upper bound, from an exact draw of p(z|x)",
+            )
+        )
     rows += _gap_rows(nats)
     if "truth" in bounds:
-        rows.append(Row("log p(x) of the data's own law", nats["truth"], "exact; no model is better on average"))
+        rows.append(
+            Row(
+                "log p(x) of the data's own law",
+                nats["truth"],
+                "exact; no model is better on average",
+            )
+        )
     bits = evaluation.bits_per_dim()
-    density = evaluation.run.dataset.space.measure != "counting" and evaluation.run.dataset.quantum is not None
+    density = (
+        evaluation.run.dataset.space.measure != "counting"
+        and evaluation.run.dataset.quantum is not None
+    )
     side = "" if bits["from"] == "exact" and not density else ", an upper bound"
     return [*rows, Row("bits per dimension", bits, f"from {bits['from']}{side}")]
 
@@ -64,7 +89,10 @@ def evaluation_table(evaluation: Evaluation) -> str:
         f"space {data.description} ({data.space.measure} measure), epoch {evaluation.run.epoch}\n"
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
-    lines += [f"  {name:<{width}}  {v['mean']:>10.3f}  {v['se']:>7.3f}  {note}".rstrip() for name, v, note in rows]
+    lines += [
+        f"  {name:<{width}}  {v['mean']:>10.3f}  {v['se']:>7.3f}  {note}".rstrip()
+        for name, v, note in rows
+    ]
     said = [*(f"! {note}" for note in evaluation.notes), *evaluation.diagnostics.sentences()]
     sentences = [textwrap.fill(s, 110, initial_indent="  ", subsequent_indent="  ") for s in said]
     return "\n".join([head, *lines, "", *sentences])
@@ -77,4 +105,6 @@ def _count(entry: dict[str, Any]) -> str:
 def _how(details: dict[str, Any]) -> str:
     """By which method, and how far off any datum can be."""
     error = details.get("largest_error")
-    return f", {details['method']}" + ("" if error is None else f", every datum within {error:.0e} nats")
+    return f", {details['method']}" + (
+        "" if error is None else f", every datum within {error:.0e} nats"
+    )

@@ -35,7 +35,12 @@ class TensorBoard:
     def __enter__(self) -> "TensorBoard":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.writer is not None:
             self.writer.close()
 
@@ -45,13 +50,18 @@ class TensorBoard:
             self.writer = self._open(training.epoch)
         self._scalars(self.writer, training)
         epochs = self.config["train"]["epochs"]
-        if is_picture(data.shape) and (training.epoch == 1 or training.epoch % max(1, epochs // PICTURES) == 0):
+        if is_picture(data.shape) and (
+            training.epoch == 1 or training.epoch % max(1, epochs // PICTURES) == 0
+        ):
             self._pictures(self.writer, training, data)
         self.writer.flush()
 
     def _open(self, epoch: int) -> SummaryWriter:
         writer = SummaryWriter(str(self.folder), purge_step=epoch if self.folder.exists() else None)
-        options = {name: value if isinstance(value, int | float | str) else str(value) for name, value in self._options()}
+        options = {
+            name: value if isinstance(value, int | float | str) else str(value)
+            for name, value in self._options()
+        }
         for summary in hparams(options, {BEST: 0.0}):
             writer._get_file_writer().add_summary(summary)
         return writer
@@ -59,7 +69,9 @@ class TensorBoard:
     def _options(self) -> list[tuple[str, Any]]:
         chosen = [(axis, name) for axis, name in self.config["choices"].items()]
         return chosen + [
-            (n, v) for n, v in identity(self.config).items() if not n.startswith("choices.") and "_target_" not in n
+            (n, v)
+            for n, v in identity(self.config).items()
+            if not n.startswith("choices.") and "_target_" not in n
         ]
 
     def _scalars(self, writer: SummaryWriter, training: Training) -> None:
@@ -67,19 +79,32 @@ class TensorBoard:
             for name, value in record.items():
                 if isinstance(value, float):
                     writer.add_scalar(f"{name}/{record['split']}", value, training.epoch)
-        writer.add_scalar("learning_rate", training.optimiser.adam.param_groups[0]["lr"], training.epoch)
+        writer.add_scalar(
+            "learning_rate", training.optimiser.adam.param_groups[0]["lr"], training.epoch
+        )
         writer.add_scalar(BEST, training.best_elbo, training.epoch)
 
     def _pictures(self, writer: SummaryWriter, training: Training, data: Dataset) -> None:
         batch, device = data.valid[:COLUMNS], next(training.model.parameters()).device
-        run = Run(self.folder.parent, dict(self.config), training.model, training.guide, data, training.epoch)
+        run = Run(
+            self.folder.parent,
+            dict(self.config),
+            training.model,
+            training.guide,
+            data,
+            training.epoch,
+        )
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(0)
             x = batch[0] if isinstance(batch, tuple) else batch
             rows = {
-                "reconstructions": torch.cat([x, reconstruct(training.model, training.guide, batch)]),
+                "reconstructions": torch.cat(
+                    [x, reconstruct(training.model, training.guide, batch)]
+                ),
                 "samples": generate(run, 4 * COLUMNS),
             }
         for name, pictures in rows.items():
             image = np.nan_to_num(mosaic(pictures, len(pictures) // len(x), len(x)), nan=0.5)
-            writer.add_image(name, image, training.epoch, dataformats="HW" if image.ndim == 2 else "HWC")
+            writer.add_image(
+                name, image, training.epoch, dataformats="HW" if image.ndim == 2 else "HWC"
+            )

@@ -10,7 +10,13 @@ from inference.build import build_data, build_pair
 from inference.components import build
 
 AXES = ("model", "prior", "likelihood", "guide", "network", "objective")
-DEFAULTS = {"model": "vae", "prior": "standard_normal", "likelihood": "bernoulli", "guide": "mean_field", "network": "mlp"}
+DEFAULTS = {
+    "model": "vae",
+    "prior": "standard_normal",
+    "likelihood": "bernoulli",
+    "guide": "mean_field",
+    "network": "mlp",
+}
 CHOICES = [
     (axis, file.stem)
     for axis in AXES
@@ -24,7 +30,9 @@ COMPANIONS: dict[tuple[str, str], list[str]] = {("prior", "vamp"): ["prior.compo
 def request(*overrides):
     """The configuration of a small run."""
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        config = compose("train", ["data.limit=40", "latent_dim=3", *overrides], return_hydra_config=True)
+        config = compose(
+            "train", ["data.limit=40", "latent_dim=3", *overrides], return_hydra_config=True
+        )
     values = OmegaConf.to_container(config, resolve=False)
     choices = values.pop("hydra")["runtime"]["choices"]
     return {"choices": choices} | values
@@ -40,5 +48,12 @@ def opened(*overrides):
     for rows in (slice(0, 8), slice(8, 16)):
         batch = data.train[rows]
         batch = batch if isinstance(batch, tuple) else (batch,)
-        batches.append(tuple(x.to(torch.get_default_dtype()) if x.is_floating_point() else x for x in batch))
-    return model.to(torch.get_default_dtype()), guide.to(torch.get_default_dtype()), objective, batches
+        batches.append(
+            tuple(x.to(torch.get_default_dtype()) if x.is_floating_point() else x for x in batch)
+        )
+    return (
+        model.to(torch.get_default_dtype()),
+        guide.to(torch.get_default_dtype()),
+        objective,
+        batches,
+    )

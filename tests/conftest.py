@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are small, and may share their cores
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch: the tests are small, and may share their cores
 
 import hypothesis
 import pyro
@@ -26,7 +28,9 @@ def clean_slate():
     torch.set_flush_denormal(False)  # train.py sets it, in what is a process of its own elsewhere
     with pyro.validation_enabled(True):
         yield
-    assert not pyro.get_param_store().keys(), "a program of this project left parameters in Pyro's global store"
+    assert not pyro.get_param_store().keys(), (
+        "a program of this project left parameters in Pyro's global store"
+    )
 
 
 @pytest.fixture
@@ -42,7 +46,9 @@ def double():
 def command():
     """Run one of the project's scripts as a user does; returns the finished process with its text."""
 
-    def run(script: str, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        script: str, *arguments: str, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(ROOT / script), *map(str, arguments)],
             cwd=cwd or ROOT,
@@ -86,6 +92,10 @@ def complaints():
     """What the open page's console has to say, as `complaints(driver)`."""
 
     def read(driver):
-        return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        return [
+            entry["message"]
+            for entry in driver.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
 
     return read

@@ -8,7 +8,13 @@ import numpy as np
 import yaml
 
 CONFIG = {
-    "choices": {"data": "digits", "model": "vae", "prior": "standard_normal", "likelihood": "bernoulli", "guide": "mean_field"},
+    "choices": {
+        "data": "digits",
+        "model": "vae",
+        "prior": "standard_normal",
+        "likelihood": "bernoulli",
+        "guide": "mean_field",
+    },
     "data": {"_target_": "data.sources.digits.load", "space": None, "limit": None, "seed": 0},
     "prior": {"_target_": "models.priors.standard_normal.StandardNormal"},
     "network": {"_target_": "networks.mlp.MLP", "width": 200},
@@ -24,7 +30,16 @@ PIXEL = bytes.fromhex(
 
 
 def make_run(
-    path: Path, elbo, *, seed=0, space="binary", name="digits", split="test", particles=100, extra=None, **options
+    path: Path,
+    elbo,
+    *,
+    seed=0,
+    space="binary",
+    name="digits",
+    split="test",
+    particles=100,
+    extra=None,
+    **options,
 ) -> Path:
     """A finished, evaluated run whose per-datum ELBO is `elbo` (N,) and whose IWAE is half a nat above."""
     elbo = np.asarray(elbo, dtype=np.float64)
@@ -33,17 +48,43 @@ def make_run(
     config |= options
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    arrays = {"elbo": elbo, "reconstruction": elbo + 3, "kl": np.full_like(elbo, 3.0), "iwae": elbo + 0.5} | (extra or {})
-    nats = {k: {"mean": float(v.mean()), "se": float(v.std(ddof=1) / len(v) ** 0.5)} for k, v in arrays.items()}
+    arrays = {
+        "elbo": elbo,
+        "reconstruction": elbo + 3,
+        "kl": np.full_like(elbo, 3.0),
+        "iwae": elbo + 0.5,
+    } | (extra or {})
+    nats = {
+        k: {"mean": float(v.mean()), "se": float(v.std(ddof=1) / len(v) ** 0.5)}
+        for k, v in arrays.items()
+    }
     nats["iwae"] |= {"particles": particles, "kind": "lower"}
     width = -np.log2(17) if space in ("unit", "real") else 0.0
     bits = -width - float(arrays["iwae"].mean()) / (64 * np.log(2))
-    data = {"name": name, "split": split, "space": space, "observation": space, "num_examples": len(elbo), "dimensions": 64}
-    evaluation = {"data": data, "nats": nats, "bits_per_dim": {"mean": bits, "se": 0.01, "from": "iwae"}, "diagnostics": {}}
+    data = {
+        "name": name,
+        "split": split,
+        "space": space,
+        "observation": space,
+        "num_examples": len(elbo),
+        "dimensions": 64,
+    }
+    evaluation = {
+        "data": data,
+        "nats": nats,
+        "bits_per_dim": {"mean": bits, "se": 0.01, "from": "iwae"},
+        "diagnostics": {},
+    }
     (path / "evaluation.json").write_text(json.dumps(evaluation))
     np.savez_compressed(path / "evaluation.npz", **arrays)
     lines = [
-        {"epoch": epoch, "split": part, "elbo": float(elbo.mean()) - 5 / epoch, "reconstruction": -20.0, "kl": 3.0}
+        {
+            "epoch": epoch,
+            "split": part,
+            "elbo": float(elbo.mean()) - 5 / epoch,
+            "reconstruction": -20.0,
+            "kl": 3.0,
+        }
         for epoch in (1, 2, 3)
         for part in ("train", "valid")
     ]

@@ -51,11 +51,20 @@ def refused(result, *words):
         (["data.space=grey"], ["data.space=grey", "binary"]),
         (["data.binarisation=foo"], ["data.binarisation=foo", "dynamic, fixed, threshold"]),
         (["data.limit=0"], ["data.limit=0", "at least 1"]),
-        (["likelihood=gaussian", "data.space=binary"], ["likelihood=gaussian", "unit, real", "binary", "bernoulli"]),
+        (
+            ["likelihood=gaussian", "data.space=binary"],
+            ["likelihood=gaussian", "unit, real", "binary", "bernoulli"],
+        ),
         (["data=linear_gaussian"], ["likelihood=bernoulli", "real", "gaussian"]),
         (["likelihood=gaussian", "likelihood.scale=-1"], ["likelihood.scale=-1", "learned"]),
-        (["model=hierarchical", "model.width=${oc.env:NOWHERE}"], ["'NOWHERE' not found", "model.width"]),
-        (["data=mnist", "data.root=/nowhere"], ["data.root=/nowhere", "/nowhere/MNIST/raw", "data=digits"]),
+        (
+            ["model=hierarchical", "model.width=${oc.env:NOWHERE}"],
+            ["'NOWHERE' not found", "model.width"],
+        ),
+        (
+            ["data=mnist", "data.root=/nowhere"],
+            ["data.root=/nowhere", "/nowhere/MNIST/raw", "data=digits"],
+        ),
         (["data=svhn", "data.root=/nowhere"], ["data.root=/nowhere", "SVHN", "data=digits"]),
         (["data=arrays"], ["data.path", ".npy"]),
         (["data=arrays", "data.path=/nowhere.npy"], ["/nowhere.npy", "no such file"]),
@@ -97,7 +106,11 @@ def array_with(value):
 def test_wrong_arrays(train, tmp_path, array, options, words):
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     likelihood = ["likelihood=gaussian"] if options else []
-    refused(train("data=arrays", f"data.path={tmp_path / 'x.npy'}", *likelihood, *options), "data", *words)
+    refused(
+        train("data=arrays", f"data.path={tmp_path / 'x.npy'}", *likelihood, *options),
+        "data",
+        *words,
+    )
 
 
 def test_a_pickle_is_not_run(train, tmp_path):
@@ -135,13 +148,22 @@ def files(path):
 
 def test_another_configuration_in_the_same_directory(train, finished):
     before = files(finished)
-    refused(train(*TINY, f"run_dir={finished}", "latent_dim=3"), "run_dir", "latent_dim is 2 there, 3 now", "another run_dir")
+    refused(
+        train(*TINY, f"run_dir={finished}", "latent_dim=3"),
+        "run_dir",
+        "latent_dim is 2 there, 3 now",
+        "another run_dir",
+    )
     assert files(finished) == before
 
 
 def test_resume_never_keeps_what_is_there(train, finished):
     before = files(finished)
-    refused(train(*TINY, f"run_dir={finished}", "train.resume=never"), "train.resume=never", "another run_dir")
+    refused(
+        train(*TINY, f"run_dir={finished}", "train.resume=never"),
+        "train.resume=never",
+        "another run_dir",
+    )
     assert files(finished) == before
 
 
@@ -179,7 +201,11 @@ def test_evaluate_an_unfinished_run(capsys, finished, tmp_path):
 
 def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_path):
     run = copy_of(finished, tmp_path)
-    for target in ("os.system", "inference.run_directory.os.system", "inference.run_directory.pickle.loads"):
+    for target in (
+        "os.system",
+        "inference.run_directory.os.system",
+        "inference.run_directory.pickle.loads",
+    ):
         config = yaml.safe_load((run / "config.yaml").read_text())
         config["prior"] = {"_target_": target, "command": f"touch {tmp_path / 'exploded'}"}
         (run / "config.yaml").write_text(yaml.safe_dump(config))
@@ -188,7 +214,11 @@ def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_
 
 
 def test_wrong_options_of_evaluate(capsys, finished):
-    for arguments, word in ((["--particles", "0"], "--particles"), (["--split", "all"], "--split"), (["--foo"], "--foo")):
+    for arguments, word in (
+        (["--particles", "0"], "--particles"),
+        (["--split", "all"], "--split"),
+        (["--foo"], "--foo"),
+    ):
         with pytest.raises(SystemExit) as stopped:
             evaluate.main([str(finished), *arguments])
         assert stopped.value.code == 2 and word in capsys.readouterr().err
@@ -196,7 +226,12 @@ def test_wrong_options_of_evaluate(capsys, finished):
 
 def test_metrics_are_json_lines_as_documented(finished):
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
-    assert [(line["epoch"], line["split"]) for line in lines] == [(1, "train"), (1, "valid"), (2, "train"), (2, "valid")]
+    assert [(line["epoch"], line["split"]) for line in lines] == [
+        (1, "train"),
+        (1, "valid"),
+        (2, "train"),
+        (2, "valid"),
+    ]
     for line in lines:
         assert line["elbo"] == pytest.approx(line["reconstruction"] - line["kl"])
         assert line["examples_per_second"] > 0 and line["seconds"] > 0

@@ -27,14 +27,23 @@ def run(capsys):
 
 
 def values(mean, seed=0, count=50):
-    return np.random.default_rng(7).normal(0, 10, count) + mean + np.random.default_rng(seed).normal(0, 0.1, count)
+    return (
+        np.random.default_rng(7).normal(0, 10, count)
+        + mean
+        + np.random.default_rng(seed).normal(0, 0.1, count)
+    )
 
 
 @pytest.fixture
 def six(tmp_path):
     """Two priors, three seeds: vamp is two nats better."""
     return [
-        make_run(tmp_path / f"{prior}-{seed}", values(mean + seed / 10, seed), seed=seed, choices={"prior": prior})
+        make_run(
+            tmp_path / f"{prior}-{seed}",
+            values(mean + seed / 10, seed),
+            seed=seed,
+            choices={"prior": prior},
+        )
         for prior, mean in (("standard_normal", -30), ("vamp", -28))
         for seed in (0, 1, 2)
     ]
@@ -43,9 +52,15 @@ def six(tmp_path):
 def test_seeds_are_averaged_and_the_best_comes_first(run, six):
     status, out, _ = run(*six, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert status == 0 and [row["setting"] for row in rows] == ["prior=vamp", "prior=standard_normal"]
+    assert status == 0 and [row["setting"] for row in rows] == [
+        "prior=vamp",
+        "prior=standard_normal",
+    ]
     assert [row["seeds"] for row in rows] == ["3", "3"]
-    assert float(rows[1]["difference"]) == pytest.approx(-2, abs=0.1) and float(rows[1]["p_holm"]) < 0.01
+    assert (
+        float(rows[1]["difference"]) == pytest.approx(-2, abs=0.1)
+        and float(rows[1]["p_holm"]) < 0.01
+    )
     assert float(rows[0]["iwae_se"]) == pytest.approx(0.1 / 3**0.5, abs=0.03)
 
 
@@ -65,17 +80,23 @@ def test_every_format_says_the_same_numbers(run, six, format):
     ],
 )
 def test_what_is_not_the_same_is_kept_apart_with_the_reason(run, tmp_path, what, reason):
-    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-20), **what))
+    _, out, _ = run(
+        make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-20), **what)
+    )
     assert out.count("Δ to best") == 2 and reason in out
 
 
 def test_fewer_examples_are_another_table(run, tmp_path):
-    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30, count=20)))
+    _, out, _ = run(
+        make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30, count=20))
+    )
     assert "number of examples: 50 above, 20 here" in out
 
 
 def test_bounds_of_other_tightness_are_not_compared(run, tmp_path):
-    runs = [make_run(tmp_path / str(k), values(-30), particles=k, latent_dim=k) for k in (100, 5000)]
+    runs = [
+        make_run(tmp_path / str(k), values(-30), particles=k, latent_dim=k) for k in (100, 5000)
+    ]
     _, out, _ = run(*runs)
     assert "ordered by ELBO" in out and "evaluate all runs with the same --particles" in out
     assert run(*runs, "--by", "iwae")[0] == 0
@@ -84,7 +105,12 @@ def test_bounds_of_other_tightness_are_not_compared(run, tmp_path):
 def test_annealing_at_other_temperatures_is_not_compared(run, tmp_path):
     runs = []
     for temperatures in (100, 1000):
-        made = make_run(tmp_path / str(temperatures), values(-30), latent_dim=temperatures, extra={"ais": values(-29)})
+        made = make_run(
+            tmp_path / str(temperatures),
+            values(-30),
+            latent_dim=temperatures,
+            extra={"ais": values(-29)},
+        )
         file = made / "evaluation.json"
         content = json.loads(file.read_text())
         content["nats"]["ais"] |= {"temperatures": temperatures, "particles": 16, "start": "prior"}
@@ -97,15 +123,21 @@ def test_annealing_at_other_temperatures_is_not_compared(run, tmp_path):
 
 def test_dequantised_and_stored_levels_meet_in_bits_per_dimension(run, tmp_path):
     stored = make_run(tmp_path / "bytes", values(-120), space="bytes")
-    dequantised = make_run(tmp_path / "unit", values(-120) + 64 * np.log(17), space="unit", latent_dim=3)
+    dequantised = make_run(
+        tmp_path / "unit", values(-120) + 64 * np.log(17), space="unit", latent_dim=3
+    )
     _, out, _ = run(stored, dequantised, "--format", "csv")
     rows = [row for row in csv.DictReader(io.StringIO(out)) if row["unit"] == "bits per dimension"]
     assert len(rows) == 2
-    assert float(rows[1]["difference"]) == pytest.approx(0, abs=1e-6)  # the same masses in other words
+    assert float(rows[1]["difference"]) == pytest.approx(
+        0, abs=1e-6
+    )  # the same masses in other words
 
 
 def test_binary_data_are_other_data(run, tmp_path):
-    _, out, _ = run(make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30), space="bytes"))
+    _, out, _ = run(
+        make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30), space="bytes")
+    )
     assert "bits per dimension;" not in out
 
 
@@ -131,7 +163,16 @@ def test_refusals_are_one_line(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b'{"data": 3, "nats": {}}', b"\xff\xfe", b"[" * 100_000, b'{"nats": {"elbo": 1}}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"data": 3, "nats": {}}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"nats": {"elbo": 1}}',
+    ],
 )
 def test_a_damaged_evaluation_is_refused(run, tmp_path, content):
     path = make_run(tmp_path / "run", values(-30))
@@ -167,14 +208,21 @@ def test_an_enormous_shape_takes_no_memory(run, tmp_path):
 
 def test_sixty_runs_in_ten_seconds_without_torch(tmp_path):
     paths = [
-        make_run(tmp_path / f"{dim}-{seed}", values(-30 - dim, seed, count=10_000), seed=seed, latent_dim=dim)
+        make_run(
+            tmp_path / f"{dim}-{seed}",
+            values(-30 - dim, seed, count=10_000),
+            seed=seed,
+            latent_dim=dim,
+        )
         for dim in range(20)
         for seed in range(3)
     ]
     code = "import sys, compare; status = compare.main(sys.argv[1:]); sys.exit(status or int('torch' in sys.modules))"
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, paths), "--out", str(tmp_path / "page.html")], cwd=ROOT, capture_output=True
+        [sys.executable, "-c", code, *map(str, paths), "--out", str(tmp_path / "page.html")],
+        cwd=ROOT,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr.decode()
     assert time.monotonic() - started < 10

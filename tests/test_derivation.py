@@ -25,7 +25,9 @@ D, LATENT, N = 7, 3, 11
 @pytest.fixture
 def pair(double):
     """A small Gaussian VAE in float64, σ² = ½."""
-    model = Generative(StandardNormal(LATENT), MLP((LATENT,), (D,), width=5, layers=1), Gaussian((D,)))
+    model = Generative(
+        StandardNormal(LATENT), MLP((LATENT,), (D,), width=5, layers=1), Gaussian((D,))
+    )
     family = MeanField(LATENT)
     return model, Amortized(MLP((D,), (family.num_parameters,), width=5, layers=1), family)
 
@@ -47,7 +49,9 @@ class TestSquaredErrorIsAGaussianLikelihood:
         model, _ = pair
         h = model.decoder(torch.randn(N, LATENT))
         remainder = -model.likelihood(h).log_prob(x) - ((x - h) ** 2).sum(-1)
-        assert torch.allclose(remainder, torch.full((N,), D / 2 * math.log(math.pi)), atol=1e-12, rtol=0)
+        assert torch.allclose(
+            remainder, torch.full((N,), D / 2 * math.log(math.pi)), atol=1e-12, rtol=0
+        )
 
     def test_any_other_scale_weighs_the_squares_differently(self, x):
         """The check above can fail: with σ = 1 the remainder depends on x."""
@@ -78,11 +82,15 @@ class TestTheIdentity:
         """For any normal q, the three closed-form terms add up to the closed-form evidence."""
         q = dist.MultivariateNormal(torch.randn(N, LATENT), scale_tril=torch.eye(LATENT) * 0.7)
         gap = torch.distributions.kl_divergence(q, joint.posterior(x))
-        rate = torch.distributions.kl_divergence(q, dist.MultivariateNormal(torch.zeros(LATENT), torch.eye(LATENT)))
+        rate = torch.distributions.kl_divergence(
+            q, dist.MultivariateNormal(torch.zeros(LATENT), torch.eye(LATENT))
+        )
         expected_residual = x - joint.loc - q.loc @ joint.weight.T
         spread = torch.einsum("di,nij,dj->nd", joint.weight, q.covariance_matrix, joint.weight)
         variance = joint.variance
-        reconstruction = -0.5 * ((expected_residual**2 + spread) / variance + torch.log(2 * math.pi * variance)).sum(-1)
+        reconstruction = -0.5 * (
+            (expected_residual**2 + spread) / variance + torch.log(2 * math.pi * variance)
+        ).sum(-1)
         assert torch.allclose(reconstruction - rate + gap, joint.log_prob(x), atol=1e-10)
         assert (gap > 0).all()
 
@@ -92,7 +100,9 @@ class TestTheIdentity:
 
     def test_a_wrong_posterior_has(self, joint, x):
         """The check above can fail."""
-        wider = Posterior(lambda x: dist.MultivariateNormal(joint.posterior(x).mean, torch.eye(LATENT)))
+        wider = Posterior(
+            lambda x: dist.MultivariateNormal(joint.posterior(x).mean, torch.eye(LATENT))
+        )
         weights = log_weights(joint, wider, x, 50)
         assert not torch.allclose(weights, joint.log_prob(x).expand(50, -1), atol=1e-2, rtol=0)
 
@@ -132,11 +142,17 @@ class TestWeightDecayIsAPriorOnTheWeights:
     def test_it_equals_the_penalty_in_the_loss(self, pair, x):
         import copy
 
-        explicit = self.trained(copy.deepcopy(pair), x, self.stepper(torch.optim.Adam), self.penalised)
+        explicit = self.trained(
+            copy.deepcopy(pair), x, self.stepper(torch.optim.Adam), self.penalised
+        )
         ours = self.trained(copy.deepcopy(pair), x, self.ours, self.loss)
-        decoupled = self.trained(pair, x, self.stepper(torch.optim.AdamW, weight_decay=self.DECAY), self.loss)
+        decoupled = self.trained(
+            pair, x, self.stepper(torch.optim.AdamW, weight_decay=self.DECAY), self.loss
+        )
         assert torch.allclose(ours, explicit, atol=1e-10)
-        assert not torch.allclose(decoupled, explicit, atol=1e-4), "AdamW's decay is no penalty in the loss"
+        assert not torch.allclose(decoupled, explicit, atol=1e-4), (
+            "AdamW's decay is no penalty in the loss"
+        )
 
     def test_the_penalty_is_minus_the_log_of_a_normal_prior(self, double):
         """(λ/2)‖w‖² per datum is −log N(w; 0, 1/(Nλ))/N up to a constant."""
@@ -154,7 +170,9 @@ class TestWeightDecayIsAPriorOnTheWeights:
         FusedAdam(pair, self.RATE, weight_decay=self.DECAY)
         torch.manual_seed(0)
         after = elbo_terms(model, guide, x, 3)
-        assert torch.equal(before.reconstruction, after.reconstruction) and torch.equal(before.kl, after.kl)
+        assert torch.equal(before.reconstruction, after.reconstruction) and torch.equal(
+            before.kl, after.kl
+        )
 
 
 class TestMeanOverPixelsIsABetaVAE:

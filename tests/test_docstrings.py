@@ -9,7 +9,17 @@ from types import FunctionType
 
 import pytest
 
-PACKAGES = ("configs", "data", "evidence", "guides", "inference", "models", "networks", "recording", "report")
+PACKAGES = (
+    "configs",
+    "data",
+    "evidence",
+    "guides",
+    "inference",
+    "models",
+    "networks",
+    "recording",
+    "report",
+)
 DEFINED = (FunctionType, type, property, cached_property, classmethod, staticmethod)
 NEED_MORE = {"report.mlflow": "mlflow", "report.tensorboard": "tensorboard"}
 """Modules that import what only requirements/tracking.txt has."""
@@ -36,6 +46,8 @@ def test_everything_public_explains_itself(package):
             continue
         module = importlib.import_module(found.name)
         silent += [
-            f"{found.name}.{name}" for name, value in [("", module), *public(module, module)] if not inspect.getdoc(value)
+            f"{found.name}.{name}"
+            for name, value in [("", module), *public(module, module)]
+            if not inspect.getdoc(value)
         ]
     assert not silent

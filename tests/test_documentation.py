@@ -19,10 +19,28 @@ import train
 from configs import cli
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LITTLE = "--impute-particles 20 --ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
+LITTLE = (
+    "--impute-particles 20 --ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
+)
 SHORT = {  # what comes last on a command line wins
-    "train.py": ["train.epochs=1", "train.compile=off", "network.width=8", "data.limit=520", "device=cpu"],
-    "evaluate.py": ["--particles", "8", "--elbo-particles", "4", "--limit", "16", "--device", "cpu", *LITTLE.split()],
+    "train.py": [
+        "train.epochs=1",
+        "train.compile=off",
+        "network.width=8",
+        "data.limit=520",
+        "device=cpu",
+    ],
+    "evaluate.py": [
+        "--particles",
+        "8",
+        "--elbo-particles",
+        "4",
+        "--limit",
+        "16",
+        "--device",
+        "cpu",
+        *LITTLE.split(),
+    ],
     "compare.py": [],
 }
 VALUES_OF_A_SWEEP = 2
@@ -41,14 +59,20 @@ NOT_RUN = {
 
 def blocks(document):
     """(language, title, text) of the fenced blocks of a page."""
-    for info, text in re.findall(r"^```([^\n]*)\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+    for info, text in re.findall(
+        r"^```([^\n]*)\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL
+    ):
         title = re.search(r'title="(.*)"', info)
         yield info.split(" ")[0], title and title[1], text
 
 
 def lines(script):
     """The commands of an sh block as words: continuation lines joined, comments cut."""
-    return [w for line in script.replace("\\\n", " ").splitlines() if (w := shlex.split(line, comments=True))]
+    return [
+        w
+        for line in script.replace("\\\n", " ").splitlines()
+        if (w := shlex.split(line, comments=True))
+    ]
 
 
 class Newcomer:
@@ -83,10 +107,23 @@ class Newcomer:
             return
         while "=" in words[0]:  # VARIABLE=value before the command
             name, value = words.pop(0).split("=", 1)
-            self.monkeypatch.syspath_prepend(value) if name == "PYTHONPATH" else self.monkeypatch.setenv(name, value)
-        assert words[0] == "python" and words[1] in SHORT, f"{line}: say in NOT_RUN why it is not run, or teach Newcomer to"
-        script, arguments = words[1], [m for i, word in enumerate(words) for m in self.meant(word, words[:i].count("RUN"))][2:]
-        short = [] if "--help" in arguments else SHORT[script] + ["--ais=5"] * bool({"--ais", "--full"} & {*arguments})
+            self.monkeypatch.syspath_prepend(
+                value
+            ) if name == "PYTHONPATH" else self.monkeypatch.setenv(name, value)
+        assert words[0] == "python" and words[1] in SHORT, (
+            f"{line}: say in NOT_RUN why it is not run, or teach Newcomer to"
+        )
+        script, arguments = (
+            words[1],
+            [m for i, word in enumerate(words) for m in self.meant(word, words[:i].count("RUN"))][
+                2:
+            ],
+        )
+        short = (
+            []
+            if "--help" in arguments
+            else SHORT[script] + ["--ais=5"] * bool({"--ais", "--full"} & {*arguments})
+        )
         status = run(script, [shorter(word) for word in arguments] + short, self.monkeypatch)
         out, err = self.capsys.readouterr()
         assert status == 0, f"{line}\n{err}"
@@ -98,7 +135,11 @@ class Newcomer:
             if not list(Path("runs").rglob("DONE")):  # the page starts from a run of one's own
                 self.type(demo()[0])
             finished = sorted(Path("runs").rglob("DONE"), key=lambda file: file.stat().st_mtime_ns)
-            return [str(file.parent) for file in finished] if word == "RUNS" else [str(finished[-1 - before].parent)]
+            return (
+                [str(file.parent) for file in finished]
+                if word == "RUNS"
+                else [str(finished[-1 - before].parent)]
+            )
         if "*" in word:
             found = sorted(map(str, Path().glob(word)))
             assert found, f"{word} matches nothing"
@@ -131,24 +172,40 @@ def run(script, arguments, monkeypatch):
 
 def demo():
     """The commands of `make demo`."""
-    makefile = (ROOT / "Makefile").read_text().replace("$(BIN)/", "").replace("$(DEMO)", "runs/demo")
+    makefile = (
+        (ROOT / "Makefile").read_text().replace("$(BIN)/", "").replace("$(DEMO)", "runs/demo")
+    )
     recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1]
-    return [words for line in recipe.splitlines() if (words := shlex.split(line.strip()))[0] == "python"]
+    return [
+        words for line in recipe.splitlines() if (words := shlex.split(line.strip()))[0] == "python"
+    ]
 
 
 def write_data(folder):
     """A little MNIST in torchvision's layout, images, and arrays."""
     generator = np.random.default_rng(0)
-    for part, count in (("train", 10_520), ("t10k", 40)):  # the last 10,000 are the validation split
+    for part, count in (
+        ("train", 10_520),
+        ("t10k", 40),
+    ):  # the last 10,000 are the validation split
         images = np.zeros((count, 28, 28), np.uint8)
-        images[:, 4:24, 4:24] = generator.integers(0, 256, (1, 20, 20)) * (generator.random((count, 1, 1)) < 0.5)
-        for kind, array in (("images-idx3", images), ("labels-idx1", np.arange(count, dtype=np.uint8) % 10)):
+        images[:, 4:24, 4:24] = generator.integers(0, 256, (1, 20, 20)) * (
+            generator.random((count, 1, 1)) < 0.5
+        )
+        for kind, array in (
+            ("images-idx3", images),
+            ("labels-idx1", np.arange(count, dtype=np.uint8) % 10),
+        ):
             file = folder / f"DIR/MNIST/raw/{part}-{kind}-ubyte"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+            file.write_bytes(
+                struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+            )
     (folder / "FOLDER").mkdir()
     for number in range(30):
-        Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"FOLDER/{number}.png")
+        Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(
+            folder / f"FOLDER/{number}.png"
+        )
     for name in ("FILE.npy", "mine.npy"):
         np.save(folder / name, generator.normal(size=(100, 6)).astype(np.float32))
 
@@ -166,7 +223,13 @@ def test_a_newcomer_follows_the_page(document, tmp_path, monkeypatch, capsys):
 
 
 def test_every_reason_not_to_run_a_command_is_needed():
-    written = [" ".join(words) for d in DOCUMENTS for kind, _, text in blocks(d) if kind == "sh" for words in lines(text)]
+    written = [
+        " ".join(words)
+        for d in DOCUMENTS
+        for kind, _, text in blocks(d)
+        if kind == "sh"
+        for words in lines(text)
+    ]
     assert len(written) > 20
     assert [p for p in NOT_RUN if not any(re.search(p, line) for line in written)] == []
 
@@ -175,7 +238,9 @@ def test_every_reason_not_to_run_a_command_is_needed():
 def test_commands_are_in_sh_blocks(document):
     """Where they are found and run."""
     outside = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^(?: {4}|\t)(?:\S+=\S+ )*(?:python|pip|make) .*", outside, re.MULTILINE) == []
+    assert (
+        re.findall(r"^(?: {4}|\t)(?:\S+=\S+ )*(?:python|pip|make) .*", outside, re.MULTILINE) == []
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -199,7 +264,10 @@ def test_help_shows_every_axis_with_its_choices(command):
     assert "train.py [axis=choice" in result.stdout and "evaluate.py" in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["trian.epochs=1"], ["prior=foo"], ["latent_dim=0"], ["train.epochs=x"], ["--foo"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["trian.epochs=1"], ["prior=foo"], ["latent_dim=0"], ["train.epochs=x"], ["--foo"]],
+)
 def test_a_wrong_request_is_refused_without_torch(command, arguments):
     result = without_torch(command, "train.py", *arguments)
     assert result.returncode == 2, result.stderr

@@ -68,10 +68,16 @@ def test_the_file_has_what_the_contract_says(pictures):
     assert content["data"]["space"] == "binary" and content["data"]["num_examples"] == 120
     nats = content["nats"]
     for name in ("elbo", "reconstruction", "kl", "iwae"):
-        assert set(nats[name]) >= {"mean", "se"} and arrays[name].dtype == np.float64 and arrays[name].shape == (120,)
+        assert (
+            set(nats[name]) >= {"mean", "se"}
+            and arrays[name].dtype == np.float64
+            and arrays[name].shape == (120,)
+        )
         assert nats[name]["mean"] == pytest.approx(arrays[name].mean())
         assert nats[name]["se"] == pytest.approx(arrays[name].std(ddof=1) / 120**0.5)
-    assert nats["iwae"]["particles"] == 64 and nats["elbo"]["kind"] == nats["iwae"]["kind"] == "lower"
+    assert (
+        nats["iwae"]["particles"] == 64 and nats["elbo"]["kind"] == nats["iwae"]["kind"] == "lower"
+    )
     assert np.allclose(arrays["elbo"], arrays["reconstruction"] - arrays["kl"])
     assert {"bits_per_dim", "diagnostics"} <= set(content)
 
@@ -84,7 +90,9 @@ def test_bits_per_dimension_of_binary_data(pictures):
 
 def test_bits_per_dimension_undo_the_dequantisation(tmp_path):
     """x = (v + u)/17: one nat of density per dimension is worth log 17 more as mass of v."""
-    run = trained(tmp_path / "run", "likelihood=gaussian", "train.epochs=1", "data.limit=50", "latent_dim=5")
+    run = trained(
+        tmp_path / "run", "likelihood=gaussian", "train.epochs=1", "data.limit=50", "latent_dim=5"
+    )
     content, _ = evaluated(run)
     density = content["nats"][content["bits_per_dim"]["from"]]["mean"]
     assert content["data"]["space"] == "unit"
@@ -105,13 +113,20 @@ def test_the_exact_evidence_of_a_linear_model(linear):
     """Closed form against the trained weights put into the marginal by hand, and the order of the bounds."""
     run, content, arrays = linear
     loaded = load_run(run)
-    weight, bias = loaded.model.decoder.output.weight.double(), loaded.model.decoder.output.bias.double()
-    marginal = torch.distributions.MultivariateNormal(bias, weight @ weight.T + 0.25 * torch.eye(10, dtype=torch.float64))
+    weight, bias = (
+        loaded.model.decoder.output.weight.double(),
+        loaded.model.decoder.output.bias.double(),
+    )
+    marginal = torch.distributions.MultivariateNormal(
+        bias, weight @ weight.T + 0.25 * torch.eye(10, dtype=torch.float64)
+    )
     by_hand = marginal.log_prob(loaded.data("test")[:].double()).detach().numpy()
     assert np.allclose(arrays["exact"], by_hand, atol=1e-6)
     assert content["nats"]["exact"]["kind"] == "exact"
     assert arrays["exact"].mean() > arrays["elbo"].mean()
-    assert content["nats"]["gap"]["mean"] == pytest.approx((arrays["exact"] - arrays["elbo"]).mean())
+    assert content["nats"]["gap"]["mean"] == pytest.approx(
+        (arrays["exact"] - arrays["elbo"]).mean()
+    )
 
 
 def test_the_upper_bound_of_a_linear_model(linear):
@@ -119,7 +134,9 @@ def test_the_upper_bound_of_a_linear_model(linear):
     _, content, arrays = linear
     assert content["nats"]["upper"]["kind"] == "upper"
     difference = arrays["upper"] - arrays["exact"]
-    assert difference.mean() > -4.8 * difference.std(ddof=1) / len(difference) ** 0.5  # one-sided, α = 1e-6
+    assert (
+        difference.mean() > -4.8 * difference.std(ddof=1) / len(difference) ** 0.5
+    )  # one-sided, α = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +144,31 @@ def bracketed(pictures, tmp_path_factory):
     """The same run with all that takes longer, on few data."""
     run = tmp_path_factory.mktemp("bracketed") / "run"
     shutil.copytree(pictures[0], run)
-    long = ("--ais", "8", "--chains", "4", "--ais-limit", "20", "--gap", "--gap-limit", "15", "--gap-steps", "20")
+    long = (
+        "--ais",
+        "8",
+        "--chains",
+        "4",
+        "--ais-limit",
+        "20",
+        "--gap",
+        "--gap-limit",
+        "15",
+        "--gap-steps",
+        "20",
+    )
     return run, *evaluated(run, *long, "--calibration", "--simulations", "150")
 
 
 def test_annealing_is_reported_with_its_count_and_paired(bracketed):
     _, content, arrays = bracketed
     ais = content["nats"]["ais"]
-    assert ais["kind"] == "lower" and ais["num_examples"] == 20 and ais["particles"] == 4 and ais["temperatures"] == 8
+    assert (
+        ais["kind"] == "lower"
+        and ais["num_examples"] == 20
+        and ais["particles"] == 4
+        and ais["temperatures"] == 8
+    )
     assert ais["mean"] == pytest.approx(arrays["ais"].mean()) and len(arrays["ais"]) == 20
     difference = arrays["ais"] - arrays["iwae"][:20]
     assert ais["above_iwae"] == pytest.approx(
@@ -142,14 +176,20 @@ def test_annealing_is_reported_with_its_count_and_paired(bracketed):
     )
     simulated = content["diagnostics"]["simulated"]
     assert simulated["reverse_ais"]["kind"] == "upper" and simulated["gap"]["num_examples"] == 20
-    assert simulated["gap"]["mean"] == pytest.approx(simulated["reverse_ais"]["mean"] - simulated["ais"]["mean"])
-    assert content["bits_per_dim"]["from"] == "exact", "annealing of 20 of 120 data is no bound on their bits"
+    assert simulated["gap"]["mean"] == pytest.approx(
+        simulated["reverse_ais"]["mean"] - simulated["ais"]["mean"]
+    )
+    assert content["bits_per_dim"]["from"] == "exact", (
+        "annealing of 20 of 120 data is no bound on their bits"
+    )
 
 
 def test_the_gap_is_split_on_both_splits(bracketed):
     _, content, arrays = bracketed
     parts = content["diagnostics"]["gap"]
-    assert set(parts) == {"test", "train"} and all(part["from"] == "exact" for part in parts.values())
+    assert set(parts) == {"test", "train"} and all(
+        part["from"] == "exact" for part in parts.values()
+    )
     for name in ("approximation", "amortization"):
         assert content["nats"][f"{name}_gap"] == parts["test"][name] | {"from": "exact"}
         assert parts["train"][name]["num_examples"] == 15
@@ -161,35 +201,50 @@ def test_the_gap_is_split_on_both_splits(bracketed):
 def test_calibration_and_rate_distortion_are_reported(bracketed):
     _, content, _ = bracketed
     ranks = content["diagnostics"]["calibration"]
-    assert ranks["simulations"] == 150 and len(ranks["departures"]) == 2 and 0 <= ranks["joint_departure"] <= 1
+    assert (
+        ranks["simulations"] == 150
+        and len(ranks["departures"]) == 2
+        and 0 <= ranks["joint_departure"] <= 1
+    )
     point = content["diagnostics"]["rate_distortion"]
     assert -point["rate"] - point["distortion"] == pytest.approx(content["nats"]["elbo"]["mean"])
     nats = content["nats"]
-    assert point["rate_se"] == nats["kl"]["se"] and point["distortion_se"] == nats["reconstruction"]["se"]
+    assert (
+        point["rate_se"] == nats["kl"]["se"]
+        and point["distortion_se"] == nats["reconstruction"]["se"]
+    )
     assert point["num_examples"] == 120 and point["particles"] == 8
 
 
 def test_sentences_carry_errors_counts_and_sides(pictures):
     """Every number of the gap's and of rate and distortion, as evaluation.json has it."""
-    found = measuring.evaluate(load_run(pictures[0]), dataclasses.replace(FEW, gap=6, fit=Fit(steps=2, measured=20)))
+    found = measuring.evaluate(
+        load_run(pictures[0]), dataclasses.replace(FEW, gap=6, fit=Fit(steps=2, measured=20))
+    )
     said = {part.explain() for part in found.diagnostics.parts}
     (gap,) = [sentence for sentence in said if sentence.startswith("The gap")]
     parts = found.as_json()["diagnostics"]["gap"]
     for name, split in parts.items():
-        family, encoder = (f"{split[part]['mean']:.2f} ± {split[part]['se']:.2f}" for part in ("approximation", "amortization"))
+        family, encoder = (
+            f"{split[part]['mean']:.2f} ± {split[part]['se']:.2f}"
+            for part in ("approximation", "amortization")
+        )
         assert f"on 6 {name} data {family} nats are the family's and {encoder} the encoder's" in gap
     assert "log p(x) exact; ELBOs of 20 draws" in gap
     (rate,) = [sentence for sentence in said if sentence.startswith("Rate")]
     kl, reconstruction = found.as_json()["nats"]["kl"], found.as_json()["nats"]["reconstruction"]
     assert (
-        f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}, distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}" in rate
+        f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}, distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}"
+        in rate
     )
     assert "10 data, 2 draws each" in rate and "an upper bound on −log p(x)" in rate
 
 
 def test_everything_measured_has_a_figure_and_a_sentence(bracketed, capsys):
     run, content, _ = bracketed
-    assert {"bracket", "gap", "calibration", "rate_distortion"} <= {file.stem for file in (run / "figures").glob("*.png")}
+    assert {"bracket", "gap", "calibration", "rate_distortion"} <= {
+        file.stem for file in (run / "figures").glob("*.png")
+    }
     assert content["notes"] == []
 
 
@@ -217,17 +272,27 @@ def test_a_gap_that_cannot_be_split_is_a_note_and_the_rest_is_kept(pictures, mon
     split = measuring.split
 
     def breaks_on_training_data(model, guide, x, log_p, source, fit):
-        return split(model, guide, x, log_p if torch.equal(x, run.data("test")[:5]) else broken, source, fit)
+        return split(
+            model, guide, x, log_p if torch.equal(x, run.data("test")[:5]) else broken, source, fit
+        )
 
     broken = Estimate(torch.full((5,), -torch.inf, dtype=torch.float64), "lower")
     monkeypatch.setattr(measuring, "split", breaks_on_training_data)
     found = measuring.evaluate(run, wanted)
-    assert found.notes == ["the gap on train data is not split: log p(x) of 5 of 5 data is not finite"]
-    assert set(found.as_json()["diagnostics"]["gap"]) == {"test"} and "approximation_gap" in found.as_json()["nats"]
+    assert found.notes == [
+        "the gap on train data is not split: log p(x) of 5 of 5 data is not finite"
+    ]
+    assert (
+        set(found.as_json()["diagnostics"]["gap"]) == {"test"}
+        and "approximation_gap" in found.as_json()["nats"]
+    )
     monkeypatch.setattr(measuring, "split", lambda *of: split(*of[:3], broken, *of[4:]))
     found = measuring.evaluate(run, wanted)
     assert len(found.notes) == 2 and "gap" not in found.as_json()["diagnostics"]
-    assert "! the gap on test data is not split" in evaluation_table(found) and "iwae" in found.as_json()["nats"]
+    assert (
+        "! the gap on test data is not split" in evaluation_table(found)
+        and "iwae" in found.as_json()["nats"]
+    )
 
 
 def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):
@@ -263,12 +328,27 @@ def test_another_split_leaves_what_the_test_split_has(pictures, tmp_path, capsys
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     assert compare.main([str(run), "--split", "train"]) == 2
     assert (
-        "no evaluation_train.json); first: python evaluate.py" in (said := capsys.readouterr().err) and "--split train" in said
+        "no evaluation_train.json); first: python evaluate.py" in (said := capsys.readouterr().err)
+        and "--split train" in said
     )
-    assert evaluate.main([str(run), "--split", "train", *few, "--export", "scores", "--impute", "left"]) == 0
+    assert (
+        evaluate.main(
+            [str(run), "--split", "train", *few, "--export", "scores", "--impute", "left"]
+        )
+        == 0
+    )
     assert all(file.read_bytes() == content for file, content in before.items())
-    new = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and file not in before}
-    assert new >= {"evaluation_train.json", "evaluation_train.npz", "report_train.html", "export-scores_train.npz"}
+    new = {
+        str(file.relative_to(run))
+        for file in run.rglob("*")
+        if file.is_file() and file not in before
+    }
+    assert new >= {
+        "evaluation_train.json",
+        "evaluation_train.npz",
+        "report_train.html",
+        "export-scores_train.npz",
+    }
     assert new >= {
         "imputations_train.npz",
         "imputations_train.json",
@@ -280,15 +360,22 @@ def test_another_split_leaves_what_the_test_split_has(pictures, tmp_path, capsys
     assert "evaluation_train.json and .npz" in capsys.readouterr().out
     assert compare.main([str(run), "--split", "train"]) == 0
     assert "train split" in capsys.readouterr().out
-    assert read_run(run, "train").figure("samples") == (run / "figures_train/samples.png").read_bytes()
+    assert (
+        read_run(run, "train").figure("samples") == (run / "figures_train/samples.png").read_bytes()
+    )
 
     for file in run.glob("evaluation*"):
         file.unlink()
-    assert evaluate.main([str(run), "--split", "valid", *few]) == 0  # a run of which only that is measured
+    assert (
+        evaluate.main([str(run), "--split", "valid", *few]) == 0
+    )  # a run of which only that is measured
     assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "valid"
     capsys.readouterr()
     assert compare.main([str(run)]) == 0 and "valid split" in capsys.readouterr().out
-    assert evaluate.main([str(run), *few]) == 0 and evaluate.main([str(run), "--split", "valid", *few]) == 0
+    assert (
+        evaluate.main([str(run), *few]) == 0
+        and evaluate.main([str(run), "--split", "valid", *few]) == 0
+    )
     assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "test"
 
 
@@ -296,7 +383,16 @@ def test_the_table_names_sides_and_errors(pictures, capsys):
     run, content, _ = pictures
     evaluated(run)
     table = capsys.readouterr().out
-    for words in ("s.e.", "reconstruction", "rate", "= ELBO", "IWAE-64", "lower bound", "bits per dimension", "120 examples"):
+    for words in (
+        "s.e.",
+        "reconstruction",
+        "rate",
+        "= ELBO",
+        "IWAE-64",
+        "lower bound",
+        "bits per dimension",
+        "120 examples",
+    ):
         assert words in table
     assert f"{content['nats']['elbo']['mean']:.3f}" in table
 
@@ -311,15 +407,21 @@ def test_evaluation_leaves_the_weights_alone(pictures):
 def test_one_bad_run_does_not_stop_the_others(pictures, tmp_path, capsys):
     run, _, _ = pictures
     (run / "evaluation.json").unlink()
-    assert evaluate.main([str(tmp_path), str(run), "--particles", "4", "--elbo-particles", "2"]) == 2
+    assert (
+        evaluate.main([str(tmp_path), str(run), "--particles", "4", "--elbo-particles", "2"]) == 2
+    )
     assert (run / "evaluation.json").exists()
     evaluated(run)
 
 
 def test_long_measurements_are_compiled(monkeypatch):
     monkeypatch.setattr(measuring, "has_compiler", lambda: True)
-    assert not measuring.Wanted(particles=500).compiles(10_000) and measuring.Wanted(particles=5000).compiles(10_000)
+    assert not measuring.Wanted(particles=500).compiles(10_000) and measuring.Wanted(
+        particles=5000
+    ).compiles(10_000)
     assert measuring.Wanted(particles=100, annealing=Annealing(1000)).compiles(100)
-    assert measuring.Wanted(particles=1, compile="on").compiles(1) and not measuring.Wanted(compile="off").compiles(10**9)
+    assert measuring.Wanted(particles=1, compile="on").compiles(1) and not measuring.Wanted(
+        compile="off"
+    ).compiles(10**9)
     monkeypatch.setattr(measuring, "has_compiler", lambda: False)
     assert not measuring.Wanted(particles=5000).compiles(10_000)

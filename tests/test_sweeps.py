@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-SHORT = ("train.epochs=2", "network.width=8", "data.limit=100", "device=cpu", "train.schedule=constant")
+SHORT = (
+    "train.epochs=2",
+    "network.width=8",
+    "data.limit=100",
+    "device=cpu",
+    "train.schedule=constant",
+)
 PLACE = "run_dir=run/lr${train.learning_rate}-z${latent_dim}-s${seed}"
 
 
@@ -31,7 +37,9 @@ def test_every_combination_and_nothing_twice(train, folder):
     (folder / "run/lr0.001-z1-s0/DONE").unlink()  # cut before its end
     status, out, _ = train(*request)
     assert status == 0 and len(done(folder)) == 4 and out.count("is done already") == 3
-    assert {f.parent.name for f, time in before.items() if f.stat().st_mtime_ns != time} <= {"lr0.001-z1-s0"}
+    assert {f.parent.name for f, time in before.items() if f.stat().st_mtime_ns != time} <= {
+        "lr0.001-z1-s0"
+    }
     assert sorted(file.name for file in folder.iterdir()) == ["run", "runs"]  # nothing strewn about
 
 
@@ -39,7 +47,9 @@ def check_failing_sweep(folder, status, stderr):
     """One learning rate breaks training: its jobs are named at the end, each in a line, and the others are done."""
     lines = failures(stderr)
     assert status == 1 and len(lines) == 2 and stderr.rstrip().splitlines()[-2:] == lines
-    assert all("train.learning_rate=1e" in line and "epoch" in line and "seed=" in line for line in lines)
+    assert all(
+        "train.learning_rate=1e" in line and "epoch" in line and "seed=" in line for line in lines
+    )
     assert done(folder) == ["lr0.001-z2-s0", "lr0.001-z2-s1"]
 
 
@@ -53,7 +63,9 @@ def test_a_failing_job_stops_no_other(train, folder):
 
 def test_a_failing_job_stops_no_other_in_parallel(command, folder):
     """The jobs run in other processes: what they met comes back through the sweep's folder."""
-    result = command("train.py", *FAILING, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", cwd=folder)
+    result = command(
+        "train.py", *FAILING, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", cwd=folder
+    )
     check_failing_sweep(folder, result.returncode, result.stderr)
 
 
@@ -79,6 +91,9 @@ def test_a_bug_in_one_job_stops_no_other(train, folder, monkeypatch):
 @pytest.mark.verify
 @pytest.mark.parametrize("launcher", ["submitit_local", "ray"])
 def test_a_failing_job_stops_no_other_on_a_cluster(command, folder, launcher):
-    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher", reason=f"requirements/*.txt for {launcher}")
+    pytest.importorskip(
+        f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher",
+        reason=f"requirements/*.txt for {launcher}",
+    )
     result = command("train.py", *FAILING, f"hydra/launcher={launcher}", cwd=folder)
     check_failing_sweep(folder, result.returncode, result.stderr)

@@ -19,11 +19,16 @@ Parameters = dict[str, Any]
 
 def in_jax(layers: nn.Sequential, name: str) -> Callable[[Any], Any]:
     """`layers` as a function of (N, …); to be called within a NumPyro program, where it registers its parameters."""
-    starts = [{key: _start(value.detach().numpy()) for key, value in layer.named_parameters()} for layer in layers]
+    starts = [
+        {key: _start(value.detach().numpy()) for key, value in layer.named_parameters()}
+        for layer in layers
+    ]
 
     def apply(x: Any) -> Any:
         for i, (layer, start) in enumerate(zip(layers, starts, strict=True)):
-            parameters = {key: numpyro.param(f"{name}.{i}.{key}", value) for key, value in start.items()}
+            parameters = {
+                key: numpyro.param(f"{name}.{i}.{key}", value) for key, value in start.items()
+            }
             x = LAYERS[type(layer)](layer, x, **parameters)
         return x
 
@@ -41,7 +46,12 @@ def _linear(layer: Any, x: Any, weight: Any, bias: Any) -> Any:
 
 def _convolution(layer: Any, x: Any, weight: Any, bias: Any = 0.0) -> Any:
     padding = [(side, side) for side in layer.padding]
-    return lax.conv_general_dilated(x, weight, layer.stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias
+    return (
+        lax.conv_general_dilated(
+            x, weight, layer.stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        + bias
+    )
 
 
 def _upsample(layer: Any, x: Any) -> Any:

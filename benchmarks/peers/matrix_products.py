@@ -30,8 +30,13 @@ def multiplying(layers: nn.Sequential, x: Tensor) -> Iterator[Layer]:
 @torch.no_grad()
 def multiplications(network: Network) -> tuple[int, int]:
     """Of one datum through the encoder, and of one particle through the decoder, forwards."""
-    ends = ((network.encoder(), torch.zeros(1, PIXELS)), (network.decoder(), torch.zeros(1, network.latent)))
-    encoder, decoder = (sum(_multiplications(*layer) for layer in multiplying(*end)) for end in ends)
+    ends = (
+        (network.encoder(), torch.zeros(1, PIXELS)),
+        (network.decoder(), torch.zeros(1, network.latent)),
+    )
+    encoder, decoder = (
+        sum(_multiplications(*layer) for layer in multiplying(*end)) for end in ends
+    )
     return encoder, decoder
 
 
@@ -61,7 +66,9 @@ def products(network: Network, batches: Batches, particles: int = 1) -> Run:
     return run
 
 
-def _calls(layer: nn.Linear | nn.Conv2d, x: Tensor, y: Tensor, backwards: bool) -> list[Callable[[], object]]:
+def _calls(
+    layer: nn.Linear | nn.Conv2d, x: Tensor, y: Tensor, backwards: bool
+) -> list[Callable[[], object]]:
     w = layer.weight.detach()
     if isinstance(layer, nn.Linear):  # y = x Wᵀ; (∂y)ᵀ x; ∂y W
         found = [(x, w.T, torch.empty_like(y)), (y.T, x, torch.empty_like(w))]
@@ -70,4 +77,7 @@ def _calls(layer: nn.Linear | nn.Conv2d, x: Tensor, y: Tensor, backwards: bool) 
     x, y, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, y, w))
     how = (layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups)
     forwards = partial(torch.ops.aten.convolution, x, w, None, *how)
-    return [forwards, partial(torch.ops.aten.convolution_backward, y, x, w, None, *how, (backwards, True, False))]
+    return [
+        forwards,
+        partial(torch.ops.aten.convolution_backward, y, x, w, None, *how, (backwards, True, False)),
+    ]

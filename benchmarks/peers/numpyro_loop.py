@@ -24,8 +24,14 @@ class Loop:
     """One `fori_loop` a call, or one call a step; batches are binarised in it, where they are."""
 
     def __init__(self, network: Network, batches: Batches) -> None:
-        self.batches, self.ready, self.images = batches, jnp.asarray(batches.ready().numpy()), jnp.asarray(grey().numpy())
-        self.svi = SVI(model(network), guide(network), numpyro.optim.Adam(LEARNING_RATE), Trace_ELBO())
+        self.batches, self.ready, self.images = (
+            batches,
+            jnp.asarray(batches.ready().numpy()),
+            jnp.asarray(grey().numpy()),
+        )
+        self.svi = SVI(
+            model(network), guide(network), numpyro.optim.Adam(LEARNING_RATE), Trace_ELBO()
+        )
         self.state = self.svi.init(random.PRNGKey(0), self.ready[0])
         convolves = any(isinstance(layer, nn.Conv2d) for layer in network.encoder())
         self.epoch, self.step = (None if convolves else jax.jit(self._epoch)), jax.jit(self._step)
@@ -72,7 +78,9 @@ def guide(network: Network) -> Any:
     def program(x: Any) -> None:
         with numpyro.plate("data", x.shape[0]):
             mean, raw_scale = jnp.split(encoder(x), 2, axis=-1)
-            scale = jax.nn.softplus(raw_scale + math.log(math.expm1(0.1)))  # guides.families.base.posterior_scale
+            scale = jax.nn.softplus(
+                raw_scale + math.log(math.expm1(0.1))
+            )  # guides.families.base.posterior_scale
             numpyro.sample("z", dist.Normal(mean, scale).to_event(1))
 
     return program

@@ -29,11 +29,15 @@ def pair(network: Network) -> tuple[torch.nn.Module, torch.nn.Module]:
 def step_run(network: Network, batches: Batches, compiled: bool, objective: Any = None) -> Run:
     """Steps of SVI on `objective` (the ELBO)."""
     model, guide = (module.to(batches.device) for module in pair(network))
-    step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), objective or ELBO(), compiled)
+    step = Step(
+        model, guide, FusedAdam((model, guide), LEARNING_RATE), objective or ELBO(), compiled
+    )
     stream = iter(batches)
 
     def run(steps: int) -> None:
-        torch.set_flush_denormal(True)  # as train.py does; the peers run with what torch does by itself
+        torch.set_flush_denormal(
+            True
+        )  # as train.py does; the peers run with what torch does by itself
         with pyro.validation_enabled(False):
             for _ in range(steps):
                 step(next(stream).view(-1, *network.shape))

@@ -43,7 +43,9 @@ class VAE(nn.Module):
             pyro.sample("latent", dist.Normal(loc, scale).to_event(1))
 
 
-def vae_and_svi(network: Network, batches: Batches, loss: Trace_ELBO | None = None) -> tuple[VAE, SVI]:
+def vae_and_svi(
+    network: Network, batches: Batches, loss: Trace_ELBO | None = None
+) -> tuple[VAE, SVI]:
     """The tutorial's objects; parameters live in Pyro's global store."""
     vae = VAE(network).to(batches.device)
     return vae, SVI(vae.model, vae.guide, Adam({"lr": LEARNING_RATE}), loss=loss or Trace_ELBO())

@@ -17,7 +17,13 @@ def log_joint(decoder: nn.Module, x: Tensor, z: Tensor, beta: float = 1.0) -> Te
 
 
 @torch.no_grad()
-def iwae(posterior: Callable[[Tensor], Independent], decoder: nn.Module, x: Tensor, particles: int, at_once: int) -> Tensor:
+def iwae(
+    posterior: Callable[[Tensor], Independent],
+    decoder: nn.Module,
+    x: Tensor,
+    particles: int,
+    at_once: int,
+) -> Tensor:
     """log (1/K) Σ w, `at_once` particles of every datum at a time."""
     q, chunks = posterior(x), []
     for _ in range(particles // at_once):
@@ -26,7 +32,9 @@ def iwae(posterior: Callable[[Tensor], Independent], decoder: nn.Module, x: Tens
     return torch.logsumexp(torch.stack(chunks), 0) - math.log(particles)
 
 
-def transition(decoder: nn.Module, x: Tensor, z: Tensor, beta: float, step: Tensor, leapfrogs: int) -> Tensor:
+def transition(
+    decoder: nn.Module, x: Tensor, z: Tensor, beta: float, step: Tensor, leapfrogs: int
+) -> Tensor:
     """Hamiltonian Monte Carlo as public code for annealing has it: a gradient before and after each leapfrog, then the energy
     of both ends for the decision.
     """
@@ -45,6 +53,11 @@ def transition(decoder: nn.Module, x: Tensor, z: Tensor, beta: float, step: Tens
         new = new + size * momentum
         momentum = momentum - (1.0 if k < leapfrogs - 1 else 0.5) * size * gradient(new)
     with torch.no_grad():
-        change = potential(z) + 0.5 * start.square().sum(-1) - potential(new) - 0.5 * momentum.square().sum(-1)
+        change = (
+            potential(z)
+            + 0.5 * start.square().sum(-1)
+            - potential(new)
+            - 0.5 * momentum.square().sum(-1)
+        )
         accepted = torch.rand_like(change).log() < change
         return torch.where(accepted.unsqueeze(-1), new, z)

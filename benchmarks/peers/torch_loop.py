@@ -28,7 +28,12 @@ class VAE(nn.Module):
         return (cross_entropy + kl) / len(x)
 
 
-def _loop(network: Network, batches: Batches, fused: bool, wrap: Callable[[nn.Module], Callable[[Tensor], Tensor]]) -> Run:
+def _loop(
+    network: Network,
+    batches: Batches,
+    fused: bool,
+    wrap: Callable[[nn.Module], Callable[[Tensor], Tensor]],
+) -> Run:
     vae = VAE(network).to(batches.device)
     loss, stream = wrap(vae), iter(batches)
     adam = torch.optim.Adam(vae.parameters(), lr=LEARNING_RATE, fused=fused or None)

@@ -20,7 +20,9 @@ def load(path: str | None, labels: str | None = None, levels: int | None = None)
     uint8 is taken as 256 grey levels and bool as 2 (`levels` overrides); other numbers are taken as they are.
     """
     if path is None:
-        raise RequestError("data.path is not given: data=arrays needs data.path=FILE.npy or FILE.npz")
+        raise RequestError(
+            "data.path is not given: data=arrays needs data.path=FILE.npy or FILE.npz"
+        )
     file = Path(path).expanduser()
     if not file.is_file():
         raise RequestError(f"data.path={path}: no such file")
@@ -39,23 +41,38 @@ def load(path: str | None, labels: str | None = None, levels: int | None = None)
 
 def _check_levels(path: str, parts: dict[str, RawSplit], levels: int) -> None:
     if not 2 <= levels <= 256:
-        raise RequestError(f"data.levels={levels}: must be from 2 to 256, or null for values that are not quantised")
+        raise RequestError(
+            f"data.levels={levels}: must be from 2 to 256, or null for values that are not quantised"
+        )
     for split in parts.values():
         if split.values.dtype == np.uint8 and levels == 256:
             continue
         for _, values in blocks(np.asanyarray(split.values)):
-            if values.min() < 0 or values.max() >= levels or (values.dtype.kind == "f" and (values % 1 != 0).any()):
-                raise RequestError(f"data.path={path}: with data.levels={levels} values must be whole numbers 0..{levels - 1}")
+            if (
+                values.min() < 0
+                or values.max() >= levels
+                or (values.dtype.kind == "f" and (values % 1 != 0).any())
+            ):
+                raise RequestError(
+                    f"data.path={path}: with data.levels={levels} values must be whole numbers 0..{levels - 1}"
+                )
 
 
 def _parts(file: Path, labels: str | None) -> dict[str, RawSplit]:
     if file.suffix == ".npy":
         values = _checked(file, "array", _read(file))
-        return _by_tenths(file, values, None if labels is None else _read(Path(labels).expanduser()))
+        return _by_tenths(
+            file, values, None if labels is None else _read(Path(labels).expanduser())
+        )
     arrays = _read_archive(file)
     names = set(arrays)
     if set(SPLITS) <= names:
-        return {p: RawSplit(_checked(file, p, arrays[p]), _labels(file, arrays.get(f"{p}_labels"), arrays[p])) for p in SPLITS}
+        return {
+            p: RawSplit(
+                _checked(file, p, arrays[p]), _labels(file, arrays.get(f"{p}_labels"), arrays[p])
+            )
+            for p in SPLITS
+        }
     if "x" in names:
         return _by_tenths(file, _checked(file, "x", arrays["x"]), arrays.get("labels"))
     raise RequestError(
@@ -67,7 +84,9 @@ def _read(file: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(file, mode="r")  # no pickles, and nothing but .npy
     except Exception as error:  # whatever a damaged file may bring about
-        raise RequestError(f"data.path={file}: not a readable array of numbers ({_first_line(error)})") from error
+        raise RequestError(
+            f"data.path={file}: not a readable array of numbers ({_first_line(error)})"
+        ) from error
 
 
 def _read_archive(file: Path) -> dict[str, np.ndarray]:
@@ -75,7 +94,9 @@ def _read_archive(file: Path) -> dict[str, np.ndarray]:
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:
-        raise RequestError(f"data.path={file}: not a readable archive of arrays ({_first_line(error)})") from error
+        raise RequestError(
+            f"data.path={file}: not a readable archive of arrays ({_first_line(error)})"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -84,9 +105,13 @@ def _first_line(error: Exception) -> str:
 
 def _checked(file: Path, name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "buif":
-        raise RequestError(f"data.path={file}: {name} has dtype {values.dtype}, expected bool, integers or floats")
+        raise RequestError(
+            f"data.path={file}: {name} has dtype {values.dtype}, expected bool, integers or floats"
+        )
     if values.ndim < 2:
-        raise RequestError(f"data.path={file}: {name} has shape {values.shape}, expected (examples, dimensions…)")
+        raise RequestError(
+            f"data.path={file}: {name} has shape {values.shape}, expected (examples, dimensions…)"
+        )
     if 0 in values.shape:
         raise RequestError(f"data.path={file}: {name} is empty, shape {values.shape}")
     if values.dtype.kind == "f":
@@ -94,7 +119,9 @@ def _checked(file: Path, name: str, values: np.ndarray) -> np.ndarray:
             bad = ~np.isfinite(block)
             if bad.any():
                 index = tuple(int(i) for i in np.argwhere(bad)[0])
-                raise RequestError(f"data.path={file}: {name} has NaN or infinity at index {(index[0] + start, *index[1:])}")
+                raise RequestError(
+                    f"data.path={file}: {name} has NaN or infinity at index {(index[0] + start, *index[1:])}"
+                )
     return values
 
 
@@ -108,8 +135,16 @@ def _labels(file: Path, labels: np.ndarray | None, values: np.ndarray) -> np.nda
 
 def _by_tenths(file: Path, values: np.ndarray, labels: np.ndarray | None) -> dict[str, RawSplit]:
     if len(values) < 10:
-        raise RequestError(f"data.path={file}: {len(values)} examples are too few to split; at least 10")
+        raise RequestError(
+            f"data.path={file}: {len(values)} examples are too few to split; at least 10"
+        )
     labels = _labels(file, labels, values)
     tenth = len(values) // 10
-    bounds = {"train": slice(0, -2 * tenth), "valid": slice(-2 * tenth, -tenth), "test": slice(-tenth, None)}
-    return {p: RawSplit(values[s], None if labels is None else labels[s]) for p, s in bounds.items()}
+    bounds = {
+        "train": slice(0, -2 * tenth),
+        "valid": slice(-2 * tenth, -tenth),
+        "test": slice(-tenth, None),
+    }
+    return {
+        p: RawSplit(values[s], None if labels is None else labels[s]) for p, s in bounds.items()
+    }

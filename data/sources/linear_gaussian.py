@@ -9,7 +9,13 @@ from errors import RequestError
 LARGEST = 200_000_000
 
 
-def load(dimensions: int = 10, factors: int = 2, noise: float = 0.5, examples: int = 5000, draw_seed: int = 0) -> RawData:
+def load(
+    dimensions: int = 10,
+    factors: int = 2,
+    noise: float = 0.5,
+    examples: int = 5000,
+    draw_seed: int = 0,
+) -> RawData:
     """`examples` training data, and a fifth as many for validation and for test, all `(N, dimensions)` float32.
 
     z ~ N(0, I) with `factors` dimensions, ε ~ N(0, noise²); W and μ are drawn once from `draw_seed`. The marginal
@@ -19,7 +25,9 @@ def load(dimensions: int = 10, factors: int = 2, noise: float = 0.5, examples: i
         if value < 1:
             raise RequestError(f"data.{name}={value}: must be at least 1")
     if dimensions * (examples + factors) > LARGEST:
-        raise RequestError(f"data.dimensions={dimensions}, data.examples={examples}: more than {LARGEST:,} values")
+        raise RequestError(
+            f"data.dimensions={dimensions}, data.examples={examples}: more than {LARGEST:,} values"
+        )
     if noise <= 0:
         raise RequestError(f"data.noise={noise}: must be positive")
     sizes = (examples, max(examples // 5, 1), max(examples // 5, 1))

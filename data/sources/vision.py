@@ -44,7 +44,9 @@ def emnist(root: str, download: bool = False) -> RawData:
     """The `balanced` split, `(N, 28, 28)`, 256 levels, turned upright (the files hold transposed images)."""
     upright = [
         RawSplit(np.swapaxes(part.values, 1, 2), part.labels)
-        for part in (_open("EMNIST", root, download, train=flag, split="balanced") for flag in (True, False))
+        for part in (
+            _open("EMNIST", root, download, train=flag, split="balanced") for flag in (True, False)
+        )
     ]
     return RawData(*split_off(upright[0], 12_800), upright[1], levels=256)
 
@@ -67,9 +69,19 @@ def _open(name: str, root: str, download: bool, **which: Any) -> RawSplit:
     directory = Path(root).expanduser().resolve()
     try:
         found = getattr(torchvision.datasets, name)(directory, download=download, **which)
-    except (RuntimeError, OSError, AssertionError, ValueError, KeyError) as error:  # not found, or not what it should be
+    except (
+        RuntimeError,
+        OSError,
+        AssertionError,
+        ValueError,
+        KeyError,
+    ) as error:  # not found, or not what it should be
         where = directory if name in ("SVHN", "CIFAR10") else directory / name / "raw"
-        hint = f"download failed ({error})" if download else "with a network, data.download=true fetches them"
+        hint = (
+            f"download failed ({error})"
+            if download
+            else "with a network, data.download=true fetches them"
+        )
         raise RequestError(
             f"data.root={root}: the files of torchvision's {name} are missing or damaged, looked for in {where}; "
             f"{hint}; without them, data=digits needs no files"

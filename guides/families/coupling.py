@@ -12,7 +12,12 @@ class Coupling(FlowFamily):
     """RealNVP layers conditioned on the encoder's output: as fast to invert as to draw from."""
 
     def __init__(
-        self, latent_dim: int, layers: int = 4, width: int = 128, context: int = 64, base: Family | None = None
+        self,
+        latent_dim: int,
+        layers: int = 4,
+        width: int = 128,
+        context: int = 64,
+        base: Family | None = None,
     ) -> None:
         super().__init__(latent_dim, layers, width, context, base)
 
@@ -20,4 +25,6 @@ class Coupling(FlowFamily):
         """An affine coupling of the second half of z given the first, and the context."""
         half = self.latent_dim // 2
         rest = self.latent_dim - half
-        return ConditionalAffineCoupling(half, ConditionalDenseNN(half, context, [width], [rest, rest], nn.ELU()))
+        return ConditionalAffineCoupling(
+            half, ConditionalDenseNN(half, context, [width], [rest, rest], nn.ELU())
+        )

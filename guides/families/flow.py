@@ -28,16 +28,24 @@ class FlowFamily(Family, ABC):
 
     reversal: Tensor
 
-    def __init__(self, latent_dim: int, layers: int, width: int, context: int, base: Family | None = None) -> None:
+    def __init__(
+        self, latent_dim: int, layers: int, width: int, context: int, base: Family | None = None
+    ) -> None:
         super().__init__()
-        for name, value, least in (("layers", layers, 1), ("width", width, latent_dim), ("context", context, 1)):
+        for name, value, least in (
+            ("layers", layers, 1),
+            ("width", width, latent_dim),
+            ("context", context, 1),
+        ):
             if value < least:
                 raise RequestError(f"guide.{name}={value}: must be at least {least}")
         self.latent_dim = latent_dim
         self.base = MeanField(latent_dim) if base is None else base
         self.num_parameters = self.base.num_parameters + context
         self.layers = nn.ModuleList(
-            self.layer(width, context) if latent_dim > 1 else T.conditional_spline(1, context, hidden_dims=[width])
+            self.layer(width, context)
+            if latent_dim > 1
+            else T.conditional_spline(1, context, hidden_dims=[width])
             for _ in range(layers)
         )
         self.register_buffer("reversal", torch.arange(latent_dim - 1, -1, -1), persistent=False)

@@ -24,7 +24,9 @@ class FullCovariance(Family):
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         """The normal with Cholesky factor L = diag(σ) U, U of unit diagonal and below it h / latent."""
-        loc, raw_diagonal, below = h.split([self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1)
+        loc, raw_diagonal, below = h.split(
+            [self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1
+        )
         scale = posterior_scale(raw_diagonal)
         unit = torch.diag_embed(torch.ones_like(scale))
         # In units of σ, and divided by the dimensions: rows of many raw numbers would drown the diagonal at the start.

@@ -13,12 +13,16 @@ from networks.autoregressive import ConditionalInvertibleAutoregressive
 class IAF(FlowFamily):
     """Gated IAF: draws and their log q take one pass; log q of any other z is sequential in the dimensions."""
 
-    def __init__(self, latent_dim: int, layers: int = 2, width: int = 128, context: int = 64) -> None:
+    def __init__(
+        self, latent_dim: int, layers: int = 2, width: int = 128, context: int = 64
+    ) -> None:
         super().__init__(latent_dim, layers, width, context)
 
     def layer(self, width: int, context: int) -> nn.Module:
         """A gated autoregressive layer; z_d is moved by what comes before it, and the context."""
         # The order is fixed: the masks depend on it, and a random one would have to be kept with them.
         order: Any = torch.arange(self.latent_dim)
-        made = ConditionalAutoRegressiveNN(self.latent_dim, context, [width], permutation=order, nonlinearity=nn.ELU())
+        made = ConditionalAutoRegressiveNN(
+            self.latent_dim, context, [width], permutation=order, nonlinearity=nn.ELU()
+        )
         return ConditionalInvertibleAutoregressive(made, stable=True)

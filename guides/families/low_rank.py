@@ -21,9 +21,13 @@ class LowRank(Family):
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         """The normal; of a row of h that makes no covariance (NaN, say) μ is NaN, and other rows are as ever."""
-        loc, raw_scale, factor = h.split([self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1)
+        loc, raw_scale, factor = h.split(
+            [self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1
+        )
         scale = posterior_scale(raw_scale)
-        factor = scale.unsqueeze(-1) * factor.unflatten(-1, (self.latent_dim, self.rank))  # correlations in units of σ
+        factor = scale.unsqueeze(-1) * factor.unflatten(
+            -1, (self.latent_dim, self.rank)
+        )  # correlations in units of σ
         broken = ~factorises(factor, scale**2).unsqueeze(-1)
         return dist.LowRankMultivariateNormal(
             loc.masked_fill(broken, torch.nan),
@@ -33,8 +37,12 @@ class LowRank(Family):
 
 
 @torch.no_grad()
-def factorises(factor: Float[Tensor, "*N latent rank"], variance: Float[Tensor, "*N latent"]) -> Bool[Tensor, "*N"]:
+def factorises(
+    factor: Float[Tensor, "*N latent rank"], variance: Float[Tensor, "*N latent"]
+) -> Bool[Tensor, "*N"]:
     """Whether I + FᵀD⁻¹F has a Cholesky factor, which torch's distribution takes: it raises for all rows if one has none."""
-    capacitance = torch.eye(factor.shape[-1]).to(factor) + factor.mT / variance.unsqueeze(-2) @ factor
+    capacitance = (
+        torch.eye(factor.shape[-1]).to(factor) + factor.mT / variance.unsqueeze(-2) @ factor
+    )
     lower, info = torch.linalg.cholesky_ex(capacitance)
     return (info == 0) & lower.isfinite().flatten(-2).all(-1)

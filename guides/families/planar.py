@@ -26,13 +26,18 @@ class PlanarFlow(Family):
         self.latent_dim, self.num_layers = latent_dim, layers
         self.num_parameters = 2 * latent_dim + layers * (2 * latent_dim + 1)
         directions = F.normalize(torch.randn(layers, latent_dim), dim=-1)
-        self.start = nn.Parameter(torch.cat([torch.zeros(layers, latent_dim + 1), directions], dim=-1))
+        self.start = nn.Parameter(
+            torch.cat([torch.zeros(layers, latent_dim + 1), directions], dim=-1)
+        )
 
     def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
         """The mean-field normal of the first 2·latent numbers of h, through a layer for each (b, u, w) that follow."""
         loc, raw_scale, rest = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
         parameters = rest.unflatten(-1, self.start.shape) + self.start
-        layers = [InvertiblePlanar(p.tensor_split([1, self.latent_dim + 1], dim=-1)) for p in parameters.unbind(-2)]
+        layers = [
+            InvertiblePlanar(p.tensor_split([1, self.latent_dim + 1], dim=-1))
+            for p in parameters.unbind(-2)
+        ]
         return FlowDistribution(dist.Normal(loc, posterior_scale(raw_scale)).to_event(1), layers)
 
 
@@ -56,7 +61,9 @@ class InvertiblePlanar(ConditionedPlanar):
                 above = middle + slope * torch.tanh(middle) > target
                 low, high = torch.where(above, low, middle), torch.where(above, middle, high)
             root = (low + high) / 2
-        along = root - (root + slope * torch.tanh(root) - target) / (1 + slope * (1 - torch.tanh(root) ** 2))
+        along = root - (root + slope * torch.tanh(root) - target) / (
+            1 + slope * (1 - torch.tanh(root) ** 2)
+        )
         x = y - u_hat * torch.tanh(along)
         self._call(x)  # Pyro reads the log-determinant from its last call
         return x

@@ -14,7 +14,9 @@ from inference.objectives.iwae import at_least_one
 class AnalyticKL(TraceMeanField_ELBO):
     """E_q[log p(x|z)] − KL(q(z|x)‖p(z)), the KL in closed form where Pyro has one (Kingma & Welling 2014, eq. 3)."""
 
-    one_latent_only: ClassVar[bool] = True  # the expected KL of one site given another is no KL of its own
+    one_latent_only: ClassVar[bool] = (
+        True  # the expected KL of one site given another is no KL of its own
+    )
 
     def __init__(self, num_particles: int = 1) -> None:
         super().__init__(num_particles=at_least_one(num_particles))
@@ -31,7 +33,9 @@ class AnalyticKL(TraceMeanField_ELBO):
                 kl_divergence(q, p)
                 form = "closed form"
             except NotImplementedError:
-                names = (type(d.base_dist if isinstance(d, Independent) else d).__name__ for d in (q, p))
+                names = (
+                    type(d.base_dist if isinstance(d, Independent) else d).__name__ for d in (q, p)
+                )
                 form = "Monte Carlo (Pyro knows no KL of {} from {})".format(*names)
             forms.append(f"KL of {site['name']}: {form}")
         return f"objective: {'; '.join(forms)}"

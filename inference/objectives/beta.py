@@ -22,13 +22,21 @@ class BetaELBO:
 
     varying: ClassVar[tuple[str, ...]] = ("beta",)
 
-    def __init__(self, weight: float = 1.0, warmup_epochs: int = 0, cycles: int | None = None, num_particles: int = 1) -> None:
+    def __init__(
+        self,
+        weight: float = 1.0,
+        warmup_epochs: int = 0,
+        cycles: int | None = None,
+        num_particles: int = 1,
+    ) -> None:
         if weight < 0:
             raise RequestError(f"objective.weight={weight}: must be at least 0")
         if warmup_epochs < 0:
             raise RequestError(f"objective.warmup_epochs={warmup_epochs}: must be at least 0")
         if cycles is not None and (cycles < 1 or warmup_epochs):
-            raise RequestError(f"objective.cycles={cycles}: must be at least 1, and goes without warmup_epochs")
+            raise RequestError(
+                f"objective.cycles={cycles}: must be at least 1, and goes without warmup_epochs"
+            )
         self.num_particles = at_least_one(num_particles)
         self.weight, self.warmup_epochs, self.cycles = float(weight), warmup_epochs, cycles
         self.beta = self.weight
@@ -41,7 +49,9 @@ class BetaELBO:
             progress = (epoch + 1) / (self.warmup_epochs + 1)
         self.beta = self.weight * min(1.0, progress)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the bound with the KL times today's β, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
         bound = particles.log_likelihood - self.beta * sum(particles.kl.values())

@@ -20,14 +20,20 @@ class DReG:
     def __init__(self, num_particles: int = 5) -> None:
         self.num_particles = at_least_one(num_particles)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus IWAE's bound, summed over the batch, with the doubly reparameterised gradient."""
         particles = draw(model, guide, batch, self.num_particles, frozen_guide=True)
         log_weights = particles.log_weights
-        bound = (particles.scale * (log_weights.detach().logsumexp(0) - math.log(self.num_particles))).sum()
+        bound = (
+            particles.scale * (log_weights.detach().logsumexp(0) - math.log(self.num_particles))
+        ).sum()
         normalised = log_weights.detach().softmax(0)
         for z in particles.latents.values():
-            if z.requires_grad:  # w̃ log w gives z the gradient w̃ ∂log w/∂z; the second w̃ is given here
+            if (
+                z.requires_grad
+            ):  # w̃ log w gives z the gradient w̃ ∂log w/∂z; the second w̃ is given here
                 z.register_hook(partial(_weighted, weights=normalised.flatten()))
         surrogate = (particles.scale * normalised * log_weights).sum()
         return -(bound + surrogate - surrogate.detach())

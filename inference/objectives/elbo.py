@@ -25,5 +25,7 @@ class ELBO(Trace_ELBO):
         if (joint := getattr(model, "joint", None)) is not None:
             if torch.is_grad_enabled():
                 return self.enumerating.differentiable_loss(joint, guide, *batch)
-            return torch.tensor(self.enumerating.loss(joint, guide, *batch))  # Pyro refuses the other without gradients
+            return torch.tensor(
+                self.enumerating.loss(joint, guide, *batch)
+            )  # Pyro refuses the other without gradients
         return super().differentiable_loss(model, guide, *batch)

@@ -22,7 +22,9 @@ class FreeBits:
             raise RequestError(f"objective.nats={nats}: must be at least 0")
         self.num_particles, self.nats = at_least_one(num_particles), float(nats)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the bound with each site's rate at least `nats`, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
         weights = particles.scale * torch.ones_like(particles.log_likelihood[0])

@@ -15,10 +15,14 @@ class IWAE:
     def __init__(self, num_particles: int = 5) -> None:
         self.num_particles = at_least_one(num_particles)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the bound, summed over the batch."""
         particles = draw(model, guide, batch, self.num_particles)
-        return -(particles.scale * (particles.log_weights.logsumexp(0) - math.log(self.num_particles))).sum()
+        return -(
+            particles.scale * (particles.log_weights.logsumexp(0) - math.log(self.num_particles))
+        ).sum()
 
 
 def at_least_one(num_particles: int) -> int:

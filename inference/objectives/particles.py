@@ -43,7 +43,13 @@ class Particles:
         return {name: self.log_guide[name] - self.log_prior[name] for name in self.log_guide}
 
 
-def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], count: int, frozen_guide: bool = False) -> Particles:
+def draw(
+    model: Program,
+    guide: Program,
+    batch: tuple[Tensor, ...],
+    count: int,
+    frozen_guide: bool = False,
+) -> Particles:
     """`count` reparametrised draws for every datum of `batch` (each part (N, …)).
 
     With `frozen_guide`, log q takes the guide's parameters as constants: its gradient is that through z alone. The
@@ -52,7 +58,9 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], count: int, 
     sites = latent_sites(poutine.trace(guide).get_trace(*batch))
     scale = common_scale(sites)
     rows = tuple(repeat_rows(part, count) for part in batch)
-    alone = len(sites) == 1  # then its distribution can be drawn from again: one encoding serves all particles
+    alone = (
+        len(sites) == 1
+    )  # then its distribution can be drawn from again: one encoding serves all particles
     if not alone and count > 1:
         sites = latent_sites(poutine.trace(guide).get_trace(*rows))
     values = {site["name"]: _rsample(site, count if alone else 1) for site in sites}
@@ -61,7 +69,9 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], count: int, 
         with detached_parameters(guide):
             log_guide = _log_guide_again(guide, sites, latents, *(batch if alone else rows))
     else:  # of the very tensors that were drawn: flows know their own draws by identity
-        log_guide = {site["name"]: masked(site["fn"].log_prob(values[site["name"]]), site) for site in sites}
+        log_guide = {
+            site["name"]: masked(site["fn"].log_prob(values[site["name"]]), site) for site in sites
+        }
     model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
     observed = observed_site(model_trace, latents)
     _check_scales([observed, *(model_trace.nodes[name] for name in latents)], scale, count)
@@ -77,7 +87,9 @@ def draw(model: Program, guide: Program, batch: tuple[Tensor, ...], count: int, 
 
 def _rsample(site: Any, count: int) -> Tensor:
     if not site["fn"].has_rsample:
-        raise RequestError(f"latent site {site['name']!r} is not reparametrised, which this objective needs")
+        raise RequestError(
+            f"latent site {site['name']!r} is not reparametrised, which this objective needs"
+        )
     return site["value"] if count == 1 else site["fn"].rsample((count,))
 
 
@@ -86,13 +98,16 @@ def _as_rows(value: Tensor, site: Any, rows: int) -> Float[Tensor, "rows *event"
     return value.view_as(value)
 
 
-def _log_guide_again(guide: Program, sites: list[Any], latents: dict[str, Tensor], *batch: Tensor) -> dict[str, Tensor]:
+def _log_guide_again(
+    guide: Program, sites: list[Any], latents: dict[str, Tensor], *batch: Tensor
+) -> dict[str, Tensor]:
     """log q of `latents` by a second run of the guide on `batch`, in which nothing is drawn."""
     given = {site["name"]: site["value"] for site in sites} if len(sites) == 1 else latents
     trace = poutine.trace(poutine.condition(guide, data=given)).get_trace(*batch)
     again: dict[str, Any] = {name: trace.nodes[name] for name in latents}
     return {
-        name: masked(site["fn"].log_prob(latents[name].reshape(-1, *site["value"].shape)), site) for name, site in again.items()
+        name: masked(site["fn"].log_prob(latents[name].reshape(-1, *site["value"].shape)), site)
+        for name, site in again.items()
     }
 
 
@@ -101,8 +116,14 @@ def detached_parameters(program: Program) -> Iterator[None]:
     """Inside, the parameters of the module are constants. (`functional_call` would put them back too early: flows call
     their networks only when log_prob is asked for.)"""
     if not isinstance(program, nn.Module):
-        raise RequestError("this objective needs a guide that is a torch.nn.Module, to know its parameters")
-    kept = [(module._parameters, name, p) for module in program.modules() for name, p in module._parameters.items()]
+        raise RequestError(
+            "this objective needs a guide that is a torch.nn.Module, to know its parameters"
+        )
+    kept = [
+        (module._parameters, name, p)
+        for module in program.modules()
+        for name, p in module._parameters.items()
+    ]
     try:
         for parameters, name, parameter in kept:
             parameters[name] = None if parameter is None else parameter.detach()  # type: ignore[assignment]
@@ -116,7 +137,9 @@ def common_scale(sites: Iterable[Any]) -> Any:
     """The weight of the bound. Raises RequestError where sites differ: such a loss is no scaled bound."""
     first, *others = [site["scale"] for site in sites]
     if any(not _same(scale, first) for scale in others):
-        raise RequestError("the guide's sites are scaled differently: a bound has one scale; use objective=beta to weight a KL")
+        raise RequestError(
+            "the guide's sites are scaled differently: a bound has one scale; use objective=beta to weight a KL"
+        )
     return first
 
 

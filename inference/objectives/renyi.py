@@ -19,7 +19,9 @@ class Renyi:
     def __init__(self, num_particles: int = 5, alpha: float = 0.5) -> None:
         self.num_particles, self.alpha = at_least_one(num_particles), float(alpha)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the bound, summed over the batch; at α = 1 the ELBO, its limit."""
         particles = draw(model, guide, batch, self.num_particles)
         if self.alpha == 1:

@@ -16,7 +16,9 @@ class STL:
     def __init__(self, num_particles: int = 1) -> None:
         self.num_particles = at_least_one(num_particles)
 
-    def differentiable_loss(self, model: Program, guide: Program, *batch: Tensor) -> Float[Tensor, ""]:
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the ELBO, summed over the batch, with q's parameters held where log q is evaluated."""
         particles = draw(model, guide, batch, self.num_particles, frozen_guide=True)
         return -(particles.scale * particles.log_weights.mean(0)).sum()

@@ -21,7 +21,9 @@ def conditional(parts: Parts, features: int = 100) -> tuple[nn.Module, nn.Module
     guide = ConditionalAmortized(parts.encoder(features), head, family, classes)
     likelihood = parts.likelihood()
     prior = parts.prior(parts.latent_dim)
-    return Conditional(prior, parts.decoder(parts.latent_dim + classes, likelihood), likelihood, classes), guide
+    return Conditional(
+        prior, parts.decoder(parts.latent_dim + classes, likelihood), likelihood, classes
+    ), guide
 
 
 conditional.given_labels = True  # type: ignore[attr-defined]  # build_data puts labels beside x

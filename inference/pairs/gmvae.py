@@ -19,5 +19,7 @@ def gmvae(parts: Parts) -> tuple[nn.Module, nn.Module]:
     family = parts.family(parts.latent_dim)
     guide = Amortized(parts.encoder(family.num_parameters), family)
     likelihood = parts.likelihood()
-    prior = parts.prior(parts.latent_dim, posterior=guide.posterior, examples=parts.examples, domain=parts.domain)
+    prior = parts.prior(
+        parts.latent_dim, posterior=guide.posterior, examples=parts.examples, domain=parts.domain
+    )
     return Clustered(prior, parts.decoder(parts.latent_dim, likelihood), likelihood), guide

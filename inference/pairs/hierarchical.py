@@ -10,7 +10,9 @@ from inference.build import Parts
 from models.hierarchical import Hierarchical
 
 
-def hierarchical(parts: Parts, top_dim: int | None = None, width: int = 200) -> tuple[nn.Module, nn.Module]:
+def hierarchical(
+    parts: Parts, top_dim: int | None = None, width: int = 200
+) -> tuple[nn.Module, nn.Module]:
     """z1 has `latent_dim` dimensions and z2 `top_dim` (null: as many); perceptrons of one layer of `width` between them.
 
     A prior made of the guide's posteriors is one of q(z2|z1), at pseudo-inputs in the space of z1.
@@ -34,7 +36,11 @@ def hierarchical(parts: Parts, top_dim: int | None = None, width: int = 200) -> 
         top_family,
     )
     likelihood = parts.likelihood()
-    prior = parts.prior(top, posterior=guide.top_posterior, examples=lambda count: torch.randn(count, low))
+    prior = parts.prior(
+        top, posterior=guide.top_posterior, examples=lambda count: torch.randn(count, low)
+    )
     middle = MeanField(low)
     top_down = parts.perceptron(top, middle.num_parameters, width)
-    return Hierarchical(prior, top_down, middle, parts.decoder(low + top, likelihood), likelihood), guide
+    return Hierarchical(
+        prior, top_down, middle, parts.decoder(low + top, likelihood), likelihood
+    ), guide

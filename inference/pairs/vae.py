@@ -13,5 +13,7 @@ def vae(parts: Parts) -> tuple[nn.Module, nn.Module]:
     guide = Amortized(parts.encoder(family.num_parameters), family)
     likelihood = parts.likelihood()
     # The last three are for a prior that is made of the guide's posteriors.
-    prior = parts.prior(parts.latent_dim, posterior=guide.posterior, examples=parts.examples, domain=parts.domain)
+    prior = parts.prior(
+        parts.latent_dim, posterior=guide.posterior, examples=parts.examples, domain=parts.domain
+    )
     return Generative(prior, parts.decoder(parts.latent_dim, likelihood), likelihood), guide

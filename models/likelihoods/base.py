@@ -20,7 +20,9 @@ class Likelihood(nn.Module, ABC):
     def __init__(self, shape: tuple[int, ...], parameters_per_dimension: int = 1) -> None:
         super().__init__()
         self.shape = tuple(shape)
-        self.parameter_shape = self.shape if parameters_per_dimension == 1 else (parameters_per_dimension, *self.shape)
+        self.parameter_shape = (
+            self.shape if parameters_per_dimension == 1 else (parameters_per_dimension, *self.shape)
+        )
 
     @abstractmethod
     def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
@@ -34,7 +36,9 @@ class Likelihood(nn.Module, ABC):
         """E[x|z]."""
         return self(h).mean
 
-    def unbind(self, h: Float[Tensor, "N parameters *shape"]) -> tuple[Float[Tensor, "N *shape"], ...]:
+    def unbind(
+        self, h: Float[Tensor, "N parameters *shape"]
+    ) -> tuple[Float[Tensor, "N *shape"], ...]:
         """The several parameters of every dimension, each (N, *shape)."""
         return h.unbind(-1 - len(self.shape))
 

@@ -29,7 +29,12 @@ class Beta(Likelihood):
         return RoundedBeta(alpha, beta).to_event(len(self.shape))
 
     def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "2 *shape"]:
-        return torch.stack([torch.logit(mean, eps=1e-3), torch.full_like(mean, inverse_softplus(START_CONCENTRATION))])
+        return torch.stack(
+            [
+                torch.logit(mean, eps=1e-3),
+                torch.full_like(mean, inverse_softplus(START_CONCENTRATION)),
+            ]
+        )
 
     def mean(self, h: Float[Tensor, "N 2 *shape"]) -> Float[Tensor, "N *shape"]:
         return torch.sigmoid(self.unbind(h)[0])
@@ -45,6 +50,8 @@ class RoundedBeta(dist.Beta):
     def log_prob(self, value: Tensor) -> Tensor:
         """log-density, nats, of each dimension; of exactly 0 or 1 that half a rounding unit inside."""
         half_unit = torch.finfo(value.dtype).eps / 4
-        inside = torch.where(value == 0, half_unit, torch.where(value == 1, 1 - 2 * half_unit, value))
+        inside = torch.where(
+            value == 0, half_unit, torch.where(value == 1, 1 - 2 * half_unit, value)
+        )
         # torch evaluates log(1 − x); half a unit below 1 is not a float, so the upper end is a whole one inside.
         return super().log_prob(inside)

@@ -20,7 +20,9 @@ class Categorical(Likelihood):
 
     def __init__(self, shape: tuple[int, ...], levels: int | None) -> None:
         if levels is None:
-            raise RequestError("likelihood=categorical: the data are not quantised (data.levels is null)")
+            raise RequestError(
+                "likelihood=categorical: the data are not quantised (data.levels is null)"
+            )
         super().__init__(shape, parameters_per_dimension=levels)
         self.levels = levels
 
@@ -31,7 +33,9 @@ class Categorical(Likelihood):
         # The binomial with this mean: of the distributions of one pixel that are easily started at a mean.
         fraction = (mean / (self.levels - 1)).clamp(1e-2, 1 - 1e-2)
         level = torch.arange(self.levels).reshape(-1, *[1] * len(self.shape))
-        return dist.Binomial(self.levels - 1, probs=fraction).log_prob(level.to(mean)).clamp(min=-10)
+        return (
+            dist.Binomial(self.levels - 1, probs=fraction).log_prob(level.to(mean)).clamp(min=-10)
+        )
 
 
 class Levels(dist.TorchDistribution):
@@ -44,9 +48,13 @@ class Levels(dist.TorchDistribution):
 
     arg_constraints: ClassVar = {"logits": constraints.real}
 
-    def __init__(self, logits: Float[Tensor, "..."], shape: Any, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, logits: Float[Tensor, "..."], shape: Any, validate_args: bool | None = None
+    ) -> None:
         self.logits, self.levels_dim = logits, -1 - len(shape)
-        super().__init__(logits.shape[: self.levels_dim], torch.Size(shape), validate_args=validate_args)
+        super().__init__(
+            logits.shape[: self.levels_dim], torch.Size(shape), validate_args=validate_args
+        )
 
     @constraints.dependent_property(is_discrete=True)
     def support(self) -> Any:
@@ -55,7 +63,11 @@ class Levels(dist.TorchDistribution):
         return constraints.independent(each, len(self.event_shape))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Levels":
-        return Levels(self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :]), self.event_shape, False)
+        return Levels(
+            self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :]),
+            self.event_shape,
+            False,
+        )
 
     def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "*batch"]:
         """log-mass, nats, summed over the event."""
@@ -65,8 +77,12 @@ class Levels(dist.TorchDistribution):
         """The log-mass of each dimension by itself, (*batch, *shape)."""
         if self._validate_args:
             self._validate_sample(value)
-        batch = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)[: self.levels_dim + 1]
-        logits = self.expand(batch).logits.reshape(-1, self.logits.shape[self.levels_dim], self.event_shape.numel())
+        batch = torch.broadcast_shapes(value.shape, self.batch_shape + self.event_shape)[
+            : self.levels_dim + 1
+        ]
+        logits = self.expand(batch).logits.reshape(
+            -1, self.logits.shape[self.levels_dim], self.event_shape.numel()
+        )
         levels = value.long().expand(batch + self.event_shape).reshape(-1, self.event_shape.numel())
         return -F.cross_entropy(logits, levels, reduction="none").reshape(batch + self.event_shape)
 

@@ -49,7 +49,10 @@ class StableContinuousBernoulli(dist.ContinuousBernoulli):
     def icdf(self, value: Tensor) -> Tensor:
         """The value below which a share `value` of the mass is: what samples are made of."""
         # F(x) = expm1(ηx)/expm1(η), read from the end at which the exponential does not overflow.
-        low, eta = -self.logits.abs(), torch.where(self.logits.abs() < SMALL, SMALL, self.logits.abs())
+        low, eta = (
+            -self.logits.abs(),
+            torch.where(self.logits.abs() < SMALL, SMALL, self.logits.abs()),
+        )
         from_left = torch.where(self.logits < 0, value, 1 - value)
         x = -torch.log1p(from_left * torch.expm1(-eta)) / eta
         x = torch.where(low > -SMALL, from_left, x).clamp(0, 1)
@@ -77,4 +80,6 @@ def _mean(eta: Tensor) -> Tensor:
 def _variance(eta: Tensor) -> Tensor:
     small = eta.abs() < 0.02
     away = torch.where(small, 1.0, eta)
-    return torch.where(small, torch.full_like(eta, 1 / 12), away**-2 - 0.25 / torch.sinh(away / 2) ** 2)
+    return torch.where(
+        small, torch.full_like(eta, 1 / 12), away**-2 - 0.25 / torch.sinh(away / 2) ** 2
+    )

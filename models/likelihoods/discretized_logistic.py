@@ -26,16 +26,22 @@ class DiscretizedLogistic(Likelihood):
     def __init__(self, shape: tuple[int, ...], levels: int | None) -> None:
         super().__init__(shape, parameters_per_dimension=2)
         if levels is None:
-            raise RequestError("likelihood=discretized_logistic: the data are not quantised (data.levels is null)")
+            raise RequestError(
+                "likelihood=discretized_logistic: the data are not quantised (data.levels is null)"
+            )
         self.levels = levels
 
     def forward(self, h: Float[Tensor, "N 2 *shape"]) -> dist.TorchDistribution:
         location, raw_scale = self.unbind(h)
         width = self.levels - 1
-        return RoundedLogistic(width * location, width * positive(raw_scale), self.levels).to_event(len(self.shape))
+        return RoundedLogistic(width * location, width * positive(raw_scale), self.levels).to_event(
+            len(self.shape)
+        )
 
     def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "2 *shape"]:
-        return torch.stack([mean / (self.levels - 1), torch.full_like(mean, inverse_softplus(START_SCALE))])
+        return torch.stack(
+            [mean / (self.levels - 1), torch.full_like(mean, inverse_softplus(START_SCALE))]
+        )
 
 
 class RoundedLogistic(dist.TorchDistribution):
@@ -43,7 +49,9 @@ class RoundedLogistic(dist.TorchDistribution):
 
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
 
-    def __init__(self, loc: Tensor, scale: Tensor, levels: int, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, loc: Tensor, scale: Tensor, levels: int, validate_args: bool | None = None
+    ) -> None:
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         self.levels = levels
         super().__init__(self.loc.shape, validate_args=validate_args)
@@ -54,7 +62,9 @@ class RoundedLogistic(dist.TorchDistribution):
         return constraints.integer_interval(0, self.levels - 1)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "RoundedLogistic":
-        return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.levels, False)
+        return RoundedLogistic(
+            self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.levels, False
+        )
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log of the mass that rounds to each value, nats; of the first and the last level with the open tail."""
@@ -69,7 +79,11 @@ class RoundedLogistic(dist.TorchDistribution):
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """A logistic draw, rounded to the nearest level."""
-        uniform = torch.rand(self._extended_shape(torch.Size(sample_shape)), dtype=self.loc.dtype, device=self.loc.device)
+        uniform = torch.rand(
+            self._extended_shape(torch.Size(sample_shape)),
+            dtype=self.loc.dtype,
+            device=self.loc.device,
+        )
         return (self.loc + self.scale * torch.logit(uniform)).round().clamp(0, self.levels - 1)
 
     @property

@@ -23,7 +23,12 @@ class Gaussian(LocationScale):
     optimal_scale: Tensor
     scales = (*LocationScale.scales, "optimal")
 
-    def __init__(self, shape: tuple[int, ...], quantum: float | None = None, scale: float | str = math.sqrt(0.5)) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        quantum: float | None = None,
+        scale: float | str = math.sqrt(0.5),
+    ) -> None:
         super().__init__(shape, quantum, scale)
         if self.kind == "optimal":
             self.register_buffer("optimal_scale", torch.tensor(START_SCALE))
@@ -34,7 +39,11 @@ class Gaussian(LocationScale):
 
     @property
     def couples_data(self) -> str | None:
-        return "likelihood.scale=optimal takes σ from the whole batch" if self.kind == "optimal" else None
+        return (
+            "likelihood.scale=optimal takes σ from the whole batch"
+            if self.kind == "optimal"
+            else None
+        )
 
     def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
         if self.kind != "optimal":
@@ -47,7 +56,9 @@ class Gaussian(LocationScale):
     def calibrate(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
         """σ² = the mean squared error over the training set and the guide's draws: the frozen model's own optimum."""
         errors = [((x - h).double().square().sum(), x.numel()) for h, x in pairs]
-        mean_square = torch.stack([total for total, _ in errors]).sum() / sum(count for _, count in errors)
+        mean_square = torch.stack([total for total, _ in errors]).sum() / sum(
+            count for _, count in errors
+        )
         self.optimal_scale.copy_(mean_square.sqrt().clamp(min=self.floor))
 
 
@@ -57,7 +68,9 @@ class BatchOptimalNormal(dist.Normal):
     A training criterion, not a density of one datum: σ sees the other data of the batch. Draws use the frozen σ.
     """
 
-    def __init__(self, loc: Tensor, scale: Tensor, floor: float, validate_args: bool | None = None) -> None:
+    def __init__(
+        self, loc: Tensor, scale: Tensor, floor: float, validate_args: bool | None = None
+    ) -> None:
         self.floor = floor
         super().__init__(loc, scale, validate_args=validate_args)
 

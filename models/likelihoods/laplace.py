@@ -10,7 +10,9 @@ from models.likelihoods.location_scale import LocationScale
 class Laplace(LocationScale):
     """Independent Laplace distributions with median h; E|x − h| = b = `scale`."""
 
-    def __init__(self, shape: tuple[int, ...], quantum: float | None = None, scale: float | str = "learned") -> None:
+    def __init__(
+        self, shape: tuple[int, ...], quantum: float | None = None, scale: float | str = "learned"
+    ) -> None:
         super().__init__(shape, quantum, scale)
 
     def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:

@@ -35,9 +35,13 @@ class LocationScale(Likelihood, ABC):
         self.quantised = quantum is not None
         if isinstance(scale, str):
             if scale not in self.scales:
-                raise RequestError(f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}")
+                raise RequestError(
+                    f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}"
+                )
         elif not (scale > 0 and math.isfinite(scale)):
-            raise RequestError(f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}")
+            raise RequestError(
+                f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}"
+            )
         if scale in ("learned", "per_dimension"):
             size = () if scale == "learned" else self.shape
             self.raw_scale = nn.Parameter(torch.full(size, inverse_softplus(START_SCALE)))
@@ -49,7 +53,9 @@ class LocationScale(Likelihood, ABC):
         if self.kind == "predicted":
             location, raw_scale = self.unbind(h)
             return location, self.floor + positive(raw_scale)
-        return h, self.fixed_scale if self.kind == "fixed" else self.floor + positive(self.raw_scale)
+        return h, self.fixed_scale if self.kind == "fixed" else self.floor + positive(
+            self.raw_scale
+        )
 
     def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*parameter_shape"]:
         if self.kind == "predicted":

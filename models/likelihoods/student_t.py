@@ -20,9 +20,13 @@ class StudentT(LocationScale):
     ) -> None:
         super().__init__(shape, quantum, scale)
         if not degrees_of_freedom > 0:
-            raise RequestError(f"likelihood.degrees_of_freedom={degrees_of_freedom}: must be a positive number")
+            raise RequestError(
+                f"likelihood.degrees_of_freedom={degrees_of_freedom}: must be a positive number"
+            )
         self.degrees_of_freedom = float(degrees_of_freedom)
 
     def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
         location, scale = self.location_and_scale(h)
-        return dist.StudentT(location.new_tensor(self.degrees_of_freedom), location, scale).to_event(len(self.shape))
+        return dist.StudentT(
+            location.new_tensor(self.degrees_of_freedom), location, scale
+        ).to_event(len(self.shape))

@@ -32,7 +32,9 @@ class Flow(nn.Module):
     scale: Tensor
     reversal: Tensor
 
-    def __init__(self, latent_dim: int, kind: Kind = "affine_coupling", layers: int = 4, width: int = 64) -> None:
+    def __init__(
+        self, latent_dim: int, kind: Kind = "affine_coupling", layers: int = 4, width: int = 64
+    ) -> None:
         super().__init__()
         if layers < 1 or width < latent_dim:
             raise RequestError(
@@ -49,7 +51,9 @@ class Flow(nn.Module):
         layers: list[Any] = [layer.inv if self.inverted else layer for layer in self.layers]
         reversed_between = [(layer, T.Permute(self.reversal)) for layer in layers]
         transforms = list(itertools.chain.from_iterable(reversed_between))[:-1]
-        return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), transforms)
+        return dist.TransformedDistribution(
+            dist.Normal(self.loc, self.scale).to_event(1), transforms
+        )
 
 
 def _affine_coupling(dim: int, width: int) -> nn.Module:
@@ -78,7 +82,11 @@ def _spline(dim: int, width: int) -> nn.Module:
 @torch.no_grad()
 def start_gently(spline: T.Spline) -> None:
     """Near the identity: Pyro starts at slopes from 1/30 to 250, a density of needles."""
-    for raw in (spline.unnormalized_widths, spline.unnormalized_heights, spline.unnormalized_lambdas):
+    for raw in (
+        spline.unnormalized_widths,
+        spline.unnormalized_heights,
+        spline.unnormalized_lambdas,
+    ):
         raw.mul_(0.1)
     spline.unnormalized_derivatives.mul_(0.1).add_(math.log(math.expm1(1.0)))
 

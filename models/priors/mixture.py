@@ -20,7 +20,9 @@ class Mixture(nn.Module):
             raise RequestError(f"prior.components={components}: must be at least 1")
         self.logits = nn.Parameter(torch.zeros(components))
         self.locs = nn.Parameter(torch.randn(components, latent_dim))
-        self.raw_scales = nn.Parameter(torch.full((components, latent_dim), math.log(math.expm1(1.0))))
+        self.raw_scales = nn.Parameter(
+            torch.full((components, latent_dim), math.log(math.expm1(1.0)))
+        )
 
     def forward(self) -> dist.TorchDistribution:
         normals = dist.Normal(self.locs, F.softplus(self.raw_scales)).to_event(1)

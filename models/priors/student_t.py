@@ -17,8 +17,12 @@ class StudentT(nn.Module):
     def __init__(self, latent_dim: int, degrees_of_freedom: float = 5.0) -> None:
         super().__init__()
         if not degrees_of_freedom > 0:
-            raise RequestError(f"prior.degrees_of_freedom={degrees_of_freedom}: must be a positive number")
-        self.register_buffer("degrees", torch.full((latent_dim,), float(degrees_of_freedom)), persistent=False)
+            raise RequestError(
+                f"prior.degrees_of_freedom={degrees_of_freedom}: must be a positive number"
+            )
+        self.register_buffer(
+            "degrees", torch.full((latent_dim,), float(degrees_of_freedom)), persistent=False
+        )
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
 

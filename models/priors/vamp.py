@@ -34,7 +34,9 @@ class Vamp(nn.Module):
         if components < 1:
             raise RequestError(f"prior.components={components}: must be at least 1")
         self.posterior, self.domain = posterior, domain
-        self.raw_inputs = nn.Parameter(transform_to(domain).inv(inside(examples(components), domain)))
+        self.raw_inputs = nn.Parameter(
+            transform_to(domain).inv(inside(examples(components), domain))
+        )
         self.register_buffer("weights", torch.ones(components), persistent=False)
 
     @property

@@ -44,7 +44,17 @@ class Comparison:
     @property
     def columns(self) -> list[str]:
         """The quantities that some setting has, in the order in which they bracket log p(x)."""
-        order = ("reconstruction", "kl", "elbo", "iwae", "ais", "exact", "upper", "gap", "bits_per_dim")
+        order = (
+            "reconstruction",
+            "kl",
+            "elbo",
+            "iwae",
+            "ais",
+            "exact",
+            "upper",
+            "gap",
+            "bits_per_dim",
+        )
         return [name for name in order if any(name in setting.summary for setting in self.settings)]
 
 
@@ -57,7 +67,9 @@ def compare(runs: Sequence[EvaluatedRun], by: str | None = None) -> list[Compari
     groups = group(runs)
     tables = []
     for one, reason in zip(groups, [[], *([reason] for reason in why_apart(groups))], strict=True):
-        tables.append(_in_nats(one, by, reason + [copies[id(run)] for run in one.runs if id(run) in copies]))
+        tables.append(
+            _in_nats(one, by, reason + [copies[id(run)] for run in one.runs if id(run) in copies])
+        )
     return tables + [_in_bits(some, by) for some in convertible(groups)]
 
 
@@ -67,9 +79,13 @@ def _distinct(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedRun], dict[in
     kept: dict[str, EvaluatedRun] = {}
     notes = {}
     for run in runs:
-        key = repr((sorted(run.settings.items(), key=str), run.seed, sorted(run.data.items(), key=str)))
+        key = repr(
+            (sorted(run.settings.items(), key=str), run.seed, sorted(run.data.items(), key=str))
+        )
         if key in kept and kept[key].path.resolve() != run.path.resolve():
-            notes[id(kept[key])] = f"{run.path} is {kept[key].path} again (the same configuration and seed): counted once"
+            notes[id(kept[key])] = (
+                f"{run.path} is {kept[key].path} again (the same configuration and seed): counted once"
+            )
         kept.setdefault(key, run)
     return list(kept.values()), notes
 
@@ -77,7 +93,15 @@ def _distinct(runs: Sequence[EvaluatedRun]) -> tuple[list[EvaluatedRun], dict[in
 def _in_nats(one: Group, by: str | None, notes: list[str]) -> Comparison:
     measure, why = choose_measure(one.runs, by)
     notes = notes + why
-    return _compare(one.title, "nats per datum", measure, True, one.runs, {id(run): (0.0, 1.0) for run in one.runs}, notes)
+    return _compare(
+        one.title,
+        "nats per datum",
+        measure,
+        True,
+        one.runs,
+        {id(run): (0.0, 1.0) for run in one.runs},
+        notes,
+    )
 
 
 def _in_bits(groups: Sequence[Group], by: str | None) -> Comparison:
@@ -113,7 +137,9 @@ def _compare(
     members = [sorted(some, key=lambda run: run.seed or 0) for some in by_setting.values()]
 
     def values(some: Sequence[EvaluatedRun], name: str) -> np.ndarray:
-        return np.stack([scale[id(run)][0] + scale[id(run)][1] * run.per_datum[name] for run in some])
+        return np.stack(
+            [scale[id(run)][0] + scale[id(run)][1] * run.per_datum[name] for run in some]
+        )
 
     tested = [values(some, measure) for some in members]
     _, differences = differences_to_best(tested, higher)
@@ -121,16 +147,25 @@ def _compare(
     settings = []
     for some, label, difference in zip(members, labels, differences, strict=True):
         shared = set.intersection(*(set(run.per_datum) for run in some))
-        summary = {name: mean_and_error(values(some, name)) for name in shared if unit.startswith("nats") or name == measure}
+        summary = {
+            name: mean_and_error(values(some, name))
+            for name in shared
+            if unit.startswith("nats") or name == measure
+        }
         if unit.startswith("nats"):
             if "gap" not in summary and {"exact", "elbo"} <= shared:
                 summary["gap"] = mean_and_error(values(some, "exact") - values(some, "elbo"))
             if all("mean" in run.bits for run in some):
-                summary["bits_per_dim"] = mean_and_error(np.array([[run.bits["mean"]] for run in some]))
+                summary["bits_per_dim"] = mean_and_error(
+                    np.array([[run.bits["mean"]] for run in some])
+                )
         settings.append(Setting(label, some, summary, difference))
     settings.sort(key=lambda setting: setting.summary[measure][0], reverse=higher)
     if any(s.difference is not None and not s.difference.seeds_too for s in settings):
-        notes = [*notes, "where a setting has a single seed, its interval covers the data only, not the luck of the seed"]
+        notes = [
+            *notes,
+            "where a setting has a single seed, its interval covers the data only, not the luck of the seed",
+        ]
     return Comparison(title, unit, measure, measure_name(measure, runs), higher, settings, notes)
 
 
@@ -140,9 +175,15 @@ def choose_measure(runs: Sequence[EvaluatedRun], by: str | None) -> tuple[str, l
     shared = set.intersection(*(set(run.per_datum) for run in runs))
     if by is not None:
         if by not in shared:
-            raise RequestError(f"--by {by}: not every run has it; all have {', '.join(sorted(shared))}")
+            raise RequestError(
+                f"--by {by}: not every run has it; all have {', '.join(sorted(shared))}"
+            )
         efforts = _efforts(runs, by)
-        warn = f"ordered by {by} as asked, although its {EFFORT[by]} differ ({_some(efforts)})" if by in EFFORT else ""
+        warn = (
+            f"ordered by {by} as asked, although its {EFFORT[by]} differ ({_some(efforts)})"
+            if by in EFFORT
+            else ""
+        )
         return by, [warn] if warn and len(efforts) > 1 else []
     notes = []
     for name in TIGHTEST_FIRST:
@@ -183,7 +224,11 @@ def labels_of(settings: Sequence[dict[str, Any]]) -> list[str]:
     """What tells each setting from the others; for a single one, its choices."""
     varied = differing(settings)
     if not varied:
-        chosen = [str(v) for k, v in settings[0].items() if k.startswith("choices.") and k != "choices.data"]
+        chosen = [
+            str(v)
+            for k, v in settings[0].items()
+            if k.startswith("choices.") and k != "choices.data"
+        ]
         return [" · ".join(chosen) or "the run"] * len(settings)
     labels = []
     for one in settings:

@@ -40,22 +40,34 @@ def group(runs: Sequence[EvaluatedRun]) -> list[Group]:
     found: dict[str, Group] = {}
     for run in runs:
         what = measures(run)
-        found.setdefault(json.dumps(what, sort_keys=True, default=str), Group(what, [])).runs.append(run)
+        found.setdefault(
+            json.dumps(what, sort_keys=True, default=str), Group(what, [])
+        ).runs.append(run)
     return list(found.values())
 
 
 def why_apart(groups: Sequence[Group]) -> list[str]:
     """In one sentence a group, what separates it from the first."""
-    names = {"name": "data", "observation": "observation", "num_examples": "number of examples", "fingerprint": "values"}
+    names = {
+        "name": "data",
+        "observation": "observation",
+        "num_examples": "number of examples",
+        "fingerprint": "values",
+    }
     reasons = []
     for other in groups[1:]:
         first = groups[0].what
         keys = [k for k in {**first, **other.what} if first.get(k) != other.what.get(k)]
         if any(key != "fingerprint" for key in keys):
-            keys = [key for key in keys if key != "fingerprint"]  # other values are no news where the data differ
+            keys = [
+                key for key in keys if key != "fingerprint"
+            ]  # other values are no news where the data differ
         if {"space", "observation"} <= set(keys):
             keys.remove("observation")
-        parts = [f"{names.get(k, k)}: {_short(first.get(k))} above, {_short(other.what.get(k))} here" for k in keys]
+        parts = [
+            f"{names.get(k, k)}: {_short(first.get(k))} above, {_short(other.what.get(k))} here"
+            for k in keys
+        ]
         reasons.append("not comparable with the first table; " + "; ".join(parts))
     return reasons
 
@@ -66,7 +78,11 @@ def _short(value: Any) -> str:
 
 def width_in_bits(run: EvaluatedRun) -> float | None:
     """log₂ of the width of a stored level in the run's space, recovered from its bits per dimension; None if unknown."""
-    mean, origin, dimensions = run.bits.get("mean"), run.bits.get("from"), run.data.get("dimensions")
+    mean, origin, dimensions = (
+        run.bits.get("mean"),
+        run.bits.get("from"),
+        run.data.get("dimensions"),
+    )
     if mean is None or origin not in run.nats or not isinstance(dimensions, int) or dimensions < 1:
         return None
     return -(mean + run.nats[origin]["mean"] / (dimensions * math.log(2)))
@@ -83,8 +99,14 @@ def convertible(groups: Sequence[Group]) -> list[list[Group]]:
     for one in groups:
         width = width_in_bits(one.runs[0])
         continuous = one.what["space"] in ("unit", "real")
-        if one.what["space"] not in ON_THE_SAME_LEVELS or width is None or (continuous and abs(width) < 1e-6):
+        if (
+            one.what["space"] not in ON_THE_SAME_LEVELS
+            or width is None
+            or (continuous and abs(width) < 1e-6)
+        ):
             continue
-        same = {k: v for k, v in one.what.items() if k not in ("space", "observation", "fingerprint")}
+        same = {
+            k: v for k, v in one.what.items() if k not in ("space", "observation", "fingerprint")
+        }
         sets.setdefault(json.dumps(same, sort_keys=True, default=str), []).append(one)
     return [found for found in sets.values() if len(found) > 1]

@@ -47,7 +47,9 @@ class EvaluatedRun:
     def settings(self) -> dict[str, Any]:
         """What makes the run what it is, but for the seed: the same for all seeds of one setting."""
         named = {name: value for name, value in identity(self.config).items() if name != "seed"}
-        return named | {"data.space": self.data["space"]}  # null stands for the space that the likelihood chose
+        return named | {
+            "data.space": self.data["space"]
+        }  # null stands for the space that the likelihood chose
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -72,7 +74,11 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     config = directory.read_config()
     for part in ("choices", "data"):
         if not isinstance(config.get(part, {}), dict):
-            raise _damaged(path, split, f"config.yaml: {part} is {type(config[part]).__name__}, not a group of options")
+            raise _damaged(
+                path,
+                split,
+                f"config.yaml: {part} is {type(config[part]).__name__}, not a group of options",
+            )
     told, arrays = (of_split(name, split) for name in ("evaluation.json", "evaluation.npz"))
     measured = _read_json(directory.path / told, path, split)
     data, nats = measured.get("data"), measured.get("nats")
@@ -90,15 +96,29 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
         raise _damaged(path, split, f"{told} has no ELBO")
     per_datum = _read_arrays(directory.path / arrays, path, split, data["num_examples"])
     bits, diagnostics = (
-        value if isinstance(value := measured.get(key), dict) else {} for key in ("bits_per_dim", "diagnostics")
+        value if isinstance(value := measured.get(key), dict) else {}
+        for key in ("bits_per_dim", "diagnostics")
     )
-    return EvaluatedRun(Path(path), config, data, nats, bits if _are_bits(bits) else {}, diagnostics, per_datum, split)
+    return EvaluatedRun(
+        Path(path),
+        config,
+        data,
+        nats,
+        bits if _are_bits(bits) else {},
+        diagnostics,
+        per_datum,
+        split,
+    )
 
 
 def _are_bits(bits: dict[str, Any]) -> bool:
     """A number, and the name of the bound that it comes from."""
     mean = bits.get("mean")
-    return isinstance(mean, int | float) and abs(mean) < LARGEST_VALUE and isinstance(bits.get("from"), str)
+    return (
+        isinstance(mean, int | float)
+        and abs(mean) < LARGEST_VALUE
+        and isinstance(bits.get("from"), str)
+    )
 
 
 def _read_json(file: Path, run: str | Path, split: str) -> dict[str, Any]:
@@ -115,7 +135,9 @@ def _read_json(file: Path, run: str | Path, split: str) -> dict[str, Any]:
     return content
 
 
-def _read_arrays(file: Path, run: str | Path, split: str, num_examples: int) -> dict[str, Float64[np.ndarray, " data"]]:
+def _read_arrays(
+    file: Path, run: str | Path, split: str, num_examples: int
+) -> dict[str, Float64[np.ndarray, " data"]]:
     """Arrays (N,) of float64; a header that says anything else is refused before memory is taken for it."""
     if not file.is_file():
         raise RequestError(f"{run}: not evaluated (no {file.name}); first: {_command(run, split)}")
@@ -132,11 +154,23 @@ def _read_arrays(file: Path, run: str | Path, split: str, num_examples: int) -> 
                         continue  # what else an evaluation may hold is not compared
                     content = stream.read(8 * num_examples)
                 arrays[name] = np.frombuffer(content, np.float64, num_examples)
-    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise _damaged(run, split, f"{file.name} cannot be read: {error}") from error
     for name, values in arrays.items():
         if not bool((np.abs(values) < LARGEST_VALUE).all()):
-            raise _damaged(run, split, f"{file.name}: {name} has values that are not finite, which have no mean to compare")
+            raise _damaged(
+                run,
+                split,
+                f"{file.name}: {name} has values that are not finite, which have no mean to compare",
+            )
     if "elbo" not in arrays:
         raise _damaged(run, split, f"{file.name} has no per-datum ELBO of {num_examples} examples")
     return arrays

@@ -37,7 +37,9 @@ def mean_and_error(values: Values) -> tuple[float, float]:
     return float(runs.mean()), float(error)
 
 
-def differences_to_best(settings: Sequence[Values], higher_is_better: bool = True) -> tuple[int, list[Difference | None]]:
+def differences_to_best(
+    settings: Sequence[Values], higher_is_better: bool = True
+) -> tuple[int, list[Difference | None]]:
     """The index of the best setting, and every other setting's paired difference to it (None for itself).
 
     The best is chosen by the same numbers that it is then tested with, and the best of many equals looks good by luck.
@@ -58,7 +60,9 @@ def differences_to_best(settings: Sequence[Values], higher_is_better: bool = Tru
         test, sign = tests[pair], 1.0 if index < best else -1.0
         half = test.half_width(1 - (1 - LEVEL) / len(pairs))
         mean = sign * test.mean
-        rows.append(Difference(mean, test.error, mean - half, mean + half, adjusted[pair], test.seeds_too))
+        rows.append(
+            Difference(mean, test.error, mean - half, mean + half, adjusted[pair], test.seeds_too)
+        )
     return best, rows
 
 
@@ -93,12 +97,21 @@ def paired(a: Values, b: Values) -> Paired:
     """
     d = a.mean(axis=0) - b.mean(axis=0)
     parts = [(d.var(ddof=1) / len(d), len(d) - 1)] if len(d) > 1 else []
-    parts += [(runs.var(ddof=1) / len(runs), len(runs) - 1) for runs in (a.mean(axis=1), b.mean(axis=1)) if len(runs) > 1]
+    parts += [
+        (runs.var(ddof=1) / len(runs), len(runs) - 1)
+        for runs in (a.mean(axis=1), b.mean(axis=1))
+        if len(runs) > 1
+    ]
     if not parts:
         return Paired(float(d.mean()), np.inf, 1.0, seeds_too=False)
     variance = sum(v for v, _ in parts)
     freedom = variance**2 / sum(v**2 / n for v, n in parts) if variance > 0 else 1.0
-    return Paired(float(d.mean()), float(np.sqrt(variance)), float(freedom), seeds_too=len(a) > 1 and len(b) > 1)
+    return Paired(
+        float(d.mean()),
+        float(np.sqrt(variance)),
+        float(freedom),
+        seeds_too=len(a) > 1 and len(b) > 1,
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:

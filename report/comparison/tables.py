@@ -20,7 +20,9 @@ def number(pair: tuple[float, float] | None, digits: int = 2) -> str:
 def difference(setting: Setting, digits: int = 2) -> str:
     """Paired, to the best, with its simultaneous interval."""
     d = setting.difference
-    return "best" if d is None else f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
+    return (
+        "best" if d is None else f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
+    )
 
 
 def p_value(setting: Setting) -> str:
@@ -32,7 +34,9 @@ def p_value(setting: Setting) -> str:
 
 def difference_digits(comparison: Comparison) -> int:
     """Enough for two significant digits of a typical standard error, from 2 to 5."""
-    errors = sorted(s.difference.standard_error for s in comparison.settings if s.difference is not None)
+    errors = sorted(
+        s.difference.standard_error for s in comparison.settings if s.difference is not None
+    )
     typical = errors[len(errors) // 2] if errors else 0.0
     return min(max(1 - math.floor(math.log10(typical)), 2), 5) if typical > 0 else 2
 
@@ -53,12 +57,18 @@ def caption(comparison: Comparison) -> str:
 def cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """The table as words."""
     runs = [run for setting in comparison.settings for run in setting.runs]
-    names = [measure_name(name, runs) if name != "bits_per_dim" else "bits/dim" for name in comparison.columns]
+    names = [
+        measure_name(name, runs) if name != "bits_per_dim" else "bits/dim"
+        for name in comparison.columns
+    ]
     header = ["setting", "seeds", *names, "Δ to best", "p"]
     digits = digits_of(comparison)
     rows = []
     for setting in comparison.settings:
-        measured = [number(setting.summary.get(c), 4 if c == "bits_per_dim" else digits) for c in comparison.columns]
+        measured = [
+            number(setting.summary.get(c), 4 if c == "bits_per_dim" else digits)
+            for c in comparison.columns
+        ]
         rows.append(
             [
                 setting.label,
@@ -77,8 +87,21 @@ def text(comparisons: Sequence[Comparison]) -> str:
     for comparison in comparisons:
         header, rows = cells(comparison)
         widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in [header, *rows]]
-        blocks.append("\n".join([comparison.title, caption(comparison), *(f"! {n}" for n in comparison.notes), "", *lines]))
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+            for row in [header, *rows]
+        ]
+        blocks.append(
+            "\n".join(
+                [
+                    comparison.title,
+                    caption(comparison),
+                    *(f"! {n}" for n in comparison.notes),
+                    "",
+                    *lines,
+                ]
+            )
+        )
     return "\n\n".join(blocks) + "\n"
 
 
@@ -87,16 +110,39 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
     blocks = []
     for comparison in comparisons:
         header, rows = cells(comparison)
-        escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [header, *rows]]
+        escaped = [
+            [cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [header, *rows]
+        ]
         lines = ["| " + " | ".join(row) + " |" for row in escaped]
         rule = "|---|" + "---:|" * (len(header) - 1)
         notes = "".join(f"\n> {note}\n" for note in comparison.notes)
-        blocks.append(f"**{comparison.title}**\n\n{caption(comparison)}\n{notes}\n" + "\n".join([lines[0], rule, *lines[1:]]))
+        blocks.append(
+            f"**{comparison.title}**\n\n{caption(comparison)}\n{notes}\n"
+            + "\n".join([lines[0], rule, *lines[1:]])
+        )
     return "\n\n".join(blocks) + "\n"
 
 
-LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$"}
-LATEX |= {"^": r"\^{}", "~": r"\~{}", "±": r"$\pm$", "Δ": r"$\Delta$", "–": "--", "·": r"$\cdot$", "−": "$-$", "<": "$<$"}
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "_": r"\_",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+}
+LATEX |= {
+    "^": r"\^{}",
+    "~": r"\~{}",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "·": r"$\cdot$",
+    "−": "$-$",
+    "<": "$<$",
+}
 
 
 def latex(comparisons: Sequence[Comparison]) -> str:
@@ -106,9 +152,14 @@ def latex(comparisons: Sequence[Comparison]) -> str:
         header, rows = cells(comparison)
 
         def line(row: Sequence[str]) -> str:
-            return "  " + " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in row) + r" \\"
+            return (
+                "  " + " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in row) + r" \\"
+            )
 
-        title = "".join(LATEX.get(c, c) for c in ". ".join([comparison.title, caption(comparison), *comparison.notes]))
+        title = "".join(
+            LATEX.get(c, c)
+            for c in ". ".join([comparison.title, caption(comparison), *comparison.notes])
+        )
         top = [
             r"\begin{table}",
             r"  \centering",
@@ -131,12 +182,25 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
     writer.writerow([*fixed, *numbers, *tests])
     for comparison in comparisons:
         for s in comparison.settings:
-            measured = [_plain(v) for name in columns for v in s.summary.get(name, (math.nan, math.nan))]
+            measured = [
+                _plain(v) for name in columns for v in s.summary.get(name, (math.nan, math.nan))
+            ]
             d = s.difference
-            tested = ["", "", "", ""] if d is None else [_plain(v) for v in (d.mean, d.low, d.high, d.p)]
+            tested = (
+                ["", "", "", ""] if d is None else [_plain(v) for v in (d.mean, d.low, d.high, d.p)]
+            )
             runs = " ".join(str(run.path) for run in s.runs)
             writer.writerow(
-                [comparison.title, comparison.unit, s.label, len(s.runs), runs, *measured, comparison.measure, *tested]
+                [
+                    comparison.title,
+                    comparison.unit,
+                    s.label,
+                    len(s.runs),
+                    runs,
+                    *measured,
+                    comparison.measure,
+                    *tested,
+                ]
             )
     return buffer.getvalue()
 

@@ -20,12 +20,20 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
     ais = bounds["ais"]
     temperatures = ais.details["temperatures"]
     iwae = f"IWAE-{calibration.iwae.particles}"
-    shown = {iwae: bounds["iwae"], f"AIS-{temperatures}": ais} | ({"log p(x)": bounds["exact"]} if "exact" in bounds else {})
+    shown = {iwae: bounds["iwae"], f"AIS-{temperatures}": ais} | (
+        {"log p(x)": bounds["exact"]} if "exact" in bounds else {}
+    )
     _rungs(real, shown, ais)
     real.set_title(f"The first {ais.num_examples} {evaluation.split} data")
     lower, upper = calibration.bracket.lower, calibration.bracket.upper
-    _rungs(simulated, {iwae: calibration.iwae, f"AIS-{temperatures}": lower, "reverse AIS": upper}, lower)
-    simulated.set_title(f"{lower.num_examples} simulated data: a gap of {float(calibration.bracket.gap.mean()):.2f} nats")
+    _rungs(
+        simulated,
+        {iwae: calibration.iwae, f"AIS-{temperatures}": lower, "reverse AIS": upper},
+        lower,
+    )
+    simulated.set_title(
+        f"{lower.num_examples} simulated data: a gap of {float(calibration.bracket.gap.mean()):.2f} nats"
+    )
     return figure
 
 
@@ -34,7 +42,15 @@ def _rungs(axis: Axes, bounds: dict[str, Estimate], reference: Estimate) -> None
         difference = measured(paired(bound, reference))
         colour = ACCENT if bound.kind == "exact" else DARK
         mark = MARKS[bound.kind]
-        axis.errorbar(difference["mean"], row, xerr=2 * difference["se"], fmt=mark, color=colour, markersize=8, capsize=3)
+        axis.errorbar(
+            difference["mean"],
+            row,
+            xerr=2 * difference["se"],
+            fmt=mark,
+            color=colour,
+            markersize=8,
+            capsize=3,
+        )
     axis.set_yticks(range(len(bounds)), list(bounds))
     axis.set_ylim(len(bounds) - 0.5, -0.5)
     axis.axvline(0, color="#888888", linewidth=0.8)

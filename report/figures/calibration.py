@@ -17,9 +17,17 @@ def calibration(run: Run, evaluation: Evaluation) -> Figure | None:
     axis = figure.subplots()
     excess, band = ranked.excess().cpu().numpy(), ranked.band()
     share = (np.arange(ranked.draws + 1) + 1) / (ranked.draws + 1)
-    axis.fill_between(share, -band, band, color=LIGHT, linewidth=0, label="99 % band, all lines together")
+    axis.fill_between(
+        share, -band, band, color=LIGHT, linewidth=0, label="99 % band, all lines together"
+    )
     for dimension, line in enumerate(excess[:-1]):
-        axis.plot(share, line, color=MIDDLE, linewidth=0.9, label=None if dimension else "each dimension of z")
+        axis.plot(
+            share,
+            line,
+            color=MIDDLE,
+            linewidth=0.9,
+            label=None if dimension else "each dimension of z",
+        )
     axis.plot(share, excess[-1], color=ACCENT, label="log p(x, z)")
     axis.set_xlabel("rank of the truth among draws of q, as a share")
     axis.set_ylabel("ECDF − uniform")

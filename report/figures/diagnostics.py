@@ -19,7 +19,9 @@ def diagnostics(run: Run, evaluation: Evaluation) -> Figure | None:
     if len(k):
         axes[0].hist(k, bins=30, color=LIGHT, edgecolor=MIDDLE)
     axes[0].axvline(weighed.threshold, color=ACCENT, linewidth=1)
-    axes[0].set_title(f"k̂ of the weights: {weighed.bad:.0%} of the data beyond {weighed.threshold:.2f}")
+    axes[0].set_title(
+        f"k̂ of the weights: {weighed.bad:.0%} of the data beyond {weighed.threshold:.2f}"
+    )
     axes[0].set_xlabel(f"Pareto k̂ ({weighed.particles} particles)")
     axes[0].set_ylabel("data")
     if usage is not None:

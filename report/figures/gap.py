@@ -21,9 +21,16 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
         family, encoder = measured(split.parts.approximation), measured(split.parts.amortisation)
         total = family["mean"] + encoder["mean"]
         axis.barh(row, family["mean"], color=MIDDLE, hatch="//", edgecolor="white", height=0.55)
-        axis.barh(row, encoder["mean"], left=family["mean"], color=ACCENT, edgecolor="white", height=0.55)
+        axis.barh(
+            row, encoder["mean"], left=family["mean"], color=ACCENT, edgecolor="white", height=0.55
+        )
         axis.errorbar(
-            [family["mean"], total], [row, row], xerr=[2 * family["se"], 2 * encoder["se"]], fmt="none", color=DARK, capsize=3
+            [family["mean"], total],
+            [row, row],
+            xerr=[2 * family["se"], 2 * encoder["se"]],
+            fmt="none",
+            color=DARK,
+            capsize=3,
         )
         richer = split.parts.richer_approximation
         if richer is not None:
@@ -33,5 +40,7 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
     axis.invert_yaxis()
     axis.axvline(0, color="#888888", linewidth=0.8)
     axis.set_xlabel("nats per datum (± 2 s.e.)")
-    axis.set_title("log p(x) − ELBO:  ▨ the family's part  ■ the encoder's  ┃ left by a richer family")
+    axis.set_title(
+        "log p(x) − ELBO:  ▨ the family's part  ■ the encoder's  ┃ left by a richer family"
+    )
     return figure

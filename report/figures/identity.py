@@ -28,7 +28,9 @@ def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
         (name, 0.0, nats[best], ACCENT, ""),
     ]
     for row, (_, start, end, colour, hatch) in enumerate(bars):
-        axis.barh(row, end - start, left=start, color=colour, hatch=hatch, edgecolor="white", height=0.7)
+        axis.barh(
+            row, end - start, left=start, color=colour, hatch=hatch, edgecolor="white", height=0.7
+        )
         value = end - start
         outside = min(start, end)
         axis.annotate(f"{value:.2f} ", (outside, row), ha="right", va="center", fontsize=9)
@@ -41,16 +43,33 @@ def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
 
 
 def _ladder(axis: Axes, evaluation: Evaluation) -> None:
-    shown = {"elbo": "ELBO", "iwae": f"IWAE-{evaluation.bounds['iwae'].particles}", "exact": "log p(x)"}
-    rows = [(label, evaluation.bounds[name]) for name, label in shown.items() if name in evaluation.bounds]
+    shown = {
+        "elbo": "ELBO",
+        "iwae": f"IWAE-{evaluation.bounds['iwae'].particles}",
+        "exact": "log p(x)",
+    }
+    rows = [
+        (label, evaluation.bounds[name])
+        for name, label in shown.items()
+        if name in evaluation.bounds
+    ]
     reference = evaluation.bounds[evaluation.tightest]
     for row, (_, bound) in enumerate(rows):
         difference = bound.per_datum - reference.per_datum  # paired: the spread of the data cancels
         error = float(difference.std()) / len(difference) ** 0.5
         mean = float(difference.mean())
         colour = ACCENT if bound.kind == "exact" else DARK
-        axis.errorbar(mean, row, xerr=2 * error, fmt=MARKS[bound.kind], color=colour, markersize=8, capsize=3)
-        axis.annotate(f"{bound.mean:.3f}", (mean, row), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9)
+        axis.errorbar(
+            mean, row, xerr=2 * error, fmt=MARKS[bound.kind], color=colour, markersize=8, capsize=3
+        )
+        axis.annotate(
+            f"{bound.mean:.3f}",
+            (mean, row),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
     axis.set_yticks(range(len(rows)), [label for label, _ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.7)
     axis.axvline(0, color=ACCENT, linewidth=0.8, alpha=0.6)

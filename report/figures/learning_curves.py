@@ -7,7 +7,11 @@ from inference import Run
 from report.evaluation import Evaluation
 from report.figures.style import ACCENT, DARK, MIDDLE
 
-PANELS = (("elbo", "ELBO"), ("reconstruction", "reconstruction  E_q[log p(x|z)]"), ("kl", "rate  KL(q‖p)"))
+PANELS = (
+    ("elbo", "ELBO"),
+    ("reconstruction", "reconstruction  E_q[log p(x|z)]"),
+    ("kl", "rate  KL(q‖p)"),
+)
 
 
 def learning_curves(run: Run, evaluation: Evaluation) -> Figure | None:

@@ -22,15 +22,22 @@ def manifold(run: Run, evaluation: Evaluation) -> Figure | None:
         return None
     z = drawn[0]["value"]
     steps = torch.linspace(0.02, 0.98, SIDE, device=z.device)
-    across, up = z[:, 0].quantile(steps), z[:, 1].quantile(steps.flip(0))  # images run down, axes run up
+    across, up = (
+        z[:, 0].quantile(steps),
+        z[:, 1].quantile(steps.flip(0)),
+    )  # images run down, axes run up
     grid = torch.stack([across.repeat(SIDE), up.repeat_interleave(SIDE)], dim=-1)
-    means = expected_x(run.model, tuple(part[: SIDE**2] for part in batch), {drawn[0]["name"]: grid})
+    means = expected_x(
+        run.model, tuple(part[: SIDE**2] for part in batch), {drawn[0]["name"]: grid}
+    )
     figure = Figure(figsize=(6.2, 6.2))
     axis = figure.subplots()
     axis.imshow(mosaic(means, SIDE, SIDE, border=1), vmin=0, vmax=1)
     places = [0, SIDE // 2, SIDE - 1]
     height, width = run.dataset.shape[-2] + 1, run.dataset.shape[-1] + 1
-    axis.set_xticks([(p + 0.5) * width for p in places], [f"{float(across[p]):.1f}" for p in places])
+    axis.set_xticks(
+        [(p + 0.5) * width for p in places], [f"{float(across[p]):.1f}" for p in places]
+    )
     axis.set_yticks([(p + 0.5) * height for p in places], [f"{float(up[p]):.1f}" for p in places])
     axis.set_xlabel("z₁")
     axis.set_ylabel("z₂")

@@ -25,11 +25,15 @@ def reconstruct(model: Program, guide: Program, batch: Batch, particles: int = 3
     """E_q[E[x|z]] (N, *shape): what the model expects of x after it has seen x."""
     drawn = draw(model, guide, as_batch(batch), particles)
     latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
-    means = expected_x(model, tuple(repeat_rows(part, particles) for part in as_batch(batch)), latents)
+    means = expected_x(
+        model, tuple(repeat_rows(part, particles) for part in as_batch(batch)), latents
+    )
     return means.unflatten(0, (particles, -1)).mean(0)
 
 
-def posterior_means(model: Program, guide: Program, batch: Batch, particles: int = 32) -> dict[str, Tensor]:
+def posterior_means(
+    model: Program, guide: Program, batch: Batch, particles: int = 32
+) -> dict[str, Tensor]:
     """E_q[z] (N, latent) by site name."""
     blocks = zip(*(part.split(500) for part in as_batch(batch)), strict=True)
     parts = [draw(model, guide, block, particles).latents for block in blocks]

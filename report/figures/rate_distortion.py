@@ -37,8 +37,12 @@ def _same_elbo(axis: Axes) -> None:
     """Lines of one ELBO behind what is drawn, each with its value."""
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
     for total in np.linspace(left + bottom, right + top, 7)[1:-1]:
-        axis.plot([left, right], [total - left, total - right], color=LIGHT, linewidth=0.9, zorder=0)
+        axis.plot(
+            [left, right], [total - left, total - right], color=LIGHT, linewidth=0.9, zorder=0
+        )
         x = min(right, total - bottom)  # where the line leaves the picture
-        axis.annotate(f"{-total:.1f} ", (x, total - x), color="#777777", fontsize=7, ha="right", va="bottom")
+        axis.annotate(
+            f"{-total:.1f} ", (x, total - x), color="#777777", fontsize=7, ha="right", va="bottom"
+        )
     axis.set_xlim(left, right)
     axis.set_ylim(bottom, top)

@@ -33,7 +33,9 @@ class Codes:
     @property
     def names(self) -> list[str]:
         """Of every dimension."""
-        return [latent_name(site, d) for site, event in self.sites.items() for d in range(event.numel())]
+        return [
+            latent_name(site, d) for site, event in self.sites.items() for d in range(event.numel())
+        ]
 
     @property
     def active(self) -> list[int]:
@@ -46,18 +48,27 @@ class Codes:
         """Whether the programs are given more than the datum: its label."""
         return len(self.columns) > 1
 
-    def decode(self, z: Float[Tensor, "M latent"], of: Int[Tensor, " M"]) -> Float[Tensor, "M *shape"]:
+    def decode(
+        self, z: Float[Tensor, "M latent"], of: Int[Tensor, " M"]
+    ) -> Float[Tensor, "M *shape"]:
         """E[x|z] at any codes; `of` says whose label goes with each, where the model is given labels."""
         values = z.to(self.mean).split([event.numel() for event in self.sites.values()], dim=1)
-        latents = {n: v.unflatten(1, event) for (n, event), v in zip(self.sites.items(), values, strict=True)}
+        latents = {
+            n: v.unflatten(1, event)
+            for (n, event), v in zip(self.sites.items(), values, strict=True)
+        }
         return decode(self.run, tuple(part[of] for part in self.columns), latents)
 
 
-def decode(run: Run, rows: tuple[Tensor, ...], latents: dict[str, Tensor]) -> Float[Tensor, "M *shape"]:
+def decode(
+    run: Run, rows: tuple[Tensor, ...], latents: dict[str, Tensor]
+) -> Float[Tensor, "M *shape"]:
     """E[x|z] at the latents (M, *event), a chunk at a time; of x in `rows` only the number matters."""
     size = rows_per_chunk(rows[0], run.model)
     parts = zip(*(column.split(size) for column in (*rows, *latents.values())), strict=True)
-    split = [(part[: len(rows)], dict(zip(latents, part[len(rows) :], strict=True))) for part in parts]
+    split = [
+        (part[: len(rows)], dict(zip(latents, part[len(rows) :], strict=True))) for part in parts
+    ]
     return torch.cat([expected_x(run.model, some, given) for some, given in split])
 
 

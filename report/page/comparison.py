@@ -15,7 +15,11 @@ from report.page.charts import charts
 from report.page.pictures import picture
 from report.page.template import render
 
-FIGURES = {"reconstructions": "Reconstructions", "samples": "Samples", "latent_space": "Latent spaces"}
+FIGURES = {
+    "reconstructions": "Reconstructions",
+    "samples": "Samples",
+    "latent_space": "Latent spaces",
+}
 FIGURE_BYTES = 15_000_000
 """For all figures of a page together; base64 makes a third more of them."""
 
@@ -66,14 +70,23 @@ def _section(comparison: Comparison, most: int) -> Section:
     header, words = tables.cells(comparison)
     rows: list[list[Cell]] = []
     for row, setting in zip(words, comparison.settings, strict=True):
-        rows.append([Cell(text, value) for text, value in zip(row, _values(comparison, setting), strict=True)])
+        rows.append(
+            [
+                Cell(text, value)
+                for text, value in zip(row, _values(comparison, setting), strict=True)
+            ]
+        )
     return Section(
         comparison,
         header,
         rows,
         _forest(comparison.settings),
         charts(comparison),
-        {title: pictures for name, title in FIGURES.items() if (pictures := _pictures(comparison, name, most))},
+        {
+            title: pictures
+            for name, title in FIGURES.items()
+            if (pictures := _pictures(comparison, name, most))
+        },
         _differences(comparison.settings),
         tables.caption(comparison),
     )
@@ -82,7 +95,13 @@ def _section(comparison: Comparison, most: int) -> Section:
 def _values(comparison: Comparison, setting: Setting) -> list[float | str]:
     d = setting.difference
     measured = [setting.summary[c][0] if c in setting.summary else "" for c in comparison.columns]
-    return [setting.label, len(setting.runs), *measured, 0.0 if d is None else d.mean, 2.0 if d is None else d.p]
+    return [
+        setting.label,
+        len(setting.runs),
+        *measured,
+        0.0 if d is None else d.mean,
+        2.0 if d is None else d.p,
+    ]
 
 
 def _forest(settings: Sequence[Setting]) -> list[dict[str, Any] | None]:
@@ -91,7 +110,9 @@ def _forest(settings: Sequence[Setting]) -> list[dict[str, Any] | None]:
     ends = [0.0, *(v for d in shown for v in (d.mean, d.low, d.high))]
     x = Scale(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 4, 116)
     return [
-        None if d is None else {"low": x(d.low), "high": x(d.high), "mean": x(d.mean), "zero": x(0.0)}
+        None
+        if d is None
+        else {"low": x(d.low), "high": x(d.high), "mean": x(d.mean), "zero": x(0.0)}
         for d in (s.difference for s in settings)
     ]
 
@@ -103,13 +124,19 @@ def _pictures(comparison: Comparison, name: str, most: int) -> list[tuple[int, s
         content = setting.runs[0].figure(name)
         if content is not None:
             found.append((index, f"{setting.label}, seed {setting.runs[0].seed}", content))
-    with ThreadPoolExecutor() as pool:  # packing a picture closer holds no lock, and is most of the time of a large page
+    with (
+        ThreadPoolExecutor() as pool
+    ):  # packing a picture closer holds no lock, and is most of the time of a large page
         sources = pool.map(lambda one: picture(one[2], most), found)
-        return [(index, label, source) for (index, label, _), source in zip(found, sources, strict=True)]
+        return [
+            (index, label, source) for (index, label, _), source in zip(found, sources, strict=True)
+        ]
 
 
 def _differences(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
     """Options in which the settings differ, and each setting's values."""
     every = [setting.runs[0].settings for setting in settings]
     options = differing(every)
-    return options, [["–" if option not in one else str(one[option]) for option in options] for one in every]
+    return options, [
+        ["–" if option not in one else str(one[option]) for option in options] for one in every
+    ]

@@ -48,9 +48,17 @@ def explorer(run: Run, evaluation: Evaluation) -> dict[str, Any]:
     look = Look.of(columns[0])
     return {
         "look": look.as_json(),
-        "sheets": {"x": look.sheet(columns[0]), "mean": look.sheet(codes.reconstruction), "decoded": look.sheet(decoded)},
+        "sheets": {
+            "x": look.sheet(columns[0]),
+            "mean": look.sheet(codes.reconstruction),
+            "decoded": look.sheet(decoded),
+        },
         "axes": [
-            {"name": codes.names[d], "values": _rounded(codes.mean[:, d]), "places": _rounded(places[:, k])}
+            {
+                "name": codes.names[d],
+                "values": _rounded(codes.mean[:, d]),
+                "places": _rounded(places[:, k]),
+            }
             for k, d in enumerate(shown)
         ],
         "measured": _measured(evaluation, count),
@@ -73,7 +81,9 @@ def _is_plane(codes: Codes) -> bool:
 
 def _shown(codes: Codes) -> list[int]:
     """The most active dimensions; never fewer than two, if there are two, and two in their own order."""
-    most = codes.activity.argsort(descending=True)[: min(max(len(codes.active), 2), MOST_DIMENSIONS)].tolist()
+    most = codes.activity.argsort(descending=True)[
+        : min(max(len(codes.active), 2), MOST_DIMENSIONS)
+    ].tolist()
     return sorted(most) if len(codes.names) == 2 else most
 
 
@@ -104,7 +114,9 @@ def _plane(places: Float[Tensor, "side 2"]) -> Points:
     return z, torch.zeros(len(z), dtype=torch.long, device=z.device)
 
 
-def _lines(codes: Codes, shown: list[int], places: Float[Tensor, "steps shown"], starts: list[int]) -> Points:
+def _lines(
+    codes: Codes, shown: list[int], places: Float[Tensor, "steps shown"], starts: list[int]
+) -> Points:
     """For each start, for each dimension: the start's code with that dimension at each of its places."""
     of = torch.tensor(starts, device=places.device)
     z = codes.mean[of].reshape(len(of), 1, 1, -1).repeat(1, len(shown), len(places), 1)
@@ -129,11 +141,15 @@ def _notes(codes: Codes, shown: list[int]) -> list[str]:
     """What of the latent space is shown, and what cannot be."""
     notes = []
     if not codes.active:
-        notes.append("No dimension is in use: all data have the same code, and what is seen of it is noise.")
+        notes.append(
+            "No dimension is in use: all data have the same code, and what is seen of it is noise."
+        )
     elif len(shown) < len(codes.names):
         notes.append(f"The {len(shown)} most active of {len(codes.names)} dimensions.")
     if len(codes.sites) > 1:
-        notes.append(f"{' and '.join(codes.sites)} stand side by side: along a dimension of one, the others are held still.")
+        notes.append(
+            f"{' and '.join(codes.sites)} stand side by side: along a dimension of one, the others are held still."
+        )
     if codes.given:
         notes.append(
             "The decoder is given the label too: no point of the space has a picture of its own, a line keeps its label."

@@ -16,7 +16,9 @@ def picture(png: bytes, most: int) -> str:
                 small = original.convert("RGB")
                 small.thumbnail((900, 900))
                 buffer = io.BytesIO()
-                small.save(buffer, "WEBP", quality=80, method=2)  # half the time of the default, a tenth larger
+                small.save(
+                    buffer, "WEBP", quality=80, method=2
+                )  # half the time of the default, a tenth larger
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return ""
         return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

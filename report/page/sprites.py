@@ -59,7 +59,11 @@ class Look:
         """What the drawing leaves out."""
         if self.picture:
             smaller = self.drawn != self.shape[-2:]
-            return f"Pictures of {self.shape[-2]}×{self.shape[-1]} are drawn smaller." if smaller else None
+            return (
+                f"Pictures of {self.shape[-2]}×{self.shape[-1]} are drawn smaller."
+                if smaller
+                else None
+            )
         length = int(np.prod(self.shape))
         if self.drawn == (length,):
             return None
@@ -73,7 +77,11 @@ class Look:
         """All of `x`: {"source": address, "columns": pictures in a row}, or {"bytes": base64 of N·length bytes}."""
         levels = ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
         if not self.picture:
-            kept = torch.linspace(0, levels[0].numel() - 1, self.drawn[0], device=x.device).round().long()
+            kept = (
+                torch.linspace(0, levels[0].numel() - 1, self.drawn[0], device=x.device)
+                .round()
+                .long()
+            )
             return {"bytes": _base64(_as_bytes(levels.flatten(1)[:, kept]).tobytes())}
         images = levels.unsqueeze(1) if levels.dim() == 3 else levels
         if images.shape[-2:] != self.drawn:

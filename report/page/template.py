@@ -11,7 +11,11 @@ HERE = Path(__file__).parent / "templates"
 def render(template: str, **values: Any) -> str:
     """The template of that name with `values`."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["number"] = _number
     return environment.get_template(template).render(**values)

@@ -54,7 +54,11 @@ def test_too_few_rounds_for_quartiles(benchmark, rounds, capsys):
 @pytest.mark.parametrize(
     ("benchmark", "arguments", "said"),
     [
-        ("train_step", ["--peer", "nonsense"], "'nonsense' is in none of: this project, compiled; "),
+        (
+            "train_step",
+            ["--peer", "nonsense"],
+            "'nonsense' is in none of: this project, compiled; ",
+        ),
         ("train_step", ["--threads", "0"], "--threads"),
         ("train_step", ["--device", "tpu"], "choose from cpu, cuda"),
         ("evidence", ["--device", "tpu"], "choose from cpu, cuda"),
@@ -83,13 +87,28 @@ def test_figures_are_printed_and_written(tmp_path, monkeypatch, capsys):
         return lambda steps: None
 
     peers = {train_step.REFERENCE: idle, "another": idle, "left out": None}
-    monkeypatch.setattr(train_step, "CASES", dict.fromkeys(("one a", "two a", "three b"), (Perceptron((4,), 2), Batches(5))))
+    monkeypatch.setattr(
+        train_step,
+        "CASES",
+        dict.fromkeys(("one a", "two a", "three b"), (Perceptron((4,), 2), Batches(5))),
+    )
     monkeypatch.setattr(train_step, "contenders", lambda device: peers)
     ticks = iter(range(10**6))
     monkeypatch.setattr(train_step, "clock", lambda busy: lambda: float(next(ticks)))
     threads = str(torch.get_num_threads())
     train_step.main(
-        ["--case", " a", "--peer", "another", "--rounds", "2", "--json", str(tmp_path / "x.json"), "--threads", threads]
+        [
+            "--case",
+            " a",
+            "--peer",
+            "another",
+            "--rounds",
+            "2",
+            "--json",
+            str(tmp_path / "x.json"),
+            "--threads",
+            threads,
+        ]
     )
     records = json.loads((tmp_path / "x.json").read_text())["records"]
     assert [(r["case"], r["peer"]) for r in records] == [

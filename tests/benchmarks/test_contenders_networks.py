@@ -12,13 +12,18 @@ from benchmarks.peers import matrix_products, torch_loop
 from benchmarks.workload import Batches
 
 MEASURED = {str(network): network for network in (TUTORIAL, DEEPER, CONVOLUTIONAL)}
-needs_numpyro = pytest.mark.skipif(importlib.util.find_spec("numpyro") is None, reason="NumPyro is not installed")
+needs_numpyro = pytest.mark.skipif(
+    importlib.util.find_spec("numpyro") is None, reason="NumPyro is not installed"
+)
 
 
 def ends(network, images=6):
     """(name, where this project's network leads from and to, what goes into it)."""
     x, z = (torch.rand(images, PIXELS) < 0.5).float(), torch.randn(images, network.latent)
-    return [("encoder", (network.shape, (2 * network.latent,)), x), ("decoder", ((network.latent,), network.shape), z)]
+    return [
+        ("encoder", (network.shape, (2 * network.latent,)), x),
+        ("decoder", ((network.latent,), network.shape), z),
+    ]
 
 
 @pytest.mark.parametrize("network", [*MEASURED.values(), *SMALL.values()], ids=str)
@@ -40,8 +45,12 @@ def test_jax_computes_what_torch_does():
         layers = getattr(CONVOLUTIONAL, name)()
         with numpyro.handlers.seed(rng_seed=0), numpyro.handlers.trace() as sites:
             found = in_jax(layers, name)(inputs.numpy())
-        assert sum(site["value"].size for site in sites.values()) == sum(w.numel() for w in layers.parameters())
-        torch.testing.assert_close(torch.tensor(found.__array__()), layers(inputs).detach(), atol=1e-5, rtol=1e-4)
+        assert sum(site["value"].size for site in sites.values()) == sum(
+            w.numel() for w in layers.parameters()
+        )
+        torch.testing.assert_close(
+            torch.tensor(found.__array__()), layers(inputs).detach(), atol=1e-5, rtol=1e-4
+        )
 
 
 def flops(run) -> int:
@@ -53,7 +62,11 @@ def flops(run) -> int:
 @pytest.mark.parametrize("network", MEASURED.values(), ids=list(MEASURED))
 def test_the_floor_multiplies_as_much_as_a_step_does(network):
     batches = Batches(4)
-    vae, x, floor = torch_loop.VAE(network), next(iter(batches)), matrix_products.products(network, batches)
+    vae, x, floor = (
+        torch_loop.VAE(network),
+        next(iter(batches)),
+        matrix_products.products(network, batches),
+    )
     assert flops(lambda: floor(1)) == flops(lambda: vae(x).backward())
     forwards = flops(lambda: vae(x))
     assert 2 * 4 * sum(matrix_products.multiplications(network)) == forwards
@@ -61,5 +74,7 @@ def test_the_floor_multiplies_as_much_as_a_step_does(network):
 
 def test_particles_pass_through_the_decoder():
     one, five = (matrix_products.products(DEEPER, Batches(4), particles) for particles in (1, 5))
-    decoder = 3 * 2 * 4 * matrix_products.multiplications(DEEPER)[1]  # forwards, to the weights, to what came in
+    decoder = (
+        3 * 2 * 4 * matrix_products.multiplications(DEEPER)[1]
+    )  # forwards, to the weights, to what came in
     assert flops(lambda: five(1)) - flops(lambda: one(1)) == 4 * decoder

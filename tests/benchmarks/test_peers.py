@@ -24,7 +24,9 @@ TORCH = [name for name in train_step.contenders("cpu") if name not in (FLOOR, NU
 has_numpyro = importlib.util.find_spec("numpyro") is not None
 needs_numpyro = pytest.mark.skipif(not has_numpyro, reason="NumPyro is not installed")
 every_network = pytest.mark.parametrize("network", SMALL.values(), ids=list(SMALL))
-every_contender = pytest.mark.parametrize("name", [*TORCH, pytest.param(NUMPYRO, marks=needs_numpyro)])
+every_contender = pytest.mark.parametrize(
+    "name", [*TORCH, pytest.param(NUMPYRO, marks=needs_numpyro)]
+)
 quiet_jit = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
 
 
@@ -38,11 +40,17 @@ def uncompiled(monkeypatch):
 def noiseless(monkeypatch):
     """z is the mean of q. Where q is narrow, too, all estimators of the ELBO have the same gradients."""
     monkeypatch.setattr(torch, "randn_like", lambda like: torch.zeros(like.shape))
-    monkeypatch.setattr(torch.distributions.normal, "_standard_normal", lambda shape, dtype, device: torch.zeros(shape))
+    monkeypatch.setattr(
+        torch.distributions.normal,
+        "_standard_normal",
+        lambda shape, dtype, device: torch.zeros(shape),
+    )
     if has_numpyro:
         import jax
 
-        monkeypatch.setattr(jax.random, "normal", lambda key, shape=(), dtype=float: jax.numpy.zeros(shape))
+        monkeypatch.setattr(
+            jax.random, "normal", lambda key, shape=(), dtype=float: jax.numpy.zeros(shape)
+        )
 
 
 def trained(name: str, network: Network, begin) -> Watched:
@@ -66,7 +74,9 @@ def distance_from_by_hand(name: str, network: Network) -> float:
 @every_network
 @every_contender
 def test_contenders_end_where_torch_by_hand_does(name, network, uncompiled, noiseless):
-    assert distance_from_by_hand(name, network) < 1e-3  # found: 6e-5, as Adam's ε weighs less beside a loss of all data
+    assert (
+        distance_from_by_hand(name, network) < 1e-3
+    )  # found: 6e-5, as Adam's ε weighs less beside a loss of all data
 
 
 @pytest.mark.verify
@@ -81,7 +91,9 @@ def other_rate(monkeypatch):
 
 
 def other_activation(monkeypatch):
-    monkeypatch.setattr(Perceptron, "project", lambda self, inputs, outputs: MLP(inputs, outputs, 8, 2, "gelu"))
+    monkeypatch.setattr(
+        Perceptron, "project", lambda self, inputs, outputs: MLP(inputs, outputs, 8, 2, "gelu")
+    )
 
 
 @pytest.mark.parametrize("plant", [other_rate, other_activation])
@@ -94,7 +106,10 @@ def parts(network: Network, begin, x):
     """q, p(z), z by the noise of seed 0, log p(x|z), from the networks by hand."""
     watched = Watched(network, begin)
     mean, raw_scale = watched.encoder()(x).chunk(2, dim=-1)
-    q, prior = Normal(mean, posterior_scale(raw_scale)), Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    q, prior = (
+        Normal(mean, posterior_scale(raw_scale)),
+        Normal(torch.zeros_like(mean), torch.ones_like(mean)),
+    )
     torch.manual_seed(0)
     z = q.rsample()
     return q, prior, z, Bernoulli(logits=watched.decoder()(z)).log_prob(x).sum(-1)
@@ -147,7 +162,9 @@ def test_numpyros_density_is_the_same_at_the_same_z(network):
         (loop.svi.guide, q.log_prob(z).sum()),
         (loop.svi.model, (prior.log_prob(z).sum() + log_likelihood.sum())),
     ):
-        assert float(log_density(program, (x.numpy(),), {}, at)[0]) == pytest.approx(float(expected), rel=1e-5)
+        assert float(log_density(program, (x.numpy(),), {}, at)[0]) == pytest.approx(
+            float(expected), rel=1e-5
+        )
 
 
 @every_network

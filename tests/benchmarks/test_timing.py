@@ -36,7 +36,10 @@ def constant(seconds):
 
 def test_milliseconds_a_step_and_steps_that_fill_a_turn():
     world = World()
-    runs = {"fast": world.contender("fast", constant(1e-3)), "slow": world.contender("slow", constant(4e-3))}
+    runs = {
+        "fast": world.contender("fast", constant(1e-3)),
+        "slow": world.contender("slow", constant(4e-3)),
+    }
     times = timing.interleaved(runs, rounds=3, clock=world.clock, seconds=0.2)
     assert times["fast"] == pytest.approx([1.0] * 3) and times["slow"] == pytest.approx([4.0] * 3)
     assert ("fast", 200) in world.log and ("slow", 50) in world.log
@@ -46,14 +49,22 @@ def test_contenders_alternate_and_each_warms_up_before_its_turn():
     world = World()
     runs = {name: world.contender(name, constant(1e-3)) for name in "abc"}
     timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)
-    before = [(name, 3) for name in "abc" for _ in range(2)]  # to compile, and to see how long a step takes
-    assert world.log == before + [(name, steps) for _ in range(3) for name in "abc" for steps in (3, 100)]
+    before = [
+        (name, 3) for name in "abc" for _ in range(2)
+    ]  # to compile, and to see how long a step takes
+    assert world.log == before + [
+        (name, steps) for _ in range(3) for name in "abc" for steps in (3, 100)
+    ]
 
 
 def test_the_first_round_is_thrown_away():
     world = World()
-    runs = {"late": world.contender("late", lambda turn: 1e-3 if turn else 5e-3)}  # slow in its first round only
-    assert timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)["late"] == pytest.approx([1.0, 1.0])
+    runs = {
+        "late": world.contender("late", lambda turn: 1e-3 if turn else 5e-3)
+    }  # slow in its first round only
+    assert timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)[
+        "late"
+    ] == pytest.approx([1.0, 1.0])
 
 
 def test_a_slow_minute_of_the_machine_leaves_the_ratio_alone():
@@ -79,11 +90,16 @@ def test_medians_quartiles_and_ratios():
 
 def test_a_table_is_markdown():
     records = [{"peer": "a", "ms": 1.234}, {"peer": "b", "ms": 2.0}]
-    assert timing.table(records, {"": "{peer}", "ms": "{ms:.1f}"}) == "|  | ms |\n|---|---|\n| a | 1.2 |\n| b | 2.0 |"
+    assert (
+        timing.table(records, {"": "{peer}", "ms": "{ms:.1f}"})
+        == "|  | ms |\n|---|---|\n| a | 1.2 |\n| b | 2.0 |"
+    )
 
 
 def test_figures_come_back_from_json_with_what_they_depend_on(tmp_path):
-    records = timing.rows({"Pyro’s": [0.1, 0.2, 0.4], "ours": [0.1, 0.1, 0.3]}, "ours", batch=20, binarise=False)
+    records = timing.rows(
+        {"Pyro’s": [0.1, 0.2, 0.4], "ours": [0.1, 0.1, 0.3]}, "ours", batch=20, binarise=False
+    )
     timing.write(tmp_path / "figures.json", "cpu", records)
     read = json.loads((tmp_path / "figures.json").read_text())
     assert read["records"] == records

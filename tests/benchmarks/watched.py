@@ -21,7 +21,10 @@ def start(network: Network, raw_scale: float = 0.0) -> Weights:
     """Weights from which all contenders start, with `raw_scale` added to the encoder's raw scales."""
     encoder, decoder = network.encoder(), network.decoder()
     encoder[-1].bias.data[network.latent :] += raw_scale
-    return {name: [w.detach().clone() for w in weights(end)] for name, end in (("encoder", encoder), ("decoder", decoder))}
+    return {
+        name: [w.detach().clone() for w in weights(end)]
+        for name, end in (("encoder", encoder), ("decoder", decoder))
+    }
 
 
 def row(found: Weights) -> Tensor:
@@ -37,7 +40,10 @@ class Watched(Network):
         self.latent, self.shape = network.latent, network.shape
 
     def project(self, in_shape, out_shape):
-        return self._watch("encoder" if in_shape == self.shape else "decoder", self.network.project(in_shape, out_shape))
+        return self._watch(
+            "encoder" if in_shape == self.shape else "decoder",
+            self.network.project(in_shape, out_shape),
+        )
 
     def encoder(self):
         return self._watch("encoder", self.network.encoder())

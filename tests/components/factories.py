@@ -42,7 +42,9 @@ def located(family: Any) -> Any:
     """The reference of a location-scale family, of which SciPy has the standard member."""
 
     def log_density(module: Any, h: Any, x: Any) -> Any:
-        loc, scale = (value.detach().numpy() for value in module.location_and_scale(torch.tensor(h)))
+        loc, scale = (
+            value.detach().numpy() for value in module.location_and_scale(torch.tensor(h))
+        )
         return family.logpdf((x - loc) / scale) - np.log(scale)
 
     return log_density
@@ -70,7 +72,9 @@ def negative_binomial(module: Any, h: Any, x: Any) -> Any:
 
 REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "bernoulli": lambda module, h, x: scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h)),
-    "continuous_bernoulli": lambda module, h, x: h * x + np.log(h / np.expm1(h)),  # an exponential cut off at 1
+    "continuous_bernoulli": lambda module, h, x: (
+        h * x + np.log(h / np.expm1(h))
+    ),  # an exponential cut off at 1
     "beta": beta,
     "gaussian": located(scipy.stats.norm),
     "laplace": located(scipy.stats.laplace),
@@ -89,7 +93,10 @@ PRIORS: dict[str, list[dict[str, Any]]] = {
     "student_t": [{}],
     "mixture": [{"components": 3}],
     "vamp": [{"components": 3}],
-    "flow": [{"kind": k, "width": 8} for k in ("affine_coupling", "spline_coupling", "inverse_autoregressive")],
+    "flow": [
+        {"kind": k, "width": 8}
+        for k in ("affine_coupling", "spline_coupling", "inverse_autoregressive")
+    ],
 }
 GUIDES: dict[str, list[dict[str, Any]]] = {
     "mean_field": [{}],
@@ -115,7 +122,12 @@ OBJECTIVES: dict[str, list[dict[str, Any]]] = {
     "stl": [{}],
     "dreg": [{}],
 }
-MODELS: dict[str, list[dict[str, Any]]] = {"vae": [{}], "hierarchical": [{}], "gmvae": [{}], "conditional": [{}]}
+MODELS: dict[str, list[dict[str, Any]]] = {
+    "vae": [{}],
+    "hierarchical": [{}],
+    "gmvae": [{}],
+    "conditional": [{}],
+}
 ALL = {
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
@@ -160,8 +172,19 @@ def dataset(space: str, examples: int = 12, shape: tuple[int, ...] = SHAPE) -> D
 
 def config(**choices: Any) -> dict[str, Any]:
     """A configuration of a run on `dataset`: axis=name, or axis=(name, options)."""
-    default = {"model": "vae", "prior": "standard_normal", "likelihood": "bernoulli", "guide": "mean_field"}
-    chosen = default | {"network": ("mlp", {"width": 8, "layers": 1}), "objective": "elbo"} | choices
-    pairs = {axis: value if isinstance(value, tuple) else (value, {}) for axis, value in chosen.items()}
-    nodes: dict[str, Any] = {axis: node(axis, name, options) for axis, (name, options) in pairs.items()}
+    default = {
+        "model": "vae",
+        "prior": "standard_normal",
+        "likelihood": "bernoulli",
+        "guide": "mean_field",
+    }
+    chosen = (
+        default | {"network": ("mlp", {"width": 8, "layers": 1}), "objective": "elbo"} | choices
+    )
+    pairs = {
+        axis: value if isinstance(value, tuple) else (value, {}) for axis, value in chosen.items()
+    }
+    nodes: dict[str, Any] = {
+        axis: node(axis, name, options) for axis, (name, options) in pairs.items()
+    }
     return nodes | {"choices": {axis: name for axis, (name, _) in pairs.items()}, "latent_dim": 2}

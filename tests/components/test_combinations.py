@@ -39,7 +39,14 @@ def covering() -> list[tuple]:
     """Prior i and likelihood j with guide i + j, each with its options in turn."""
     guides = list(GUIDES.items())
     return [
-        (prior, in_turn(priors, j), likelihood, in_turn(likelihoods, i), guide, in_turn(families, j))
+        (
+            prior,
+            in_turn(priors, j),
+            likelihood,
+            in_turn(likelihoods, i),
+            guide,
+            in_turn(families, j),
+        )
         for i, (prior, priors) in enumerate(PRIORS.items())
         for j, (likelihood, likelihoods) in enumerate(LIKELIHOODS.items())
         for guide, families in [in_turn(guides, i + j)]
@@ -57,10 +64,14 @@ def name(combination) -> str:
 def test_the_covering_array_covers():
     """Every pair of choices of two axes, and every option of every choice."""
     chosen = [(c[0], c[2], c[4]) for c in covering()]
-    for (i, first), (j, second) in itertools.combinations(enumerate((PRIORS, LIKELIHOODS, GUIDES)), 2):
+    for (i, first), (j, second) in itertools.combinations(
+        enumerate((PRIORS, LIKELIHOODS, GUIDES)), 2
+    ):
         assert {(c[i], c[j]) for c in chosen} == set(itertools.product(first, second))
     for axis, at in (("prior", 0), ("likelihood", 2), ("guide", 4)):
-        assert {name(c[at : at + 2]) for c in covering()} == {name(case.values) for case in cases(axis)}
+        assert {name(c[at : at + 2]) for c in covering()} == {
+            name(case.values) for case in cases(axis)
+        }
 
 
 @pytest.mark.parametrize("combination", [pytest.param(c, id=name(c)) for c in covering()])
@@ -78,14 +89,22 @@ def test_the_whole_product(likelihood, setting, guide, option):
 
 def trained_and_checked(prior, prior_options, likelihood, likelihood_options, guide, guide_options):
     torch.manual_seed(0)
-    chosen = {"prior": (prior, prior_options), "likelihood": (likelihood, likelihood_options), "guide": (guide, guide_options)}
+    chosen = {
+        "prior": (prior, prior_options),
+        "likelihood": (likelihood, likelihood_options),
+        "guide": (guide, guide_options),
+    }
     data = in_double(dataset(all_likelihoods()[likelihood].spaces[0]))
     pair = [part.double() for part in build_pair(config(**chosen), data)]
     step = Step(*pair, FusedAdam(pair, learning_rate=1e-2), ELBO(), compiled=False)
     before = copy.deepcopy([part.state_dict() for part in pair])
     step(data.train[:])  # raises NonFinite where the loss is
     after = [part.state_dict() for part in pair]
-    assert any(not torch.equal(old[key], new[key]) for old, new in zip(before, after, strict=True) for key in old)
+    assert any(
+        not torch.equal(old[key], new[key])
+        for old, new in zip(before, after, strict=True)
+        for key in old
+    )
     check(*pair, data)
 
 
@@ -95,7 +114,9 @@ def in_double(data):
     def doubled(split):
         return replace(split, draw=lambda v: split.draw(v).double())
 
-    return replace(data, train=doubled(data.train), valid=doubled(data.valid), test=doubled(data.test))
+    return replace(
+        data, train=doubled(data.train), valid=doubled(data.valid), test=doubled(data.test)
+    )
 
 
 @torch.no_grad()
@@ -111,13 +132,17 @@ def check(model, guide, data):
     evidence, log_mass = (log_joint + log_cell).logsumexp(0), (log_q + log_cell).logsumexp(0)
     bound = ((log_q + log_cell).softmax(0) * (log_joint - log_q)).sum()
     assert bound.isfinite() and bound < evidence
-    assert log_mass.abs() < 0.01 * (evidence - bound), "the order is no accident of q's mass on the grid"
+    assert log_mass.abs() < 0.01 * (evidence - bound), (
+        "the order is no accident of q's mass on the grid"
+    )
 
     at_joint, at_q = densities(model, guide, x, z)
     assert drawn.numpy() == pytest.approx((at_joint - at_q).numpy(), abs=1e-9)
     # E_q[w] is p(x), so the product of DRAWS independent w/p(x) has mean 1: above 1/α with probability α at most (Markov).
     assert (drawn - evidence).sum() < math.log(1 / ALPHA)
-    assert (drawn.mean() - bound).abs() < Z * drawn.std() / math.sqrt(DRAWS)  # P(fail) = α by the normal limit
+    assert (drawn.mean() - bound).abs() < Z * drawn.std() / math.sqrt(
+        DRAWS
+    )  # P(fail) = α by the normal limit
 
 
 def grid(centre, scale):
@@ -175,7 +200,9 @@ def test_the_check_catches_a_guide_that_scores_its_draws_wrongly(score):
 def test_the_check_catches_a_program_that_is_not_its_components():
     """The planted bug: a program whose decoder is not the model's."""
     data, model, guide = default_pair()
-    model.forward = Generative(model.prior, nn.Sequential(model.decoder, nn.Tanh()), model.likelihood).forward
+    model.forward = Generative(
+        model.prior, nn.Sequential(model.decoder, nn.Tanh()), model.likelihood
+    ).forward
     with pytest.raises(AssertionError):
         check(model, guide, data)
 

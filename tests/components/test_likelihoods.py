@@ -33,7 +33,9 @@ def test_samples_have_the_shape_and_lie_in_the_space(name, options):
     assert (p.batch_shape, p.event_shape) == ((3,), SHAPE)
     x = p.sample((50,))
     assert x.shape == (50, 3, *SHAPE) and x.is_floating_point()
-    assert all(SPACES[space].contains(x).all() for space in module.spaces) or "unit" in module.spaces
+    assert (
+        all(SPACES[space].contains(x).all() for space in module.spaces) or "unit" in module.spaces
+    )
     if module.spaces == ("unit",):
         assert SPACES["unit"].contains(x).all()
     assert p.log_prob(x).shape == (50, 3) and p.log_prob(x).isfinite().all()
@@ -44,10 +46,18 @@ def test_density_is_one_in_total(name, options):
     module, p = one_dimensional(name, options)
     if SPACES[module.spaces[0]].measure == "counting":
         top = {"binary": 2, "bytes": LEVELS, "counts": 2000}[module.spaces[0]]
-        total = sum(p.log_prob(torch.tensor([[float(k)]], dtype=torch.float64)).exp().item() for k in range(top))
+        total = sum(
+            p.log_prob(torch.tensor([[float(k)]], dtype=torch.float64)).exp().item()
+            for k in range(top)
+        )
     else:
         low, high = (0, 1) if module.spaces == ("unit",) else (-np.inf, np.inf)
-        total = quad(lambda x: p.log_prob(torch.tensor([[x]], dtype=torch.float64)).exp().item(), low, high, limit=200)[0]
+        total = quad(
+            lambda x: p.log_prob(torch.tensor([[x]], dtype=torch.float64)).exp().item(),
+            low,
+            high,
+            limit=200,
+        )[0]
     assert total == pytest.approx(1, abs=1e-6)
 
 
@@ -57,7 +67,9 @@ def test_mean_is_that_of_the_density_and_start_puts_it_at_the_data_mean(name, op
     h = torch.randn(1, *module.parameter_shape, dtype=torch.float64)
     drawn = module(h).sample((40_000,))
     error = drawn.std() / 200
-    assert (drawn.mean() - module.mean(h)).abs().item() < 6 * error + 1e-9  # 6 standard errors: P(fail) ≈ 2e-9
+    assert (
+        drawn.mean() - module.mean(h)
+    ).abs().item() < 6 * error + 1e-9  # 6 standard errors: P(fail) ≈ 2e-9
     mean = torch.tensor([0.3 if module.spaces[0] in ("binary", "unit", "real") else 1.7])
     start = module.start(mean)
     assert start.shape == module.parameter_shape
@@ -72,7 +84,9 @@ def test_gradients_reach_every_parameter_and_output(name, options):
     x = module(h).sample()
     module(h).log_prob(x).sum().backward()
     for tensor in (h, *module.parameters()):
-        assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0
+        assert (
+            tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0
+        )
 
 
 @every_likelihood
@@ -136,7 +150,9 @@ def test_continuous_bernoulli_stays_a_density_where_torch_clamps(eta):
     assert quad(density, *points)[0] == pytest.approx(1, abs=1e-8)
     u = torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
     for x, probability in zip(p.icdf(u).tolist(), u.tolist(), strict=True):
-        assert quad(density, 0, x, points=[max(0.0, x - edge)])[0] == pytest.approx(probability, abs=2e-5)
+        assert quad(density, 0, x, points=[max(0.0, x - edge)])[0] == pytest.approx(
+            probability, abs=2e-5
+        )
 
 
 def test_rounded_logistic_is_finite_far_from_its_bin_and_sums_to_one():

@@ -110,7 +110,11 @@ def test_each_layer_is_read_by_those_below():
     def terms(latents):
         trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(x)
         q = poutine.trace(poutine.condition(guide, data=latents)).get_trace(x)
-        return {"x": log_prob(trace.nodes["x"]), "z1": log_prob(trace.nodes["z1"]), "q2": log_prob(q.nodes["z2"])}
+        return {
+            "x": log_prob(trace.nodes["x"]),
+            "z1": log_prob(trace.nodes["z1"]),
+            "q2": log_prob(q.nodes["z2"]),
+        }
 
     here = terms(z)
     for moved, changed in (("z1", {"x", "z1", "q2"}), ("z2", {"x", "z1", "q2"})):
@@ -146,7 +150,9 @@ def test_enumeration_is_the_sum_in_closed_form(prior, particles):
     enumerating = TraceEnum_ELBO(num_particles=particles, max_plate_nesting=1)
     enumerated = loss_and_slope(enumerating, model, guide, batch, model.joint)
     assert enumerated == pytest.approx(closed, rel=1e-8, abs=1e-10)
-    assert loss_and_slope(ELBO(particles), model, guide, batch) == pytest.approx(enumerated, rel=1e-12, abs=1e-12)
+    assert loss_and_slope(ELBO(particles), model, guide, batch) == pytest.approx(
+        enumerated, rel=1e-12, abs=1e-12
+    )
 
 
 def test_clusters_of_equal_weight_are_caught():
@@ -155,7 +161,9 @@ def test_clusters_of_equal_weight_are_caught():
     forgetful = copy.deepcopy(model)
     right = forgetful.prior.forward
     uniform = dist.Categorical(torch.ones(3).double())
-    forgetful.prior.forward = lambda: dist.MixtureSameFamily(uniform, right().component_distribution)
+    forgetful.prior.forward = lambda: dist.MixtureSameFamily(
+        uniform, right().component_distribution
+    )
     enumerating = TraceEnum_ELBO(max_plate_nesting=1)
     losses = []
     for program in (forgetful.joint, model.joint):
@@ -163,7 +171,9 @@ def test_clusters_of_equal_weight_are_caught():
         losses.append(enumerating.differentiable_loss(program, guide, *batch).item())
     torch.manual_seed(1)
     closed = Trace_ELBO().differentiable_loss(model, guide, *batch).item()
-    assert losses[1] == pytest.approx(closed, rel=1e-12) and losses[0] != pytest.approx(closed, rel=1e-6)
+    assert losses[1] == pytest.approx(closed, rel=1e-12) and losses[0] != pytest.approx(
+        closed, rel=1e-6
+    )
 
 
 def test_training_enumerates(monkeypatch):
@@ -171,7 +181,9 @@ def test_training_enumerates(monkeypatch):
     ran, joint = [], model.joint
     monkeypatch.setattr(model, "joint", lambda x: ran.append("joint") or joint(x))
     monkeypatch.setattr(model, "forward", lambda x: ran.append("closed form"))
-    Step(model, guide, FusedAdam((model, guide), learning_rate=1e-3), ELBO(), compiled=False)(*batch)
+    Step(model, guide, FusedAdam((model, guide), learning_rate=1e-3), ELBO(), compiled=False)(
+        *batch
+    )
     assert set(ran) == {"joint"}
 
 
@@ -183,7 +195,10 @@ def test_the_enumerated_program_has_the_cluster_as_a_site_and_the_other_has_not(
 
 def components():
     g = torch.Generator().manual_seed(0)
-    locs, scales = torch.randn(3, 2, generator=g).double(), torch.rand(3, 2, generator=g).double() + 0.5
+    locs, scales = (
+        torch.randn(3, 2, generator=g).double(),
+        torch.rand(3, 2, generator=g).double() + 0.5,
+    )
     return dist.Normal(locs, scales).to_event(1), locs, scales
 
 
@@ -212,7 +227,13 @@ def test_cluster_probabilities_are_bayes_rule():
         model.prior.logits.copy_(torch.tensor([0.0, 1.0, -1.0]))
     z = torch.randn(6, 2).double()
     prior = model.prior()
-    joint = torch.stack([Component(prior.component_distribution, torch.full((6,), y)).log_prob(z) for y in range(3)], -1)
+    joint = torch.stack(
+        [
+            Component(prior.component_distribution, torch.full((6,), y)).log_prob(z)
+            for y in range(3)
+        ],
+        -1,
+    )
     expected = torch.softmax(joint + torch.tensor([0.0, 1.0, -1.0]), -1)
     assert torch.allclose(model.cluster_probabilities(z), expected)
 
@@ -229,12 +250,17 @@ def test_cluster_probabilities_are_bayes_rule():
     ],
 )
 def test_clustering_accuracy_by_hand(clusters, labels, accuracy):
-    assert clustering_accuracy(torch.tensor(clusters), torch.tensor(labels)) == pytest.approx(accuracy)
+    assert clustering_accuracy(torch.tensor(clusters), torch.tensor(labels)) == pytest.approx(
+        accuracy
+    )
 
 
 def test_clustering_accuracy_is_the_best_of_all_matchings():
     clusters, labels = torch.randint(4, (40,)), torch.randint(4, (40,))
-    best = max((torch.tensor(m)[clusters] == labels).double().mean().item() for m in itertools.permutations(range(4)))
+    best = max(
+        (torch.tensor(m)[clusters] == labels).double().mean().item()
+        for m in itertools.permutations(range(4))
+    )
     assert clustering_accuracy(clusters, labels) == pytest.approx(best)
 
 
@@ -246,16 +272,22 @@ def test_accuracy_is_reported_where_labels_exist():
     model.prior.locs.data.copy_(centres[[1, 2, 0]])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guide, "forward", lambda x: centres[data.valid.labels[: len(x)]])
-        assert clustering_accuracy(clusters_of(model, guide, data.valid[:]), data.valid.labels) == 1.0
+        assert (
+            clustering_accuracy(clusters_of(model, guide, data.valid[:]), data.valid.labels) == 1.0
+        )
     model.prior.logits.data.copy_(torch.tensor([500.0, 0.0, 0.0]))
-    assert split_metrics(model, guide, data.valid, count, seed=0)["clustering_accuracy"] == pytest.approx(1 / 3)
+    assert split_metrics(model, guide, data.valid, count, seed=0)[
+        "clustering_accuracy"
+    ] == pytest.approx(1 / 3)
 
 
 def test_accuracy_is_not_reported_without_labels_or_clusters():
     for name, keep in (("gmvae", False), ("vae", True)):
         model, guide, data, _ = made(name)
         split = data.valid if keep else replace(data.valid, labels=None)
-        assert "clustering_accuracy" not in split_metrics(model.float(), guide.float(), split, 12, seed=0)
+        assert "clustering_accuracy" not in split_metrics(
+            model.float(), guide.float(), split, 12, seed=0
+        )
 
 
 # Labels
@@ -269,7 +301,11 @@ def labels_matter(model, guide, x, y):
 
     def terms(label):
         trace = poutine.trace(poutine.condition(model, data={"z": z})).get_trace(x, label)
-        return log_prob(trace.nodes["x"]), log_prob(trace.nodes["z"]), guide.posterior(x, label).log_prob(z)
+        return (
+            log_prob(trace.nodes["x"]),
+            log_prob(trace.nodes["z"]),
+            guide.posterior(x, label).log_prob(z),
+        )
 
     (p_x, p_z, q_z), (other_x, other_z, other_q) = terms(y), terms(other)
     return bool((p_x != other_x).all() and (q_z != other_q).all() and torch.equal(p_z, other_z))
@@ -286,7 +322,9 @@ def test_labels_matter_and_only_ones_own():
 @torch.no_grad()
 def test_labels_that_are_not_read_are_caught():
     model, guide, _, (x, y) = made("conditional")
-    nn.init.zeros_(next(model.decoder.parameters())[:, -model.classes :])  # the weights of the label
+    nn.init.zeros_(
+        next(model.decoder.parameters())[:, -model.classes :]
+    )  # the weights of the label
     assert not labels_matter(model, guide, x, y)
 
 
@@ -303,7 +341,10 @@ def test_bounds_of_a_conditional_model_are_those_of_its_terms():
     assert lower.per_datum.shape == tighter.per_datum.shape == (len(x),)
     assert tighter.mean > lower.mean
     measured = split_metrics(model.float(), guide.float(), data.valid, 12, seed=0)
-    assert math.isfinite(measured["elbo"]) and measured["elbo"] == measured["reconstruction"] - measured["kl"]
+    assert (
+        math.isfinite(measured["elbo"])
+        and measured["elbo"] == measured["reconstruction"] - measured["kl"]
+    )
 
 
 # Refusals
@@ -312,17 +353,32 @@ def test_bounds_of_a_conditional_model_are_those_of_its_terms():
 @pytest.mark.parametrize(
     ("choices", "says"),
     [
-        ({"model": "hierarchical", "objective": "analytic_kl"}, "objective=analytic_kl cannot be used with model=hierarchical"),
+        (
+            {"model": "hierarchical", "objective": "analytic_kl"},
+            "objective=analytic_kl cannot be used with model=hierarchical",
+        ),
         ({"model": ("hierarchical", {"top_dim": 0})}, r"model\.top_dim=0: must be at least 1"),
         ({"model": ("hierarchical", {"width": 0})}, r"model\.width=0: must be at least 1"),
         ({"model": ("conditional", {"features": 0})}, r"model\.features=0: must be at least 1"),
-        ({"model": "conditional", "prior": "vamp"}, r"prior=vamp: needs `posterior`, which model=conditional has not"),
+        (
+            {"model": "conditional", "prior": "vamp"},
+            r"prior=vamp: needs `posterior`, which model=conditional has not",
+        ),
         *(
-            ({"model": "gmvae", "prior": prior}, rf"prior={prior} cannot be used with model=gmvae: .* prior=mixture")
+            (
+                {"model": "gmvae", "prior": prior},
+                rf"prior={prior} cannot be used with model=gmvae: .* prior=mixture",
+            )
             for prior in sorted(set(PRIORS) - set(LEGAL["gmvae"]))
         ),
-        ({"model": "vae", "prior": ("vamp", {"components": 99})}, r"prior\.components=99: there are only 12 training examples"),
-        ({"model": "vae", "prior": ("vamp", {"components": 0})}, r"prior\.components=0: must be at least 1"),
+        (
+            {"model": "vae", "prior": ("vamp", {"components": 99})},
+            r"prior\.components=99: there are only 12 training examples",
+        ),
+        (
+            {"model": "vae", "prior": ("vamp", {"components": 0})},
+            r"prior\.components=0: must be at least 1",
+        ),
     ],
 )
 def test_refused_in_one_line(choices, says):
@@ -334,5 +390,7 @@ def test_refused_in_one_line(choices, says):
 def test_a_conditional_model_of_data_without_labels_is_refused():
     data = dataset("binary")
     unlabelled = replace(data, test=replace(data.test, labels=None))
-    with pytest.raises(RequestError, match=r"^model=conditional: data=tiny has no labels [^\n]*model=vae$"):
+    with pytest.raises(
+        RequestError, match=r"^model=conditional: data=tiny has no labels [^\n]*model=vae$"
+    ):
         unlabelled.with_labels()

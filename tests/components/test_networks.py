@@ -46,7 +46,11 @@ def test_shapes_gradients_and_state(name, options, shape, encodes):
     assert y.shape == (3, *out_shape) and y.isfinite().all()
     (y * torch.randn_like(y)).sum().backward()
     for key, parameter in module.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, key
+        assert (
+            parameter.grad is not None
+            and parameter.grad.isfinite().all()
+            and parameter.grad.abs().sum() > 0
+        ), key
     assert (x.grad.abs().flatten(1).sum(1) > 0).all()
     other = make("network", name, options, in_shape=in_shape, out_shape=out_shape).double()
     assert not torch.equal(other(x), y)
@@ -96,7 +100,9 @@ def has_no_sign(make_network):
 def test_initial_weights_have_no_sign_of_their_own(name, options, encodes):
     """What the last test takes for granted."""
     in_shape, out_shape = ((8, 8), (NUMBERS,)) if encodes else ((NUMBERS,), (8, 8))
-    assert has_no_sign(lambda: make("network", name, options, in_shape=in_shape, out_shape=out_shape))
+    assert has_no_sign(
+        lambda: make("network", name, options, in_shape=in_shape, out_shape=out_shape)
+    )
 
 
 def test_weights_that_start_positive_are_caught():
@@ -129,7 +135,9 @@ def test_batch_normalisation_is_caught():
     assert not is_alone(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8)).double(), (5,))
 
 
-@pytest.mark.parametrize("wrapper", [lambda n: Scaled(n, 255), LogCounts], ids=["scaled", "log counts"])
+@pytest.mark.parametrize(
+    "wrapper", [lambda n: Scaled(n, 255), LogCounts], ids=["scaled", "log counts"]
+)
 def test_inputs_reach_the_network_in_units_near_one(wrapper):
     seen = []
 
@@ -173,7 +181,9 @@ def test_refusals_of_options(name, options, says):
     ],
 )
 def test_what_is_no_image_is_refused(name, in_shape, out_shape, says):
-    with pytest.raises(RequestError, match=rf"^network={name} needs images [^\n]*{says}[^\n]*network=mlp[^\n]*$"):
+    with pytest.raises(
+        RequestError, match=rf"^network={name} needs images [^\n]*{says}[^\n]*network=mlp[^\n]*$"
+    ):
         make("network", name, in_shape=in_shape, out_shape=out_shape)
 
 

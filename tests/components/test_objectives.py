@@ -86,19 +86,29 @@ class Guide(nn.Module):
 
 def problem(particles=5):
     generator = torch.Generator().manual_seed(0)
-    x, noise = torch.randn(BATCH, SHAPE, generator=generator), torch.randn(particles, BATCH, LATENT, generator=generator)
+    x, noise = (
+        torch.randn(BATCH, SHAPE, generator=generator),
+        torch.randn(particles, BATCH, LATENT, generator=generator),
+    )
     return Model(), Guide(), x, noise
 
 
 def gradients(loss, *parts):
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, [p for part in parts for p in part.parameters()])])
+    return torch.cat(
+        [
+            g.flatten()
+            for g in torch.autograd.grad(loss, [p for part in parts for p in part.parameters()])
+        ]
+    )
 
 
 # Values and gradients
 
 
 @pytest.mark.parametrize("particles", [1, 5])
-@pytest.mark.parametrize("objective", [IWAE, *(lambda k, a=a: Renyi(k, a) for a in (0.0, 0.5, 2.0, -1.0))])
+@pytest.mark.parametrize(
+    "objective", [IWAE, *(lambda k, a=a: Renyi(k, a) for a in (0.0, 0.5, 2.0, -1.0))]
+)
 def test_iwae_and_renyi_are_pyros_where_nothing_is_scaled(objective, particles):
     model, guide, x, noise = problem(particles)
     ours = objective(particles)
@@ -109,10 +119,14 @@ def test_iwae_and_renyi_are_pyros_where_nothing_is_scaled(objective, particles):
 
     with same_noise(noise):
         value = ours.differentiable_loss(model, guide, x)
-        expected = reference.loss_and_grads(registered(model, "model"), registered(guide, "guide"), x)
+        expected = reference.loss_and_grads(
+            registered(model, "model"), registered(guide, "guide"), x
+        )
     theirs = torch.cat([p.grad.flatten() for part in (model, guide) for p in part.parameters()])
     assert value.item() == pytest.approx(float(expected), rel=1e-12)
-    assert gradients(value, model, guide).numpy() == pytest.approx(theirs.numpy(), rel=1e-9, abs=1e-12)
+    assert gradients(value, model, guide).numpy() == pytest.approx(
+        theirs.numpy(), rel=1e-9, abs=1e-12
+    )
     pyro.clear_param_store()
 
 
@@ -124,7 +138,9 @@ def test_renyi_at_one_is_the_elbo_and_approaches_it():
     for alpha in (1.0, 1 - 1e-6, 1 + 1e-6):
         with same_noise(noise):
             values.append(Renyi(5, alpha).differentiable_loss(model, guide, x).item())
-    assert values[0] == pytest.approx(elbo, rel=1e-12) and values[1:] == pytest.approx([elbo] * 2, rel=1e-5)
+    assert values[0] == pytest.approx(elbo, rel=1e-12) and values[1:] == pytest.approx(
+        [elbo] * 2, rel=1e-5
+    )
 
 
 def test_bounds_are_ordered_on_every_draw():
@@ -165,7 +181,9 @@ class JointIWAE(IWAE):
 @every_objective
 def test_the_loss_of_a_batch_is_that_of_its_data(name, options):
     # The rate of free_bits is averaged over the batch before its threshold: per datum where the threshold is 0.
-    assert is_per_datum(make("objective", name, options | ({"nats": 0.0} if name == "free_bits" else {})))
+    assert is_per_datum(
+        make("objective", name, options | ({"nats": 0.0} if name == "free_bits" else {}))
+    )
 
 
 def test_a_joint_weight_is_caught():
@@ -193,14 +211,19 @@ def test_a_scale_multiplies_the_bound(name, options, how):
     """`poutine.scale(8)`, or four of 32 data in the plate: 8 times the loss and its gradient."""
     model, guide, x, noise = problem()
     objective = make("objective", name, options)
-    pairs = {"scale": (Scaled(model, 8.0), Scaled(guide, 8.0)), "subsample": (Model(8 * BATCH), Guide(8 * BATCH))}
+    pairs = {
+        "scale": (Scaled(model, 8.0), Scaled(guide, 8.0)),
+        "subsample": (Model(8 * BATCH), Guide(8 * BATCH)),
+    }
     with same_noise(noise):
         once = objective.differentiable_loss(model, guide, x)
     with same_noise(noise):
         eight = objective.differentiable_loss(*pairs[how], x)
     assert eight.item() == pytest.approx(8 * once.item(), rel=1e-10)
     expected = 8 * gradients(once, model, guide)
-    assert gradients(eight, *pairs[how]).numpy() == pytest.approx(expected.numpy(), rel=1e-9, abs=1e-10)
+    assert gradients(eight, *pairs[how]).numpy() == pytest.approx(
+        expected.numpy(), rel=1e-9, abs=1e-10
+    )
 
 
 def test_pyros_renyi_exponentiates_the_scale():
@@ -215,7 +238,9 @@ def test_pyros_renyi_exponentiates_the_scale():
         subsampled = pyros.loss(Model(8 * BATCH), Guide(8 * BATCH), x)
     best = -8 * max_weights(model, guide, x, noise)
     assert abs(under_scale - 8 * once) > 1 and under_scale == pytest.approx(subsampled)
-    assert best - 1e-9 < under_scale < 8 * once, "it is pulled to the largest weight, above the bound"
+    assert best - 1e-9 < under_scale < 8 * once, (
+        "it is pulled to the largest weight, above the bound"
+    )
 
 
 def max_weights(model, guide, x, noise):
@@ -266,7 +291,9 @@ def sampled_gradients(objective, joint, x, away=0.0, seed=0):
     return torch.cat([guide.loc.grad, guide.tril.grad[:, lower[0], lower[1]]], -1)
 
 
-@pytest.mark.parametrize("objective", [STL(), STL(4), DReG(), DReG(1)], ids=["stl", "stl-4", "dreg", "dreg-1"])
+@pytest.mark.parametrize(
+    "objective", [STL(), STL(4), DReG(), DReG(1)], ids=["stl", "stl-4", "dreg", "dreg-1"]
+)
 def test_path_gradients_vanish_at_the_posterior(objective):
     assert sampled_gradients(objective, *factor_analysis(50)).abs().max() < 1e-10
 
@@ -282,7 +309,9 @@ class NoPath(STL):
     def differentiable_loss(self, model, guide, *batch):
         particles = draw(model, guide, batch, self.num_particles)
         constant = sum(value.detach() for value in particles.log_guide.values())
-        return -(particles.log_likelihood + sum(particles.log_prior.values()) - constant).mean(0).sum()
+        return (
+            -(particles.log_likelihood + sum(particles.log_prior.values()) - constant).mean(0).sum()
+        )
 
 
 class OneWeight(DReG):
@@ -302,13 +331,17 @@ def have_equal_means(one, other, rows=20_000):
 
 
 @pytest.mark.parametrize(
-    ("path", "plain"), [(STL(), ELBO()), (STL(3), ELBO(3)), (DReG(5), IWAE(5))], ids=["stl", "stl-3", "dreg"]
+    ("path", "plain"),
+    [(STL(), ELBO()), (STL(3), ELBO(3)), (DReG(5), IWAE(5))],
+    ids=["stl", "stl-3", "dreg"],
 )
 def test_path_gradients_are_unbiased(path, plain):
     assert have_equal_means(path, plain)
 
 
-@pytest.mark.parametrize(("bug", "plain"), [(NoPath(), ELBO()), (OneWeight(5), IWAE(5))], ids=["no path", "one weight"])
+@pytest.mark.parametrize(
+    ("bug", "plain"), [(NoPath(), ELBO()), (OneWeight(5), IWAE(5))], ids=["no path", "one weight"]
+)
 def test_biased_gradients_are_caught(bug, plain):
     assert not have_equal_means(bug, plain)
 
@@ -317,25 +350,33 @@ def agree_on_two_layers(one, other, runs=150):
     """The same for a guide with two latents, of which one depends on the other: all parameters at once, along one random
     direction. P(false alarm) = 8e-11 by the normal limit; the noise is paired by the seed."""
     data = dataset("binary", examples=8)
-    model, guide = (part.double() for part in build_pair(config(model=("hierarchical", {"width": 8})), data))
+    model, guide = (
+        part.double() for part in build_pair(config(model=("hierarchical", {"width": 8})), data)
+    )
     x, differences = data.train[:].double(), []
     direction = torch.randn(sum(p.numel() for p in guide.parameters()))
     for seed in range(runs):
         slopes = []
         for objective in (one, other):
             torch.manual_seed(seed)
-            slopes.append(gradients(objective.differentiable_loss(model, guide, x), guide) @ direction)
+            slopes.append(
+                gradients(objective.differentiable_loss(model, guide, x), guide) @ direction
+            )
         differences.append(slopes[0] - slopes[1])
     difference = torch.stack(differences)
     return bool(difference.mean().abs() < Z * difference.std() / math.sqrt(runs))
 
 
-@pytest.mark.parametrize(("path", "plain"), [(STL(), ELBO()), (DReG(3), IWAE(3))], ids=["stl", "dreg"])
+@pytest.mark.parametrize(
+    ("path", "plain"), [(STL(), ELBO()), (DReG(3), IWAE(3))], ids=["stl", "dreg"]
+)
 def test_path_gradients_are_unbiased_with_two_layers(path, plain):
     assert agree_on_two_layers(path, plain)
 
 
-@pytest.mark.parametrize(("bug", "plain"), [(NoPath(), ELBO()), (OneWeight(3), IWAE(3))], ids=["no path", "one weight"])
+@pytest.mark.parametrize(
+    ("bug", "plain"), [(NoPath(), ELBO()), (OneWeight(3), IWAE(3))], ids=["no path", "one weight"]
+)
 def test_biased_gradients_are_caught_with_two_layers(bug, plain):
     assert not agree_on_two_layers(bug, plain)
 
@@ -346,7 +387,9 @@ def test_the_models_gradient_of_stl_and_dreg_is_the_plain_one():
         found = []
         for objective in (path, plain):
             with same_noise(noise):
-                found.append(gradients(objective.differentiable_loss(model, guide, x), model).numpy())
+                found.append(
+                    gradients(objective.differentiable_loss(model, guide, x), model).numpy()
+                )
         assert found[0] == pytest.approx(found[1], rel=1e-10)
 
 
@@ -376,7 +419,9 @@ def test_beta_weighs_the_kl_alone():
         with same_noise(noise):
             return objective.differentiable_loss(model, guide, x).item()
 
-    zero, half, one, two = (loss(BetaELBO(weight, num_particles=5)) for weight in (0.0, 0.5, 1.0, 2.0))
+    zero, half, one, two = (
+        loss(BetaELBO(weight, num_particles=5)) for weight in (0.0, 0.5, 1.0, 2.0)
+    )
     assert one == pytest.approx(loss(ELBO(5)), rel=1e-12)
     with same_noise(noise):
         particles = draw(model, guide, (x,), 5)
@@ -397,10 +442,14 @@ def test_free_bits_costs_nothing_below_and_the_elbo_above():
     rate = particles.kl["z"].mean().item()
     assert loss(0.5 * rate).item() == pytest.approx(elbo, rel=1e-12)
     above = loss(rate + 1)
-    assert above.item() == pytest.approx(elbo + BATCH, rel=1e-12), "it stays a lower bound: the loss is at least the ELBO's"
+    assert above.item() == pytest.approx(elbo + BATCH, rel=1e-12), (
+        "it stays a lower bound: the loss is at least the ELBO's"
+    )
     with same_noise(noise):
         reconstruction = draw(model, guide, (x,), 5).log_likelihood.mean(0).sum()
-    assert gradients(above, model, guide).numpy() == pytest.approx(gradients(-reconstruction, model, guide).numpy(), rel=1e-10)
+    assert gradients(above, model, guide).numpy() == pytest.approx(
+        gradients(-reconstruction, model, guide).numpy(), rel=1e-10
+    )
 
 
 @every_objective
@@ -409,15 +458,27 @@ def test_epochs_are_told_to_those_that_ask_and_change_what_they_declare(name, op
     before = dict(vars(objective))
     if hasattr(objective, "at_epoch"):
         objective.at_epoch(0, 10)
-    changed = {key for key, value in vars(objective).items() if before[key] is not value and before[key] != value}
+    changed = {
+        key
+        for key, value in vars(objective).items()
+        if before[key] is not value and before[key] != value
+    }
     assert changed <= set(getattr(objective, "varying", ()))
 
 
 def test_training_tells_the_epoch(train, tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(BetaELBO, "at_epoch", lambda self, *epoch: told.append(epoch))
-    options = ["train.epochs=2", "train.compile=off", "network.width=4", "data.limit=20", "device=cpu"]
-    torch.set_default_dtype(torch.float32)  # as a user's process has it; the fixture puts the old one back
+    options = [
+        "train.epochs=2",
+        "train.compile=off",
+        "network.width=4",
+        "data.limit=20",
+        "device=cpu",
+    ]
+    torch.set_default_dtype(
+        torch.float32
+    )  # as a user's process has it; the fixture puts the old one back
     assert train("objective=beta", *options, f"run_dir={tmp_path / 'run'}")[0] == 0
     assert told == [(0, 2), (1, 2)]
 

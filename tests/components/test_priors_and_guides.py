@@ -17,7 +17,10 @@ def prior(name, options, dim):
     family = make("guide", "mean_field", latent_dim=dim)
     torch.manual_seed(3)
     encoder = nn.Linear(4, family.num_parameters)
-    context = {"posterior": lambda u: family(encoder.to(u)(u)), "examples": lambda k: torch.rand(k, 4)}
+    context = {
+        "posterior": lambda u: family(encoder.to(u)(u)),
+        "examples": lambda k: torch.rand(k, 4),
+    }
     return make("prior", name, options, latent_dim=dim, **context)
 
 
@@ -68,7 +71,12 @@ def test_vamp_owns_its_inputs_only_and_keeps_them_in_range():
     family = make("guide", "mean_field", latent_dim=2)
     encoder = nn.Linear(4, 4)
     start = torch.tensor([[0.0, 1.0, 0.5, 0.2]])
-    vamp = Vamp(lambda u: family(encoder(u)), lambda k: start.repeat(k, 1), constraints.unit_interval, components=3)
+    vamp = Vamp(
+        lambda u: family(encoder(u)),
+        lambda k: start.repeat(k, 1),
+        constraints.unit_interval,
+        components=3,
+    )
     assert [name for name, _ in vamp.named_parameters()] == ["raw_inputs"]
     assert torch.allclose(vamp.pseudo_inputs[0], start[0], atol=0.011)
     with torch.no_grad():
@@ -79,7 +87,8 @@ def test_vamp_owns_its_inputs_only_and_keeps_them_in_range():
 
 
 @pytest.mark.parametrize(
-    ("guide", "inverted"), [("mean_field", False), ("full_covariance", False), ("iaf", True), ("planar", True)]
+    ("guide", "inverted"),
+    [("mean_field", False), ("full_covariance", False), ("iaf", True), ("planar", True)],
 )
 def test_vamp_says_that_it_wants_a_warm_up_and_what_a_flow_guide_costs(guide, inverted):
     family = make("guide", guide, latent_dim=2)
@@ -181,7 +190,10 @@ def test_guide_in_float32_is_that_in_float64(name, options, dim):
         given = family(h).sample()
         q = low(h.float())
         drawn = q.rsample()
-        found = [(given, low(h.float()).log_prob(given.float())), (drawn.double(), q.log_prob(drawn))]
+        found = [
+            (given, low(h.float()).log_prob(given.float())),
+            (drawn.double(), q.log_prob(drawn)),
+        ]
     assert drawn.dtype == torch.float32
     for z, log_q in found:
         assert log_q.dtype == torch.float32
@@ -190,7 +202,9 @@ def test_guide_in_float32_is_that_in_float64(name, options, dim):
         slopes = zip((z, h), torch.autograd.grad(exact.sum(), (z, h)), strict=True)
         moved = sum((value * slope).abs().sum(-1) for value, slope in slopes) + exact.abs() + dim
         if name == "low_rank":  # torch subtracts two numbers of this size (Woodbury's identity)
-            moved = moved + ((z - family(h).loc).square() / family(h)._unbroadcasted_cov_diag).sum(-1)
+            moved = moved + ((z - family(h).loc).square() / family(h)._unbroadcasted_cov_diag).sum(
+                -1
+            )
         assert ((log_q - exact).abs() < 100 * torch.finfo(torch.float32).eps * moved).all()
 
 
@@ -210,7 +224,11 @@ def autoregressive(dim=6, rows=3):
     with torch.no_grad():
         for parameter in family.parameters():
             parameter.mul_(3)  # couplings strong enough for the inverse to take all its passes
-    return family.layers[0], torch.randn(rows, 5, dtype=torch.float64), torch.randn(rows, dim, dtype=torch.float64)
+    return (
+        family.layers[0],
+        torch.randn(rows, 5, dtype=torch.float64),
+        torch.randn(rows, dim, dtype=torch.float64),
+    )
 
 
 def test_autoregressive_inverse_has_the_gradients_of_the_passes_it_does_not_record():

@@ -15,14 +15,24 @@ def my_choices(tmp_path):
     folder = tmp_path / "my_choices"
     (folder / "prior").mkdir(parents=True)
     (folder / "mine.py").write_text(re.search(r"```python[^\n]*\n(.*?)```", page, re.DOTALL)[1])
-    (folder / "prior" / "mine.yaml").write_text(re.search(r"```yaml[^\n]*\n(.*?)```", page, re.DOTALL)[1])
+    (folder / "prior" / "mine.yaml").write_text(
+        re.search(r"```yaml[^\n]*\n(.*?)```", page, re.DOTALL)[1]
+    )
     return folder
 
 
 def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
     """The page's three commands: train, an evaluation that is refused without trust, and one that is trusted."""
     options = ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu", "run_dir=run"]
-    done = command("train.py", "--config-dir", "my_choices", "prior=mine", "prior.points=6", *options, cwd=tmp_path)
+    done = command(
+        "train.py",
+        "--config-dir",
+        "my_choices",
+        "prior=mine",
+        "prior.points=6",
+        *options,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     few = ("run", "--particles", "10", "--elbo-particles", "2", "--limit", "20", "--device", "cpu")
     refused = command("evaluate.py", *few, cwd=tmp_path, PYTHONPATH="my_choices")

@@ -14,7 +14,9 @@ def folder(tmp_path):
     place = tmp_path / "images"
     (place / "deeper").mkdir(parents=True)
     for number in range(40):
-        Image.fromarray(np.full((6, 8, 3), number, np.uint8)).save(place / ("deeper" if number % 2 else ".") / f"{number}.png")
+        Image.fromarray(np.full((6, 8, 3), number, np.uint8)).save(
+            place / ("deeper" if number % 2 else ".") / f"{number}.png"
+        )
     return place
 
 
@@ -24,14 +26,21 @@ def load(folder, **options):
 
 def numbers(raw):
     return [
-        sorted(int(v) for v in part.values.reshape(len(part.values), -1)[:, 0]) for part in (raw.train, raw.valid, raw.test)
+        sorted(int(v) for v in part.values.reshape(len(part.values), -1)[:, 0])
+        for part in (raw.train, raw.valid, raw.test)
     ]
 
 
-@pytest.mark.parametrize(("options", "shape"), [({}, (3, 6, 8)), ({"grey": True}, (6, 8)), ({"size": 5}, (3, 5, 5))])
+@pytest.mark.parametrize(
+    ("options", "shape"), [({}, (3, 6, 8)), ({"grey": True}, (6, 8)), ({"size": 5}, (3, 5, 5))]
+)
 def test_every_image_is_in_one_split(folder, options, shape):
     raw = load(folder, **options)
-    assert raw.levels == 256 and raw.train.values.shape == (32, *shape) and raw.train.values.dtype == np.uint8
+    assert (
+        raw.levels == 256
+        and raw.train.values.shape == (32, *shape)
+        and raw.train.values.dtype == np.uint8
+    )
     assert sorted(itertools.chain(*numbers(raw))) == list(range(40))
 
 
@@ -49,7 +58,9 @@ def test_given_splits(folder):
     for part in ("train", "valid", "test"):
         (folder / "given" / part).mkdir(parents=True)
         Image.new("L", (4, 4), 7).save(folder / "given" / part / "a.png")
-    assert [len(part.values) for part in (lambda r: (r.train, r.valid, r.test))(load(folder / "given"))] == [1, 1, 1]
+    assert [
+        len(part.values) for part in (lambda r: (r.train, r.valid, r.test))(load(folder / "given"))
+    ] == [1, 1, 1]
 
 
 def test_refusals_name_the_file(folder, tmp_path):

@@ -18,8 +18,15 @@ def test_digits():
     raw = digits.load()
     assert [len(part.values) for part in (raw.train, raw.valid, raw.test)] == [1297, 250, 250]
     values = np.concatenate([part.values for part in (raw.train, raw.valid, raw.test)])
-    assert values.shape == (1797, 8, 8) and values.dtype == np.uint8 and values.max() == 16 and raw.levels == 17
-    assert len(np.unique(values.reshape(1797, -1).astype(int) @ np.arange(64) ** 3)) > 1790, "the splits overlap"
+    assert (
+        values.shape == (1797, 8, 8)
+        and values.dtype == np.uint8
+        and values.max() == 16
+        and raw.levels == 17
+    )
+    assert len(np.unique(values.reshape(1797, -1).astype(int) @ np.arange(64) ** 3)) > 1790, (
+        "the splits overlap"
+    )
     assert set(raw.test.labels) == set(range(10))
 
 
@@ -29,9 +36,14 @@ def test_linear_gaussian_has_the_law_it_says():
     log_prob = raw.truth.log_prob(raw.train.values.double())
     error = (log_prob.mean() + raw.truth.entropy()).abs() / (log_prob.std() / len(log_prob) ** 0.5)
     assert error < 5
-    shifted = raw.truth.log_prob(raw.train.values.double() + 0.1)  # planted: a shifted law is noticed
+    shifted = raw.truth.log_prob(
+        raw.train.values.double() + 0.1
+    )  # planted: a shifted law is noticed
     assert (shifted.mean() + raw.truth.entropy()).abs() / (shifted.std() / len(shifted) ** 0.5) > 5
-    assert torch.equal(raw.train.values, linear_gaussian.load(dimensions=6, factors=2, noise=0.7, examples=20_000).train.values)
+    assert torch.equal(
+        raw.train.values,
+        linear_gaussian.load(dimensions=6, factors=2, noise=0.7, examples=20_000).train.values,
+    )
 
 
 def idx(path, array):
@@ -44,24 +56,37 @@ def write_mnist_like(root, folder, prefix="", train=10_020, test=7):
     generator = np.random.default_rng(0)
     for part, count in (("train", train), ("t10k" if not prefix else "test", test)):
         name = f"{prefix}{part}" if not prefix else f"{prefix}-{part}"
-        idx(root / folder / "raw" / f"{name}-images-idx3-ubyte", generator.integers(0, 256, (count, 28, 28), dtype=np.uint8))
-        idx(root / folder / "raw" / f"{name}-labels-idx1-ubyte", generator.integers(0, 10, count, dtype=np.uint8))
+        idx(
+            root / folder / "raw" / f"{name}-images-idx3-ubyte",
+            generator.integers(0, 256, (count, 28, 28), dtype=np.uint8),
+        )
+        idx(
+            root / folder / "raw" / f"{name}-labels-idx1-ubyte",
+            generator.integers(0, 10, count, dtype=np.uint8),
+        )
 
 
 @pytest.mark.parametrize(
-    ("load", "folder"), [(vision.mnist, "MNIST"), (vision.fashion_mnist, "FashionMNIST"), (vision.kmnist, "KMNIST")]
+    ("load", "folder"),
+    [(vision.mnist, "MNIST"), (vision.fashion_mnist, "FashionMNIST"), (vision.kmnist, "KMNIST")],
 )
 def test_mnist_and_its_kin(tmp_path, load, folder):
     write_mnist_like(tmp_path, folder)
     raw = load(str(tmp_path))
-    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(20, 28, 28), (10_000, 28, 28), (7, 28, 28)]
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [
+        (20, 28, 28),
+        (10_000, 28, 28),
+        (7, 28, 28),
+    ]
     assert raw.levels == 256 and raw.test.labels.shape == (7,)
 
 
 def test_emnist_is_upright(tmp_path):
     write_mnist_like(tmp_path, "EMNIST", "emnist-balanced", train=12_810)
     raw = vision.emnist(str(tmp_path))
-    stored = np.frombuffer((tmp_path / "EMNIST/raw/emnist-balanced-test-images-idx3-ubyte").read_bytes()[16:], np.uint8)
+    stored = np.frombuffer(
+        (tmp_path / "EMNIST/raw/emnist-balanced-test-images-idx3-ubyte").read_bytes()[16:], np.uint8
+    )
     assert np.array_equal(np.swapaxes(stored.reshape(7, 28, 28), 1, 2), raw.test.values)
     assert [len(part.values) for part in (raw.train, raw.valid, raw.test)] == [10, 12_800, 7]
 
@@ -72,9 +97,13 @@ def test_svhn(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "check_integrity", lambda *_: True)  # the real files' checksum
     for part, count in (("train", 10_003), ("test", 5)):
         images = np.random.default_rng(0).integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
-        scipy.io.savemat(tmp_path / f"{part}_32x32.mat", {"X": images, "y": np.arange(count)[:, None] % 10 + 1})
+        scipy.io.savemat(
+            tmp_path / f"{part}_32x32.mat", {"X": images, "y": np.arange(count)[:, None] % 10 + 1}
+        )
     raw = vision.svhn(str(tmp_path))
-    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(n, 3, 32, 32) for n in (3, 10_000, 5)]
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [
+        (n, 3, 32, 32) for n in (3, 10_000, 5)
+    ]
     assert raw.test.labels.shape == (5,)
 
 
@@ -89,7 +118,9 @@ def test_cifar10_has_channels_first(tmp_path, monkeypatch):
         (folder / name).write_bytes(pickle.dumps({"data": rows, "labels": [0] * len(rows)}))
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["plane"]}))
     raw = vision.cifar10(str(tmp_path))
-    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [(n, 3, 32, 32) for n in (500, 10_000, 2100)]
+    assert [part.values.shape for part in (raw.train, raw.valid, raw.test)] == [
+        (n, 3, 32, 32) for n in (500, 10_000, 2100)
+    ]
     assert np.array_equal(raw.test.values[0].ravel(), rows[0])
 
 
@@ -117,17 +148,27 @@ class TestArrays:
         np.save(tmp_path / "y.npy", np.arange(50))
         raw = arrays.load(str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
         assert isinstance(raw.train.values, np.memmap) and raw.levels is None
-        assert np.array_equal(np.concatenate([p.values for p in (raw.train, raw.valid, raw.test)]), self.x)
+        assert np.array_equal(
+            np.concatenate([p.values for p in (raw.train, raw.valid, raw.test)]), self.x
+        )
         assert [len(p.values) for p in (raw.train, raw.valid, raw.test)] == [40, 5, 5]
         assert list(raw.test.labels) == [45, 46, 47, 48, 49]
 
     def test_npz_with_splits(self, tmp_path):
-        np.savez(tmp_path / "x.npz", train=self.x, valid=self.x[:4], test=self.x[:3], test_labels=np.arange(3))
+        np.savez(
+            tmp_path / "x.npz",
+            train=self.x,
+            valid=self.x[:4],
+            test=self.x[:3],
+            test_labels=np.arange(3),
+        )
         raw = arrays.load(str(tmp_path / "x.npz"))
         assert [len(p.values) for p in (raw.train, raw.valid, raw.test)] == [50, 4, 3]
         assert raw.train.labels is None and list(raw.test.labels) == [0, 1, 2]
 
-    @pytest.mark.parametrize(("dtype", "levels"), [(np.uint8, 256), (np.bool_, 2), (np.int64, None), (np.float64, None)])
+    @pytest.mark.parametrize(
+        ("dtype", "levels"), [(np.uint8, 256), (np.bool_, 2), (np.int64, None), (np.float64, None)]
+    )
     def test_levels_by_type(self, tmp_path, dtype, levels):
         np.save(tmp_path / "x.npy", (self.x > 0.5).astype(dtype))
         assert arrays.load(str(tmp_path / "x.npy")).levels == levels

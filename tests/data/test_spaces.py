@@ -39,7 +39,9 @@ def test_validation_and_test_repeat_and_do_not_follow_the_run(raw, space):
     torch.manual_seed(2)
     second = opened(raw, space)
     for part in ("valid", "test"):
-        assert torch.equal(first(part)[:], second(part)[:]) and torch.equal(first(part)[:], first(part)[:])
+        assert torch.equal(first(part)[:], second(part)[:]) and torch.equal(
+            first(part)[:], first(part)[:]
+        )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,10 @@ def test_an_epoch_sees_every_datum_once(raw):
     batches = list(train.shuffled(100))
     assert [len(batch) for batch in batches] == [100] * 12 + [97]
     key = torch.arange(64, dtype=torch.float64).reshape(8, 8) ** 3
-    sums = [torch.cat(part).double().mul(key).sum((1, 2)).sort().values for part in (batches, [train[:]])]
+    sums = [
+        torch.cat(part).double().mul(key).sum((1, 2)).sort().values
+        for part in (batches, [train[:]])
+    ]
     assert torch.equal(*sums)
     torch.manual_seed(0)
     first = torch.cat(list(train.shuffled(100)))
@@ -132,13 +137,19 @@ def test_an_epoch_sees_every_datum_once(raw):
 
 def test_the_mean_is_that_of_the_training_split(raw):
     data = opened(raw, "unit")
-    assert torch.allclose(data.mean.double(), torch.tensor((raw.train.values + 0.5).mean(0) / 17), atol=0.01)
+    assert torch.allclose(
+        data.mean.double(), torch.tensor((raw.train.values + 0.5).mean(0) / 17), atol=0.01
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "space", "message"),
     [
-        (np.full((9, 2), 1.5), "unit", r"1.5 at index \(0, 0\), outside \[0, 1\]; its values fit real"),
+        (
+            np.full((9, 2), 1.5),
+            "unit",
+            r"1.5 at index \(0, 0\), outside \[0, 1\]; its values fit real",
+        ),
         (np.full((9, 2), 0.5), "counts", "outside .*; its values fit unit, real"),
         (np.full((9, 2), -1.0), "bytes", "fit real"),
         (np.full((9, 2), 0.5), "colour", "choose from binary, bytes, unit, real, counts"),

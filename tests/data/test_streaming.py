@@ -45,7 +45,10 @@ def test_streamed_numbers_are_those_in_memory(files, monkeypatch, name, space, b
     """With noise, too; several blocks have seeds of their own."""
     for module in ("storage", "streaming"):
         monkeypatch.setattr(f"data.{module}.FLOATS_PER_SEED", 3000)
-    memory, disk = (opened(files / f"{name}.npy", space, limit, binarisation=binarisation) for limit in (None, 20_000))
+    memory, disk = (
+        opened(files / f"{name}.npy", space, limit, binarisation=binarisation)
+        for limit in (None, 20_000)
+    )
     assert isinstance(memory.train.stored, InMemory) and isinstance(disk.train.stored, OnDisk)
     assert memory.quantum == disk.quantum and torch.equal(memory.mean, disk.mean)
     index = torch.randint(500, (40,))
@@ -72,7 +75,8 @@ def numbers(split, size, part=0, parts=1):
 
 
 @pytest.mark.parametrize(
-    ("limit", "size", "parts"), [(20_000, 64, 1), (20_000, 64, 2), (20_000, 64, 3), (4000, 300, 3), (100, 7, 2)]
+    ("limit", "size", "parts"),
+    [(20_000, 64, 1), (20_000, 64, 2), (20_000, 64, 3), (4000, 300, 3), (100, 7, 2)],
 )
 def test_an_epoch_sees_every_datum_once_and_parts_are_disjoint(files, limit, size, parts):
     train = opened(files / "grey.npy", "bytes", limit).train
@@ -81,7 +85,9 @@ def test_an_epoch_sees_every_datum_once_and_parts_are_disjoint(files, limit, siz
         torch.manual_seed(5)
         found.append(numbers(train, size, part, parts))
     batches = [torch.cat(together) for together in zip(*found, strict=True)]
-    assert [len(batch) for batch in batches] == [size] * (4000 // size) + [4000 % size] * (4000 % size > 0)
+    assert [len(batch) for batch in batches] == [size] * (4000 // size) + [4000 % size] * (
+        4000 % size > 0
+    )
     assert torch.equal(torch.cat(batches).sort().values, torch.arange(4000))
     for together in zip(*found, strict=True):
         assert max(map(len, together)) - min(map(len, together)) <= 1
@@ -112,7 +118,9 @@ def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
     blocks = len(stored) / stored.block_rows
 
     def correlation(order):
-        return float(torch.corrcoef(torch.stack([order.double(), torch.arange(len(order)).double()]))[0, 1])
+        return float(
+            torch.corrcoef(torch.stack([order.double(), torch.arange(len(order)).double()]))[0, 1]
+        )
 
     assert abs(correlation(first)) < 5 / (blocks - 1) ** 0.5 < correlation(torch.arange(len(first)))
     assert abs(correlation(other)) < 5 / (blocks - 1) ** 0.5
@@ -140,7 +148,9 @@ def test_memory_is_bounded(tmp_path):
     """Streaming a file of 320 MB at a limit of 80 MB, a process grows by the two buffers, half the limit, and by some tens
     of MB for what passes through; reading it whole, by more than the file."""
     shape = (80_000, 4000)
-    np.lib.format.open_memmap(tmp_path / "large.npy", mode="w+", dtype=np.uint8, shape=shape).flush()
+    np.lib.format.open_memmap(
+        tmp_path / "large.npy", mode="w+", dtype=np.uint8, shape=shape
+    ).flush()
 
     def grown(limit):
         result = subprocess.run(
@@ -157,8 +167,20 @@ def test_memory_is_bounded(tmp_path):
 
 
 def test_a_run_on_streamed_data_goes_on_bit_for_bit(files, train, tmp_path, monkeypatch):
-    options = [f"data.path={files / 'grey.npy'}", "data=arrays", "data.memory_limit=20kB", "likelihood=continuous_bernoulli"]
-    options += ["prior=vamp", "prior.components=20", "network.width=8", "train.epochs=3", "device=cpu", "train.compile=off"]
+    options = [
+        f"data.path={files / 'grey.npy'}",
+        "data=arrays",
+        "data.memory_limit=20kB",
+        "likelihood=continuous_bernoulli",
+    ]
+    options += [
+        "prior=vamp",
+        "prior.components=20",
+        "network.width=8",
+        "train.epochs=3",
+        "device=cpu",
+        "train.compile=off",
+    ]
     options += ["train.checkpoint_seconds=0", "train.batch_size=200"]
     assert train(*options, f"run_dir={tmp_path / 'whole'}")[0] == 0
     train_epoch = inference.loop.train_epoch
@@ -172,10 +194,16 @@ def test_a_run_on_streamed_data_goes_on_bit_for_bit(files, train, tmp_path, monk
         patch.setattr(inference.loop, "train_epoch", cut)
         assert train(*options, f"run_dir={tmp_path / 'cut'}")[0] == 1
     assert train(*options, f"run_dir={tmp_path / 'cut'}")[0] == 0
-    whole, parts = (torch.load(tmp_path / run / "checkpoint-last.pt", weights_only=True) for run in ("whole", "cut"))
+    whole, parts = (
+        torch.load(tmp_path / run / "checkpoint-last.pt", weights_only=True)
+        for run in ("whole", "cut")
+    )
     assert all(torch.equal(whole["model"][name], parts["model"][name]) for name in whole["model"])
     elbos = [
-        [json.loads(line)["elbo"] for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        [
+            json.loads(line)["elbo"]
+            for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()
+        ]
         for run in ("whole", "cut")
     ]
     assert elbos[0] == elbos[1]
@@ -185,11 +213,17 @@ def test_what_cannot_be_streamed_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x=GREY)
     np.save(tmp_path / "x.npy", np.asfortranarray(GREY))
     for name in ("x.npz", "x.npy"):
-        with pytest.raises(RequestError, match=r"data.memory_limit=20,000: the data take 150,000 bytes, and only .* streamed"):
+        with pytest.raises(
+            RequestError,
+            match=r"data.memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
+        ):
             open_dataset(arrays.load(str(tmp_path / name)), "mine", "bytes", memory_limit="20kB")
 
 
-@pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("1.5 MiB", 1.5 * 2**20), (17, 17), ("20kb", 2e4), (None, np.inf)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GB", 4e9), ("1.5 MiB", 1.5 * 2**20), (17, 17), ("20kb", 2e4), (None, np.inf)],
+)
 def test_limits_are_bytes(text, size):
     assert in_bytes(text) == size
 

@@ -12,7 +12,10 @@ COUPLED = {
     "free_bits": ["objective=free_bits", "objective.nats=1e-4"],
     "optimal": ["likelihood=gaussian", "likelihood.scale=optimal"],
 }
-SCALES = [["likelihood=gaussian", f"likelihood.scale={scale}"] for scale in ("learned", "per_dimension", "predicted")]
+SCALES = [
+    ["likelihood=gaussian", f"likelihood.scale={scale}"]
+    for scale in ("learned", "per_dimension", "predicted")
+]
 
 
 def losses(overrides):

@@ -23,12 +23,20 @@ def free_port():
 
 
 def start(folder, rank, count, port):
-    given = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
+    given = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_PORT": port,
+    }
     given |= {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": 1}
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "worker.py"), str(folder)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | {key: str(value) for key, value in given.items()},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT)}
+        | {key: str(value) for key, value in given.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -77,7 +85,9 @@ def test_the_trajectory_is_that_of_one_process(found, case):
 def test_memory_is_shared_where_it_can_be_and_nothing_is_left_of_it(found):
     one, two, _ = found
     for each in two:
-        assert each["sum, recorded"] == "SharedMemory" and each["sum, no shared memory"] == "AllReduce"
+        assert (
+            each["sum, recorded"] == "SharedMemory" and each["sum, no shared memory"] == "AllReduce"
+        )
         assert each["no room"] and each["left behind"] == 0
     assert one["sum, recorded"] == "AllReduce"
 
@@ -97,7 +107,9 @@ def test_measuring_blocks_is_the_same_for_any_number_of_processes(found):
     """With noise; and so is what is drawn afterwards. No two blocks have the same noise."""
     one, two, _ = found
     for each in two:
-        assert torch.equal(each["blocks"], one["blocks"]) and torch.equal(each["between"], one["between"])
+        assert torch.equal(each["blocks"], one["blocks"]) and torch.equal(
+            each["between"], one["between"]
+        )
     noise = one["blocks"] - torch.arange(11.0)
     assert not torch.isclose(noise[:3], noise[3:6], atol=1e-4).any()
 

@@ -12,11 +12,23 @@ import pytest
 import torch
 from conftest import ROOT
 
-OPTIONS = ("network.width=16", "data.limit=300", "device=cpu", "train.compile=off", "train.checkpoint_seconds=0")
+OPTIONS = (
+    "network.width=16",
+    "data.limit=300",
+    "device=cpu",
+    "train.compile=off",
+    "train.checkpoint_seconds=0",
+)
 
 
 def start(*arguments, processes=2):
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *map(str, arguments)]
+    command = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+        *map(str, arguments),
+    ]
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
@@ -51,7 +63,10 @@ def wait_for(process, file):
 def content(run):
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     state = torch.load(run / "checkpoint-last.pt", weights_only=True)
-    return [(line["epoch"], line["split"], line["elbo"]) for line in lines], {**state["model"], **state["guide"]}
+    return [(line["epoch"], line["split"], line["elbo"]) for line in lines], {
+        **state["model"],
+        **state["guide"],
+    }
 
 
 def errors(text):
@@ -82,8 +97,13 @@ def test_a_run_of_two_goes_on_bit_for_bit_and_another_number_says_so(tmp_path):
     os.kill(child(process, 1), signal.SIGKILL)
     process.communicate(timeout=100)
     assert finish("train.py", f"run_dir={tmp_path / 'cut'}", *options)[0] == 0
-    (lines, state), (other_lines, other_state) = content(tmp_path / "whole"), content(tmp_path / "cut")
-    assert lines == other_lines and all(torch.equal(state[name], other_state[name]) for name in state)
+    (lines, state), (other_lines, other_state) = (
+        content(tmp_path / "whole"),
+        content(tmp_path / "cut"),
+    )
+    assert lines == other_lines and all(
+        torch.equal(state[name], other_state[name]) for name in state
+    )
 
     process = start("train.py", f"run_dir={tmp_path / 'other'}", *options)
     wait_for(process, tmp_path / "other/checkpoint-last.pt")
@@ -137,4 +157,8 @@ def test_everything_is_measured_by_two_processes(tmp_path):
     )
     status, out, err = finish("evaluate.py", run, *few, "--split", "valid")
     assert status == 0, err
-    assert out.count("wrote") == 4 and (run / "imputations_valid.json").exists() and (run / "evaluation_valid.json").exists()
+    assert (
+        out.count("wrote") == 4
+        and (run / "imputations_valid.json").exists()
+        and (run / "evaluation_valid.json").exists()
+    )

@@ -38,7 +38,9 @@ CASES = {  # examples, and whether the step is recorded
 
 def pair():
     """p and q of a small VAE on 6 binary dimensions, float64."""
-    torch.manual_seed(distributed.rank())  # other weights in every process, until they are given the first one's
+    torch.manual_seed(
+        distributed.rank()
+    )  # other weights in every process, until they are given the first one's
     guide = Amortized(MLP((6,), (4,), width=5), MeanField(2))
     model = Generative(StandardNormal(2), MLP((2,), (6,), width=5), Bernoulli((6,)))
     model, guide = model.double(), guide.double()
@@ -47,7 +49,9 @@ def pair():
 
 
 def data(examples):
-    values = torch.randint(2, (examples, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    values = torch.randint(
+        2, (examples, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
     splits = RawSplit(values), RawSplit(values[:7]), RawSplit(values[:7])
     return open_dataset(RawData(*splits, levels=2), "bits", "binary", binarisation="threshold")
 
@@ -71,7 +75,12 @@ def trained(examples, recorded, seed=0):
     read = step.read
     step.read = lambda *batch: losses.extend(found := read(*batch)) or found
     for epoch in range(EPOCHS):
-        train_epoch(step, as_double(epoch_batches(data(examples).train, BATCH, seed, epoch)), epoch, NoProgress())
+        train_epoch(
+            step,
+            as_double(epoch_batches(data(examples).train, BATCH, seed, epoch)),
+            epoch,
+            NoProgress(),
+        )
     assert step.is_compiled == recorded, step.loss.why_eager
     return [p.detach() for p in optimiser.parameters], losses, type(step.svi.average.sum).__name__
 
@@ -84,7 +93,11 @@ class BreaksInLast(ELBO):
     def differentiable_loss(self, model, guide, *batch):
         self.steps += torch.is_grad_enabled()
         loss = super().differentiable_loss(model, guide, *batch)
-        return loss * float("nan") if self.steps == 3 and distributed.rank() == distributed.count() - 1 else loss
+        return (
+            loss * float("nan")
+            if self.steps == 3 and distributed.rank() == distributed.count() - 1
+            else loss
+        )
 
 
 def broken():
@@ -122,7 +135,9 @@ def main(folder):
     found = {"rank": distributed.rank()}
     for case, (examples, recorded) in CASES.items():
         if case != "other noise":
-            normal._standard_normal = lambda shape, dtype, device: torch.full(shape, 0.3, dtype=dtype, device=device)
+            normal._standard_normal = lambda shape, dtype, device: torch.full(
+                shape, 0.3, dtype=dtype, device=device
+            )
         gradients.MEMORY = Path("/nowhere") if case == "no shared memory" else MEMORY
         step = trained(examples, recorded)
         found[case], found[f"sum, {case}"] = step[:2], step[2]
@@ -136,7 +151,9 @@ def main(folder):
     found["metrics"] = split_metrics(model.float(), guide.float(), split, 4100, seed=0)
     torch.manual_seed(0)
     rows = (torch.arange(11.0),)
-    found["blocks"] = torch.cat(blockwise(lambda part: part[0] + torch.randn(len(part[0])), rows, "blocks", size=3))
+    found["blocks"] = torch.cat(
+        blockwise(lambda part: part[0] + torch.randn(len(part[0])), rows, "blocks", size=3)
+    )
     found["between"] = torch.rand(3)
     found["each"] = distributed.each(lambda item: item**2, range(7))
     found["agreed"] = refuses(lambda: distributed.agreed(only_in_last))

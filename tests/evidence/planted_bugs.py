@@ -49,20 +49,32 @@ def prior_dropped(patch):
 @bug
 def joint_over_the_batch(patch):
     """one weight for the whole batch"""
-    _log_weights(patch, lambda p: (w := p.log_likelihood + p.log_prior - p.log_guide).sum(1, keepdim=True).expand_as(w))
+    _log_weights(
+        patch,
+        lambda p: (
+            (w := p.log_likelihood + p.log_prior - p.log_guide).sum(1, keepdim=True).expand_as(w)
+        ),
+    )
 
 
 @bug
 def float32(patch):
     """accumulated in float32"""
-    _log_weights(patch, lambda p: (p.log_likelihood.float() + p.log_prior.float() - p.log_guide.float()).double())
+    _log_weights(
+        patch,
+        lambda p: (p.log_likelihood.float() + p.log_prior.float() - p.log_guide.float()).double(),
+    )
 
 
 @bug
 def log_k_forgotten(patch):
     """log K forgotten"""
     right = lower.iwae
-    patch.setattr(lower, "iwae", lambda m, g, x, k: Estimate(right(m, g, x, k).per_datum + math.log(k), "lower", k))
+    patch.setattr(
+        lower,
+        "iwae",
+        lambda m, g, x, k: Estimate(right(m, g, x, k).per_datum + math.log(k), "lower", k),
+    )
 
 
 @bug
@@ -83,7 +95,9 @@ def normaliser_dropped(patch):
     right = weights.site_log_prob
 
     def wrong(site):
-        return right(site) + (0.5 * math.log(2 * math.pi) * site["value"][0].numel() if site["is_observed"] else 0)
+        return right(site) + (
+            0.5 * math.log(2 * math.pi) * site["value"][0].numel() if site["is_observed"] else 0
+        )
 
     patch.setattr(weights, "site_log_prob", wrong)
 
@@ -102,7 +116,9 @@ def fewer_particles(patch):
 
     def wrong(model, guide, batch, count):
         chunk = max(1, weights.rows_per_chunk(batch[0], model) // len(batch[0]))
-        return right(model, guide, batch, max(chunk, count // chunk * chunk) if count > 1 else count)
+        return right(
+            model, guide, batch, max(chunk, count // chunk * chunk) if count > 1 else count
+        )
 
     patch.setattr(weights, "stream", wrong)
 
@@ -138,7 +154,11 @@ def trains(patch):
 def all_from_the_guide(patch):
     """upper bound without the exact draw"""
     patch.setattr(
-        upper, "iw_eubo", lambda m, g, x, z, k: Estimate(weights.log_weights(m, g, x, k).logsumexp(0) - math.log(k), "upper", k)
+        upper,
+        "iw_eubo",
+        lambda m, g, x, z, k: Estimate(
+            weights.log_weights(m, g, x, k).logsumexp(0) - math.log(k), "upper", k
+        ),
     )
 
 
@@ -190,7 +210,9 @@ for _fault, _sentence in {
     "stale": "acceptance with the log-density of the last temperature",
     "adapting": "step size adapting while annealing",
 }.items():
-    BUGS[_sentence] = lambda patch, fault=_fault: patch.setattr(annealing, "transition", _transition(fault))
+    BUGS[_sentence] = lambda patch, fault=_fault: patch.setattr(
+        annealing, "transition", _transition(fault)
+    )
 
 
 @bug
@@ -203,4 +225,8 @@ def wrong_slope(patch):
 def reverse_from_the_start(patch):
     """reverse chains not started from an exact posterior draw"""
     right = annealing.reverse_weights
-    patch.setattr(annealing, "reverse_weights", lambda path, plan, steps, draw: right(path, plan, steps, path.draw(1)))
+    patch.setattr(
+        annealing,
+        "reverse_weights",
+        lambda path, plan, steps, draw: right(path, plan, steps, path.draw(1)),
+    )

@@ -27,12 +27,16 @@ def is_unbiased(log_ratio: Tensor) -> bool:
 def is_below(lower: Tensor, upper: Tensor) -> bool:
     """Whether the paired mean of `lower` is not above that of `upper`, one-sided at α by the normal limit."""
     difference = (lower - upper).double().flatten()
-    return float(difference.mean()) < 4.8 * float(difference.std()) / math.sqrt(len(difference)) + 1e-9
+    return (
+        float(difference.mean()) < 4.8 * float(difference.std()) / math.sqrt(len(difference)) + 1e-9
+    )
 
 
 def tightens_pathwise(log_weights: Tensor) -> bool:
     """On every draw, the log-mean of K weights is at least the average log-mean of K − 1 of them: no error at all."""
     count = len(log_weights)
     whole = log_weights.logsumexp(0) - math.log(count)
-    rest = torch.stack([torch.cat([log_weights[:k], log_weights[k + 1 :]]).logsumexp(0) for k in range(count)])
+    rest = torch.stack(
+        [torch.cat([log_weights[:k], log_weights[k + 1 :]]).logsumexp(0) for k in range(count)]
+    )
     return bool((whole >= (rest - math.log(count - 1)).mean(0) - 1e-9).all())

@@ -52,7 +52,9 @@ def test_usage_names_the_collapsed_dimension_and_its_terms_add_up() -> None:
     model, x = joint(), data(200)
     found = latent_usage(model, ExactPosterior(model), x)
     assert found.collapsed == [2] and found.active_units == 2
-    marginal = dist.MultivariateNormal(torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64))
+    marginal = dist.MultivariateNormal(
+        torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    )
     rate = torch.distributions.kl_divergence(model.posterior(x), marginal.expand((200,))).mean()
     assert found.rate == pytest.approx(float(rate), abs=0.1)
     assert 0 < found.mutual_information <= math.log(200)
@@ -77,25 +79,34 @@ def test_calibration_accepts_the_posterior_and_rejects_a_narrow_guide() -> None:
     right = simulation_based_calibration(model, ExactPosterior(model), like)
     assert bool((right.departure() < right.band(1e-6)).all())
     narrow = Posterior(
-        lambda x: dist.Normal(model.posterior_mean(x), 0.5 * model.posterior_precision.diagonal().rsqrt()).to_event(1)
+        lambda x: dist.Normal(
+            model.posterior_mean(x), 0.5 * model.posterior_precision.diagonal().rsqrt()
+        ).to_event(1)
     )
     wrong = simulation_based_calibration(model, narrow, like)
     assert bool((wrong.departure()[:2] > wrong.band(1e-6)).all())
 
 
-def test_a_guide_with_the_right_marginals_and_no_correlation_is_rejected_by_the_joint_rank_alone() -> None:
+def test_a_guide_with_the_right_marginals_and_no_correlation_is_rejected_by_the_joint_rank_alone() -> (
+    None
+):
     """Each dimension's ranks are exactly uniform: only log p(x, z*) tells that the dimensions hang together."""
     model = FactorAnalysis(torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 2.0]]), torch.zeros(3), 0.25)
     like = torch.zeros(1000, 3)
     covariance = torch.linalg.inv(model.posterior_precision)
-    uncorrelated = Posterior(lambda x: dist.Normal(model.posterior_mean(x), covariance.diagonal().sqrt()).to_event(1))
+    uncorrelated = Posterior(
+        lambda x: dist.Normal(model.posterior_mean(x), covariance.diagonal().sqrt()).to_event(1)
+    )
     torch.manual_seed(1)
     found = simulation_based_calibration(model, uncorrelated, like)
     *each, together = found.departure() > found.band(1e-6)
     assert bool(together) and not any(each)
     assert "for log p(x, z) alone" in found.explain()
     right = simulation_based_calibration(model, ExactPosterior(model), like)
-    assert "no bias or wrong width" in right.explain() and right.summary()["calibration"]["simulations"] == 1000
+    assert (
+        "no bias or wrong width" in right.explain()
+        and right.summary()["calibration"]["simulations"] == 1000
+    )
 
 
 def test_ranks_do_not_depend_on_how_the_draws_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,4 +117,8 @@ def test_ranks_do_not_depend_on_how_the_draws_are_cut(monkeypatch: pytest.Monkey
     model, like = joint(), data(300)
     low = Posterior(lambda x: dist.Normal(model.posterior_mean(x) - 50, 0.1).to_event(1))
     found = simulation_based_calibration(model, low, like, draws=17)
-    assert bool((found.ranks == 17).all()) and found.ranks.shape == (300, 3) and found.joint_ranks.shape == (300,)
+    assert (
+        bool((found.ranks == 17).all())
+        and found.ranks.shape == (300, 3)
+        and found.joint_ranks.shape == (300,)
+    )

@@ -36,14 +36,23 @@ def chain(x: Tensor) -> None:
     """A label, three bits that depend on it, and counts that depend on both."""
     with pyro.plate("data", len(x)):
         y = pyro.sample("y", dist.Categorical(WEIGHTS))
-        bits = pyro.sample("bits", dist.Bernoulli(torch.sigmoid(CENTRES.sum(1))[y].unsqueeze(-1).expand(-1, 3)).to_event(1))
+        bits = pyro.sample(
+            "bits",
+            dist.Bernoulli(torch.sigmoid(CENTRES.sum(1))[y].unsqueeze(-1).expand(-1, 3)).to_event(
+                1
+            ),
+        )
         pyro.sample("x", dist.Poisson(1.0 + y + bits.sum(-1)), obs=x)
 
 
 def test_a_gaussian_mixture_is_the_sum_over_its_components() -> None:
     x = torch.randn(50, 2) * 2
     found = exact(mixture, nothing, x)
-    assert found is not None and found.kind == "exact" and found.details == {"method": "enumeration", "assignments": 3}
+    assert (
+        found is not None
+        and found.kind == "exact"
+        and found.details == {"method": "enumeration", "assignments": 3}
+    )
     components = dist.Normal(CENTRES, 0.7).to_event(1)
     expected = (WEIGHTS.double().log() + components.log_prob(x.unsqueeze(1)).double()).logsumexp(1)
     torch.testing.assert_close(found.per_datum, expected, atol=1e-5, rtol=1e-6)
@@ -61,7 +70,11 @@ def test_several_sites_that_depend_on_each_other() -> None:
         for y, *bits in itertools.product(range(3), (0, 1), (0, 1), (0, 1)):
             on = float(torch.sigmoid(CENTRES.sum(1))[y])
             p_bits = math.prod(on if bit else 1 - on for bit in bits)
-            total += float(WEIGHTS[y]) * p_bits * float(dist.Poisson(1.0 + y + sum(bits)).log_prob(datum).exp())
+            total += (
+                float(WEIGHTS[y])
+                * p_bits
+                * float(dist.Poisson(1.0 + y + sum(bits)).log_prob(datum).exp())
+            )
         assert float(value) == pytest.approx(math.log(total), abs=1e-5)
 
 
@@ -81,8 +94,13 @@ def test_supports_of_events_are_all_combinations() -> None:
     assert bits is not None and bits.shape == (8, 3) and len(bits.unique(dim=0)) == 8
     hot = support(dist.OneHotCategorical(torch.ones(4, 5)))
     assert hot is not None and torch.equal(hot, torch.eye(5))
-    assert support(dist.Poisson(torch.ones(4))) is None and support(dist.Normal(torch.zeros(4), 1.0)) is None
-    assert support(dist.Bernoulli(0.5 * torch.ones(4, 17)).to_event(1)) is None  # more than is enumerated
+    assert (
+        support(dist.Poisson(torch.ones(4))) is None
+        and support(dist.Normal(torch.zeros(4), 1.0)) is None
+    )
+    assert (
+        support(dist.Bernoulli(0.5 * torch.ones(4, 17)).to_event(1)) is None
+    )  # more than is enumerated
 
 
 def test_a_discrete_global_latent_is_refused_by_name() -> None:
@@ -99,7 +117,11 @@ def test_a_clustered_model_is_the_sum_over_its_clusters() -> None:
     """Σ_y p(y) p(x|y), each p(x|y) by quadrature of its own, against the model in which y is summed in closed form."""
     torch.manual_seed(0)
     likelihood = Gaussian((4,), scale=0.5)
-    model = Clustered(Mixture(2, components=3), MLP((2,), likelihood.parameter_shape, width=8, layers=1), likelihood)
+    model = Clustered(
+        Mixture(2, components=3),
+        MLP((2,), likelihood.parameter_shape, width=8, layers=1),
+        likelihood,
+    )
     x = torch.randn(20, 4)
 
     def guide(x: Tensor) -> None:
@@ -109,7 +131,9 @@ def test_a_clustered_model_is_the_sum_over_its_clusters() -> None:
     def given(y: int):
         def program(x: Tensor) -> None:
             components = model.prior().component_distribution
-            one = dist.Normal(components.base_dist.loc[y], components.base_dist.scale[y]).to_event(1)
+            one = dist.Normal(components.base_dist.loc[y], components.base_dist.scale[y]).to_event(
+                1
+            )
             with pyro.plate("data", len(x)):
                 z = pyro.sample("z", one)
                 pyro.sample("x", likelihood(model.decoder(z)), obs=x)

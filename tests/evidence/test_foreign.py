@@ -23,16 +23,25 @@ class TutorialVAE(nn.Module):
     def __init__(self, z_dim: int = 2, hidden: int = 16) -> None:
         super().__init__()
         self.z_dim = z_dim
-        self.decoder = nn.Sequential(nn.Linear(z_dim, hidden), nn.Softplus(), nn.Linear(hidden, 12), nn.Sigmoid())
-        self.encoder = nn.Sequential(nn.Linear(12, hidden), nn.Softplus(), nn.Linear(hidden, 2 * z_dim))
+        self.decoder = nn.Sequential(
+            nn.Linear(z_dim, hidden), nn.Softplus(), nn.Linear(hidden, 12), nn.Sigmoid()
+        )
+        self.encoder = nn.Sequential(
+            nn.Linear(12, hidden), nn.Softplus(), nn.Linear(hidden, 2 * z_dim)
+        )
 
     def model(self, x: Tensor) -> None:
         pyro.module("decoder", self.decoder)
         with pyro.plate("images", x.shape[0]):
-            z_loc, z_scale = x.new_zeros((x.shape[0], self.z_dim)), x.new_ones((x.shape[0], self.z_dim))
+            z_loc, z_scale = (
+                x.new_zeros((x.shape[0], self.z_dim)),
+                x.new_ones((x.shape[0], self.z_dim)),
+            )
             z = pyro.sample("latent", dist.Normal(z_loc, z_scale).to_event(1))
             probs = self.decoder(z)
-            pyro.sample("obs", dist.Bernoulli(probs, validate_args=False).to_event(1), obs=x.reshape(-1, 12))
+            pyro.sample(
+                "obs", dist.Bernoulli(probs, validate_args=False).to_event(1), obs=x.reshape(-1, 12)
+            )
 
     def guide(self, x: Tensor) -> None:
         pyro.module("encoder", self.encoder)
@@ -94,7 +103,9 @@ def test_a_support_that_depends_on_the_datum() -> None:
     assert e_value_accepts(low) and float(low.mean()) > -0.5
     assert e_value_accepts(-bidirectional(bounded, bounded_guide, (x, top), plan).gap)
     assert is_below(truth, eubo(bounded, bounded_guide, (x, top), latents).per_datum)
-    alone = [lambda x, program=program: program(x, 1 + x.abs()) for program in (bounded, bounded_guide)]
+    alone = [
+        lambda x, program=program: program(x, 1 + x.abs()) for program in (bounded, bounded_guide)
+    ]
     assert exact(*alone, x) is None, "there is no grid for all data"
 
 
@@ -103,7 +114,10 @@ def test_recorded_annealing_takes_every_batch_in_its_own_support(shared: bool, m
     """Bounds of every datum, or of all of a chunk; in the second chunk they reach five times as far."""
     monkeypatch.setattr(weights, "CHUNK_FLOATS", 2 * 4 * 10)
     top = torch.rand(20, 2) + torch.tensor([1.0, 5.0]).repeat_interleave(10).unsqueeze(1)
-    pair = [lambda x, top, program=program: program(x, top.max() if shared else top) for program in (bounded, bounded_guide)]
+    pair = [
+        lambda x, top, program=program: program(x, top.max() if shared else top)
+        for program in (bounded, bounded_guide)
+    ]
     found = []
     for enabled in (False, True):
         torch.manual_seed(0)
@@ -113,7 +127,9 @@ def test_recorded_annealing_takes_every_batch_in_its_own_support(shared: bool, m
     torch.testing.assert_close(found[1], found[0])
 
 
-def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(vae: TutorialVAE) -> None:
+def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(
+    vae: TutorialVAE,
+) -> None:
     def with_global(x: Tensor) -> None:
         pyro.sample("shared", dist.Normal(0.0, 1.0))
         vae.model(x)

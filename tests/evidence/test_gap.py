@@ -28,7 +28,12 @@ def test_the_parts_of_a_linear_model() -> None:
     guide = Amortized(MLP((3,), (family.num_parameters,), layers=0), family).double()
     before = [p.clone() for p in guide.parameters()]
     split = split_gap(
-        joint, guide, x, Estimate(joint.log_prob(x), "exact"), FullCovariance(2), Fit(steps=300, draws=4, learning_rate=0.1)
+        joint,
+        guide,
+        x,
+        Estimate(joint.log_prob(x), "exact"),
+        FullCovariance(2),
+        Fit(steps=300, draws=4, learning_rate=0.1),
     )
     assert all(torch.equal(a, b) for a, b in zip(before, guide.parameters(), strict=True))
     # Noise of the measurement: 40 × 200 draws of a log weight whose standard deviation is below 1 make 0.011.
@@ -47,7 +52,14 @@ def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = joint.conditional(joint.prior().sample((25,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
-    split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), Fit(steps=2, measured=7))
+    split = split_gap(
+        joint,
+        guide,
+        x,
+        Estimate(joint.log_prob(x), "exact"),
+        deeper(guide, x),
+        Fit(steps=2, measured=7),
+    )
     assert len(split.approximation) == len(split.richer_family.per_datum) == 25
 
 
@@ -59,7 +71,9 @@ def test_a_deeper_family_starts_as_the_one_it_contains(family, latent_dim: int) 
     (local,) = local_starts(guide.family, x, Fit(restarts=1), guide.encoder(x))
     same = around(deeper(guide, x), local)
     z = local.posterior(x).sample((7,))
-    torch.testing.assert_close(same.posterior(x).log_prob(z), local.posterior(x).log_prob(z), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        same.posterior(x).log_prob(z), local.posterior(x).log_prob(z), atol=1e-4, rtol=1e-4
+    )
 
 
 def test_a_flow_gains_what_correlations_cost_and_never_loses() -> None:
@@ -93,7 +107,12 @@ def test_a_richer_family_that_ends_below_is_not_counted() -> None:
     def lower(shift: float) -> Estimate:
         return Estimate(values + shift, "lower")
 
-    split = GapSplit(Estimate(values, "exact"), lower(-3), lower(-1), Estimate(values - 1.5 + 0.01 * values, "lower"))
+    split = GapSplit(
+        Estimate(values, "exact"),
+        lower(-3),
+        lower(-1),
+        Estimate(values - 1.5 + 0.01 * values, "lower"),
+    )
     assert not split.richer_converged and split.richer_approximation is None
     assert "not converged" in split.explain()
 
@@ -103,12 +122,21 @@ def test_a_richer_family_that_ends_below_is_not_counted() -> None:
     [(1.0, 2.0, "a larger encoder or longer training gains most"), (2.0, 1.0, "a richer guide family gains most"),
      (1.0, 1.05, "neither is clearly the larger")],
 )  # fmt: skip
-def test_the_parts_are_told_with_their_errors_and_no_advice_hangs_on_noise(family: float, encoder: float, advice: str) -> None:
+def test_the_parts_are_told_with_their_errors_and_no_advice_hangs_on_noise(
+    family: float, encoder: float, advice: str
+) -> None:
     noise = torch.linspace(-1, 1, 25, dtype=torch.float64)
     log_p = 5 * noise  # varies over data, as log p(x) does: paired differences do not see it
-    split = GapSplit(*(Estimate(values, "lower") for values in (log_p, log_p - family - encoder, log_p - family + noise)))
+    split = GapSplit(
+        *(
+            Estimate(values, "lower")
+            for values in (log_p, log_p - family - encoder, log_p - family + noise)
+        )
+    )
     error = f"{float(noise.std()) / 5:.2f}"
-    assert split.explain().startswith(f"{family:.2f} ± {error} nats are the family's and {encoder:.2f} ± {error} the encoder's")
+    assert split.explain().startswith(
+        f"{family:.2f} ± {error} nats are the family's and {encoder:.2f} ± {error} the encoder's"
+    )
     assert advice in split.explain()
 
 
@@ -124,7 +152,12 @@ def test_a_datum_that_ran_away_does_not_hide_the_others() -> None:
 def test_a_guide_without_an_encoder_is_refused() -> None:
     joint = FactorAnalysis(torch.ones(2, 1), torch.zeros(2), 1.0)
     with pytest.raises(RequestError, match="ExactPosterior"):
-        split_gap(joint, ExactPosterior(joint), torch.zeros(3, 2), Estimate(torch.zeros(3).double(), "exact"))
+        split_gap(
+            joint,
+            ExactPosterior(joint),
+            torch.zeros(3, 2),
+            Estimate(torch.zeros(3).double(), "exact"),
+        )
 
 
 class Cliff(torch.nn.Module):
@@ -154,11 +187,23 @@ def test_one_datum_that_diverges_costs_the_others_nothing() -> None:
     x[0, 0] = 9
     log_p = dist.Normal(torch.zeros((), dtype=x.dtype), 2**0.5).log_prob(x).sum(1)
     guide = narrow(x)
-    split = split_gap(Cliff(), guide, x, Estimate(log_p, "exact"), deeper(guide, x), Fit(200, 4, 0.1, measured=400))
-    assert split.same_family.per_datum.isfinite().all() and split.richer_family.per_datum.isfinite().all()
+    split = split_gap(
+        Cliff(),
+        guide,
+        x,
+        Estimate(log_p, "exact"),
+        deeper(guide, x),
+        Fit(200, 4, 0.1, measured=400),
+    )
+    assert (
+        split.same_family.per_datum.isfinite().all()
+        and split.richer_family.per_datum.isfinite().all()
+    )
     # The posterior is in the family: log weights there hardly vary, 0.05 is what Adam's last steps leave.
     assert float(split.approximation[1:].abs().max()) < 0.05
-    assert float(split.amortisation[0]) > -0.5  # the noise of 400 draws of a log weight of standard deviation below 2
+    assert (
+        float(split.amortisation[0]) > -0.5
+    )  # the noise of 400 draws of a log weight of standard deviation below 2
 
 
 @pytest.mark.parametrize("learning_rate", [1e30, 1e300])
@@ -180,7 +225,9 @@ def test_a_gap_of_nothing_finite_is_refused_by_name() -> None:
     x = torch.zeros(3, 3, dtype=torch.float64)
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
     with pytest.raises(ArithmeticError, match=r"log p\(x\) of 1 of 3 data"):
-        split_gap(joint, guide, x, Estimate(torch.tensor([0, -torch.inf, 0], dtype=x.dtype), "exact"))
+        split_gap(
+            joint, guide, x, Estimate(torch.tensor([0, -torch.inf, 0], dtype=x.dtype), "exact")
+        )
     with torch.no_grad():
         guide.encoder.output.bias.fill_(math.nan)
     with pytest.raises(ArithmeticError, match="ELBO of 3 of 3 data"):

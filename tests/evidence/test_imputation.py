@@ -24,9 +24,15 @@ Z = 5.3
 def factor_analysis():
     """Six dimensions of which two to four are missing, another set for each of 400 data."""
     g = torch.Generator().manual_seed(0)
-    joint = FactorAnalysis(torch.randn(6, 2, generator=g), torch.randn(6, generator=g), 0.3 + torch.rand(6, generator=g))
+    joint = FactorAnalysis(
+        torch.randn(6, 2, generator=g),
+        torch.randn(6, generator=g),
+        0.3 + torch.rand(6, generator=g),
+    )
     x = joint.conditional(joint.prior().sample((400,))).sample()
-    missing = torch.rand(400, 6, generator=g).argsort(1) < torch.randint(2, 5, (400, 1), generator=g)
+    missing = torch.rand(400, 6, generator=g).argsort(1) < torch.randint(
+        2, 5, (400, 1), generator=g
+    )
     return joint, x, missing
 
 
@@ -38,14 +44,24 @@ def blunt(joint, x):
 def truth(joint, x, missing):
     """E[x_mis|x_obs], Var[x_d|x_obs] and log p(x_obs), datum by datum; log p(x_obs, x_d) for every missing d."""
     covariance = joint.weight @ joint.weight.T + joint.variance.diag()
-    mean, variance, log_evidence, log_joint = x.clone(), torch.zeros_like(x), x.new_zeros(len(x)), torch.zeros_like(x)
+    mean, variance, log_evidence, log_joint = (
+        x.clone(),
+        torch.zeros_like(x),
+        x.new_zeros(len(x)),
+        torch.zeros_like(x),
+    )
     for i, lost in enumerate(missing):
         residual = (x[i] - joint.loc)[~lost]
         gain = torch.linalg.solve(covariance[~lost][:, ~lost], residual)
         mean[i, lost] = joint.loc[lost] + covariance[lost][:, ~lost] @ gain
-        explained = covariance[lost][:, ~lost] @ torch.linalg.solve(covariance[~lost][:, ~lost], covariance[~lost][:, lost])
+        explained = covariance[lost][:, ~lost] @ torch.linalg.solve(
+            covariance[~lost][:, ~lost], covariance[~lost][:, lost]
+        )
         variance[i, lost] = (covariance[lost][:, lost] - explained).diagonal()
-        for target, dims in ((None, ~lost), *((d, (~lost) | (torch.arange(6) == d)) for d in lost.nonzero())):
+        for target, dims in (
+            (None, ~lost),
+            *((d, (~lost) | (torch.arange(6) == d)) for d in lost.nonzero()),
+        ):
             marginal = dist.MultivariateNormal(joint.loc[dims], covariance[dims][:, dims])
             if target is None:
                 log_evidence[i] = marginal.log_prob(x[i, dims])
@@ -67,7 +83,9 @@ MEAN, VARIANCE, LOG_EVIDENCE, LOG_JOINT = truth(JOINT, X, MISSING)
 
 def run(x=X, particles=60, rounds=2):
     torch.manual_seed(0)
-    return impute(JOINT, Posterior(lambda x: blunt(JOINT, x)), x, MISSING, JOINT.loc, particles, rounds)
+    return impute(
+        JOINT, Posterior(lambda x: blunt(JOINT, x)), x, MISSING, JOINT.loc, particles, rounds
+    )
 
 
 def evidence_is_unbiased():
@@ -95,7 +113,10 @@ def predictive_densities_are_unbiased():
 
 def missing_values_are_not_looked_at():
     one, other = run(), run(torch.where(MISSING, X + 5, X))
-    same = [torch.equal(getattr(one, name)[MISSING], getattr(other, name)[MISSING]) for name in ("mean", "draw")]
+    same = [
+        torch.equal(getattr(one, name)[MISSING], getattr(other, name)[MISSING])
+        for name in ("mean", "draw")
+    ]
     return all(same) and torch.equal(one.effective_size, other.effective_size)
 
 
@@ -126,7 +147,11 @@ def weights_see_what_is_missing(patch):
 
 def the_prior_is_forgotten(patch):
     original = Weighted.model_terms
-    patch.setattr(Weighted, "model_terms", lambda self, u: (torch.zeros(len(u)).double(), original(self, u)[1]))
+    patch.setattr(
+        Weighted,
+        "model_terms",
+        lambda self, u: (torch.zeros(len(u)).double(), original(self, u)[1]),
+    )
 
 
 def weights_are_not_normalised(patch):
@@ -138,7 +163,11 @@ def weights_are_not_normalised(patch):
             inner.setattr(
                 torch.Tensor,
                 "logsumexp",
-                lambda t, dim: torch.full_like(t[0], math.log(len(t))) if t is self.log_weights else original(t, dim),
+                lambda t, dim: (
+                    torch.full_like(t[0], math.log(len(t)))
+                    if t is self.log_weights
+                    else original(t, dim)
+                ),
             )
             return moments(self)
 
@@ -151,7 +180,9 @@ def every_row_by_its_own_component(patch):
     def bug(self, u, log_prior, log_shares):
         components = torch.stack([*(joint.log_guide(u) for joint in self.joints), log_prior])
         total = len(u) // len(self.joints[0].batch[0])
-        own = torch.repeat_interleave(torch.arange(len(components)), (log_shares.exp() * total).round().long())
+        own = torch.repeat_interleave(
+            torch.arange(len(components)), (log_shares.exp() * total).round().long()
+        )
         rows = own.repeat_interleave(len(u) // total)
         return components.gather(0, rows.unsqueeze(0))[0] + log_shares[0]
 
@@ -164,14 +195,20 @@ def the_guide_is_taken_for_the_posterior(patch):
 
     def bug(self, *arguments):
         original(self, *arguments)
-        self.log_weights = self.log_weights.logsumexp(0) - math.log(self.count) + torch.zeros_like(self.log_weights)
+        self.log_weights = (
+            self.log_weights.logsumexp(0)
+            - math.log(self.count)
+            + torch.zeros_like(self.log_weights)
+        )
 
     patch.setattr(Weighted, "__init__", bug)
 
 
 def the_expectation_is_called_a_draw(patch):
     """Centred, but the spread is gone."""
-    patch.setattr(Weighted, "draws", lambda self, number: (self.moments()[0] for _ in range(number)))
+    patch.setattr(
+        Weighted, "draws", lambda self, number: (self.moments()[0] for _ in range(number))
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,13 +231,20 @@ def test_a_planted_bug_is_rejected(bug, monkeypatch):
 def test_particles_in_several_chunks_are_the_same_particles(monkeypatch):
     """Streaming changes memory, not results."""
     whole = run()
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * 400 * 7)  # the 60 particles of 400 data in chunks of 7
+    monkeypatch.setattr(
+        weights, "CHUNK_FLOATS", 6 * 400 * 7
+    )  # the 60 particles of 400 data in chunks of 7
     assert 8 * 400 * 7 // 60 < 400  # and the data in blocks
     torch.manual_seed(0)
     parts = run()
     assert parts.mean.shape == whole.mean.shape and torch.equal(parts.mean[~MISSING], X[~MISSING])
     monkeypatch.setattr(weights, "CHUNK_FLOATS", 2**22)
-    weighted = Weighted(Proposal([imputation.Joint(JOINT, Posterior(lambda x: blunt(JOINT, x)), (X,))]), X, MISSING, 60)
+    weighted = Weighted(
+        Proposal([imputation.Joint(JOINT, Posterior(lambda x: blunt(JOINT, x)), (X,))]),
+        X,
+        MISSING,
+        60,
+    )
     mean, log_predictive = weighted.moments()
     monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * 400 * 7)
     for one, other in zip(weighted.moments(), (mean, log_predictive), strict=True):

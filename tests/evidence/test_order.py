@@ -10,7 +10,15 @@ from statistics_checks import ALPHA, e_value_accepts, is_below, is_unbiased, tig
 from evidence import elbo, iwae, log_weights
 from evidence.annealing import Annealing, ais, bidirectional, reverse_ais
 from evidence.upper import eubo, iw_eubo, simulate
-from models.tractable import BetaBernoulli, ExactPosterior, FactorAnalysis, GammaPoisson, GaussianMixture, Posterior, Tractable
+from models.tractable import (
+    BetaBernoulli,
+    ExactPosterior,
+    FactorAnalysis,
+    GammaPoisson,
+    GaussianMixture,
+    Posterior,
+    Tractable,
+)
 
 
 def factor_analysis() -> FactorAnalysis:
@@ -20,8 +28,14 @@ def factor_analysis() -> FactorAnalysis:
 
 CASES = {
     "factor analysis, mean field": lambda: (j := factor_analysis(), Posterior(j.best_mean_field)),
-    "beta-bernoulli, prior": lambda: (j := BetaBernoulli(1.5, 0.7, 8), Posterior(lambda x: j.prior().expand((len(x),)))),
-    "gamma-poisson, prior": lambda: (j := GammaPoisson(2.0, 0.5, 3), Posterior(lambda x: j.prior().expand((len(x),)))),
+    "beta-bernoulli, prior": lambda: (
+        j := BetaBernoulli(1.5, 0.7, 8),
+        Posterior(lambda x: j.prior().expand((len(x),))),
+    ),
+    "gamma-poisson, prior": lambda: (
+        j := GammaPoisson(2.0, 0.5, 3),
+        Posterior(lambda x: j.prior().expand((len(x),))),
+    ),
     "mixture, prior": lambda: (
         j := GaussianMixture(torch.tensor([[-2.0, 0.0], [2.0, 1.0]]), 0.5, 1.0),
         Posterior(lambda x: j.prior().expand((len(x),))),
@@ -72,7 +86,10 @@ def test_weights_are_unbiased_and_tighten_on_every_draw(case) -> None:
     assert e_value_accepts(iwae(joint, guide, x, 500).per_datum - joint.log_prob(x))
 
 
-PLANS = {start: Annealing(30, 8, 3, start, schedule) for start, schedule in (("prior", "sigmoid"), ("guide", "linear"))}
+PLANS = {
+    start: Annealing(30, 8, 3, start, schedule)
+    for start, schedule in (("prior", "sigmoid"), ("guide", "linear"))
+}
 
 
 @pytest.mark.parametrize("start", PLANS)
@@ -92,7 +109,10 @@ def test_the_bracket_closes_as_one_over_temperatures() -> None:
     torch.manual_seed(0)
     like = joint.conditional(joint.prior().sample((100,))).sample()
     guide = ExactPosterior(joint)
-    gaps = [bidirectional(joint, guide, like, Annealing(t, 4, 3, "prior", "sigmoid")).gap for t in (10, 80)]
+    gaps = [
+        bidirectional(joint, guide, like, Annealing(t, 4, 3, "prior", "sigmoid")).gap
+        for t in (10, 80)
+    ]
     assert 0 < float(gaps[1].mean()) < 0.35 * float(gaps[0].mean())
 
 
@@ -109,7 +129,9 @@ def test_forward_against_reverse_rejects_a_wrong_estimate_without_the_truth() ->
     joint = factor_analysis()
     torch.manual_seed(0)
     like = joint.conditional(joint.prior().sample((60,))).sample()
-    gap = bidirectional(joint, Posterior(joint.best_mean_field), like, Annealing(10, 4, 3, "guide", "linear")).gap
+    gap = bidirectional(
+        joint, Posterior(joint.best_mean_field), like, Annealing(10, 4, 3, "guide", "linear")
+    ).gap
     assert e_value_accepts(-gap) and not e_value_accepts(math.log(4) - gap)
 
 

@@ -25,7 +25,11 @@ def pair() -> tuple[FactorAnalysis, Posterior, torch.Tensor]:
     weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
     joint = FactorAnalysis(weight, torch.tensor([0.0, 1.0, -1.0, 2.0]), 0.64)
     torch.manual_seed(0)
-    return joint, Posterior(joint.best_mean_field), joint.conditional(joint.prior().sample((150,))).sample()
+    return (
+        joint,
+        Posterior(joint.best_mean_field),
+        joint.conditional(joint.prior().sample((150,))).sample(),
+    )
 
 
 def weights_of_the_posterior_are_the_evidence() -> bool:
@@ -39,7 +43,8 @@ def every_datum_and_particle_counts() -> bool:
     with pytest.MonkeyPatch.context() as inner:
         inner.setattr(weights, "CHUNK_FLOATS", 4 * 170)
         shapes = (
-            weights.log_weights(joint, guide, x, 7).shape == (7, 150) and len(lower.elbo(joint, guide, x, 7).per_datum) == 150
+            weights.log_weights(joint, guide, x, 7).shape == (7, 150)
+            and len(lower.elbo(joint, guide, x, 7).per_datum) == 150
         )
         inner.setattr(weights, "CHUNK_FLOATS", 4 * 32)
         return shapes and len(lower.iwae(joint, guide, x, 33).per_datum) == 150
@@ -47,7 +52,9 @@ def every_datum_and_particle_counts() -> bool:
 
 def elbo_is_below_by_the_gap() -> bool:
     joint, guide, x = pair()
-    difference = joint.log_prob(x) - lower.elbo(joint, guide, x, 200).per_datum - joint.mean_field_gap()
+    difference = (
+        joint.log_prob(x) - lower.elbo(joint, guide, x, 200).per_datum - joint.mean_field_gap()
+    )
     return abs(float(difference.mean())) < Z99 * float(difference.std()) / math.sqrt(len(x))
 
 
@@ -93,11 +100,20 @@ def annealing_is_unbiased() -> bool:
     step = torch.full((6, 1), 0.9, dtype=torch.float64)
     truth = joint.log_prob(path.joint.batch[0])
     draw = joint.posterior(path.joint.batch[0]).sample((plan.chains,))[:, 0]
-    joint_rows = Path(Joint(joint, ExactPosterior(joint), (path.joint.batch[0].expand(plan.chains, 1),)), "prior")
-    short = torch.full((3, plan.chains), 0.3, dtype=torch.float64)  # too short to forget where a chain started
-    backward = annealing.reverse_weights(joint_rows, Annealing(3, 1, 1, "prior", "linear"), short, draw)
+    joint_rows = Path(
+        Joint(joint, ExactPosterior(joint), (path.joint.batch[0].expand(plan.chains, 1),)), "prior"
+    )
+    short = torch.full(
+        (3, plan.chains), 0.3, dtype=torch.float64
+    )  # too short to forget where a chain started
+    backward = annealing.reverse_weights(
+        joint_rows, Annealing(3, 1, 1, "prior", "linear"), short, draw
+    )
     forward = annealing.forward_weights(path, plan, step)
-    return all(is_unbiased(log_ratio) and e_value_accepts(log_ratio) for log_ratio in (forward - truth, backward + truth))
+    return all(
+        is_unbiased(log_ratio) and e_value_accepts(log_ratio)
+        for log_ratio in (forward - truth, backward + truth)
+    )
 
 
 def transitions_leave_the_posterior_alone() -> bool:
@@ -107,10 +123,13 @@ def transitions_leave_the_posterior_alone() -> bool:
     torch.manual_seed(0)
     point = path.at(exact.sample((20_000,))[:, 0])
     for _ in range(12):
-        point, _ = annealing.transition(path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2)
+        point, _ = annealing.transition(
+            path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2
+        )
     standard = (point.u - exact.mean) / exact.variance.sqrt()
     return all(
-        abs(float((standard**k).mean()) - m) < Z99 * s / math.sqrt(20_000) for k, m, s in ((1, 0, 1), (2, 1, math.sqrt(2)))
+        abs(float((standard**k).mean()) - m) < Z99 * s / math.sqrt(20_000)
+        for k, m, s in ((1, 0, 1), (2, 1, math.sqrt(2)))
     )
 
 

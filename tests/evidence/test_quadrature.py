@@ -18,7 +18,15 @@ from models import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.likelihoods.gaussian import Gaussian
 from models.priors.standard_normal import StandardNormal
-from models.tractable import BetaBernoulli, ExactPosterior, FactorAnalysis, GammaPoisson, GaussianMixture, Posterior, Tractable
+from models.tractable import (
+    BetaBernoulli,
+    ExactPosterior,
+    FactorAnalysis,
+    GammaPoisson,
+    GaussianMixture,
+    Posterior,
+    Tractable,
+)
 from networks.mlp import MLP
 
 
@@ -79,7 +87,9 @@ def vae(likelihood: nn.Module, latent_dim: int = 2) -> tuple[Generative, Amortiz
     return Generative(StandardNormal(latent_dim), decoder, likelihood), guide
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli((3, 4)), Gaussian((3, 4), scale=0.5)], ids=["bernoulli", "gaussian"])
+@pytest.mark.parametrize(
+    "likelihood", [Bernoulli((3, 4)), Gaussian((3, 4), scale=0.5)], ids=["bernoulli", "gaussian"]
+)
 def test_a_neural_decoder_agrees_with_many_draws_from_the_prior(likelihood: nn.Module) -> None:
     model, guide = vae(likelihood)
     x = likelihood(model.decoder(torch.randn(20, 2))).sample()
@@ -107,7 +117,9 @@ def generic(family: str) -> dist.TorchDistribution:
     }[family]()
 
 
-@pytest.mark.parametrize("family", ["Bernoulli", "ContinuousBernoulli", "Normal", "shared Normal", "Poisson", "Laplace"])
+@pytest.mark.parametrize(
+    "family", ["Bernoulli", "ContinuousBernoulli", "Normal", "shared Normal", "Poisson", "Laplace"]
+)
 def test_tables_are_log_prob(family: str) -> None:
     likelihood = generic(family).to_event(2)
     x = likelihood.sample((5,))[:, 0]
@@ -137,7 +149,13 @@ def test_a_likelihood_that_looks_at_more_than_z_has_none() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", dist.Normal(0.0, 1.0).expand((1,)).to_event(1))
-            pyro.sample("x", dist.Normal(z + x.mean(), 1.0 + x.abs().amax(1, keepdim=True)).expand(x.shape).to_event(1), obs=x)
+            pyro.sample(
+                "x",
+                dist.Normal(z + x.mean(), 1.0 + x.abs().amax(1, keepdim=True))
+                .expand(x.shape)
+                .to_event(1),
+                obs=x,
+            )
 
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
@@ -189,7 +207,11 @@ def test_given_labels_every_label_is_integrated_by_itself() -> None:
     y = torch.randint(0, 3, (40,)).double()
     x = 3 * y.unsqueeze(1) + 2 * torch.randn(40, 1).double()
     found = exact(labelled, blind, (x, y))
-    assert found is not None and found.details["conditions"] == 3 and found.details["exceeding"] == 0
+    assert (
+        found is not None and found.details["conditions"] == 3 and found.details["exceeding"] == 0
+    )
     expected = dist.Normal(3.0 * y, (1 + (1 + y) ** 2).sqrt()).log_prob(x[:, 0])
     torch.testing.assert_close(found.per_datum, expected, atol=1e-4, rtol=0)
-    assert exact(labelled, blind, (torch.randn(200, 1), torch.randn(200).abs())) is None  # a condition of its own for each
+    assert (
+        exact(labelled, blind, (torch.randn(200, 1), torch.randn(200).abs())) is None
+    )  # a condition of its own for each

@@ -11,4 +11,8 @@ def test_arguments_may_be_given_by_name() -> None:
     x, weight = torch.randn(2, 3), torch.randn(4, 3)
     with Rough():
         named, placed = F.linear(input=x, weight=weight), F.linear(x, weight)
-    assert named.dtype == torch.float32 and torch.equal(named, placed) and not torch.equal(named, F.linear(x, weight))
+    assert (
+        named.dtype == torch.float32
+        and torch.equal(named, placed)
+        and not torch.equal(named, F.linear(x, weight))
+    )

@@ -25,7 +25,9 @@ def child(request):
     os.dup2(log, 1)
     os.dup2(log, 2)
     if request["largest_file"] is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"], request["largest_file"]))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (request["largest_file"], request["largest_file"])
+        )
     sys.argv = ["train.py", *request["arguments"]]
     return on_small_disk(**request["disk"]) if request["disk"] else cli.run_command(train.main)
 
@@ -37,9 +39,16 @@ def on_small_disk(at, options):
     user, group = os.getuid(), os.getgid()
     if ctypes.CDLL(None).unshare(new_user | new_mounts) != 0:
         return 77
-    for name, line in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+    for name, line in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {user} 1"),
+        ("gid_map", f"0 {group} 1"),
+    ):
         Path(f"/proc/self/{name}").write_text(line)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", at], check=False).returncode != 0:
+    if (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", at], check=False).returncode
+        != 0
+    ):
         return 77
     print("status", cli.run_command(train.main), flush=True)
     subprocess.run(["mount", "-o", "remount,rw,size=100m", at], check=True)

@@ -101,7 +101,10 @@ def plain(value):
 def content(run):
     """All that the run measured and learned, bit for bit, without the times."""
     lines = [plain(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return lines, *(plain(torch.load(run / f"checkpoint-{which}.pt", weights_only=True)) for which in ("last", "best"))
+    return lines, *(
+        plain(torch.load(run / f"checkpoint-{which}.pt", weights_only=True))
+        for which in ("last", "best")
+    )
 
 
 def kill_and_continue(nursery, undisturbed, run, kills, seed, kill=signal.SIGKILL):
@@ -191,7 +194,9 @@ def test_full_disk(nursery, undisturbed, tmp_path, largest):
 
 def test_a_place_that_cannot_be_written(train):
     status, _, error = train("run_dir=/proc/run", *OPTIONS)
-    assert status == 2 and error.count("\n") == 1 and "run_dir=/proc/run: cannot be written" in error
+    assert (
+        status == 2 and error.count("\n") == 1 and "run_dir=/proc/run: cannot be written" in error
+    )
 
 
 def test_two_processes_on_one_run(nursery, undisturbed, train, tmp_path):
@@ -202,7 +207,9 @@ def test_two_processes_on_one_run(nursery, undisturbed, train, tmp_path):
     assert status == 2 and "another process is training here" in error.splitlines()[-1]
     os.kill(pid, signal.SIGKILL)
     nursery.wait()
-    assert train(f"run_dir={run}", *OPTIONS)[2].startswith("error: ")  # another configuration: refused, not mixed
+    assert train(f"run_dir={run}", *OPTIONS)[2].startswith(
+        "error: "
+    )  # another configuration: refused, not mixed
 
 
 @pytest.mark.parametrize("disk", ["size=64k", "ro"])
@@ -214,9 +221,14 @@ def test_a_disk_that_is_full_or_may_not_be_written(nursery, undisturbed, tmp_pat
     if nursery.wait() == 77:
         pytest.skip("file systems cannot be mounted here")
     said = log.read_text()
-    assert "Traceback" not in said and content(tmp_path / "disk-after/run") == content(undisturbed[0])
+    assert "Traceback" not in said and content(tmp_path / "disk-after/run") == content(
+        undisturbed[0]
+    )
     (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert str(tmp_path / "disk/run") in line and ("Read-only file system" if disk == "ro" else "No space left") in line
+    assert (
+        str(tmp_path / "disk/run") in line
+        and ("Read-only file system" if disk == "ro" else "No space left") in line
+    )
     assert f"status {2 if disk == 'ro' else 1}" in said
 
 
@@ -255,13 +267,17 @@ def test_flipped_bits_in_a_checkpoint_are_noticed(run, capsys):
     fallen_back = 0
     for number in range(100):
         bad = (
-            flipped(written["last"], generator) if number % 2 else written["last"][: generator.randrange(len(written["last"]))]
+            flipped(written["last"], generator)
+            if number % 2
+            else written["last"][: generator.randrange(len(written["last"]))]
         )
         checkpoints.path("last").write_bytes(bad)
         checkpoints.path("previous").write_bytes(written["previous"])
         state = plain(checkpoints.state())
         error = capsys.readouterr().err
-        assert state == good["previous" if error else "last"]  # the bit may be in what no one reads, such as a date
+        assert (
+            state == good["previous" if error else "last"]
+        )  # the bit may be in what no one reads, such as a date
         if error:
             fallen_back += 1
             assert error.count("\n") == 1 and "checkpoint-last.pt: damaged" in error
@@ -284,13 +300,21 @@ def test_the_checkpoint_before_the_last_stands_in(undisturbed, train, run, missi
 def test_where_no_checkpoint_is_good_all_stays_as_it_is(train, run):
     for which in ("last", "previous"):
         (run / f"checkpoint-{which}.pt").write_bytes(b"half")
-    before = {file.name: file.read_bytes() for file in run.glob("[!.]*") if file.name != "environment.json"}
+    before = {
+        file.name: file.read_bytes()
+        for file in run.glob("[!.]*")
+        if file.name != "environment.json"
+    }
     status, _, error = train(f"run_dir={run}", *OPTIONS)
     assert status == 2
     line = error.splitlines()[-1]
     assert "checkpoint-last.pt: damaged" in line and "checkpoint-previous.pt: damaged" in line
     assert "checkpoint-best.pt (epoch " in line and f"remove {run} to train again" in line
-    assert before == {file.name: file.read_bytes() for file in run.glob("[!.]*") if file.name != "environment.json"}
+    assert before == {
+        file.name: file.read_bytes()
+        for file in run.glob("[!.]*")
+        if file.name != "environment.json"
+    }
 
 
 def test_damaged_best_weights_are_written_again(undisturbed, train, run):
@@ -305,12 +329,17 @@ def test_damaged_best_weights_are_read_from_the_last_checkpoint(undisturbed, tmp
     (run / "checkpoint-best.pt").write_bytes(b"half")
     assert plain(load_run(run, device="cpu").model.state_dict()) == good
     (line,) = capsys.readouterr().err.splitlines()
-    assert "checkpoint-best.pt: damaged" in line and "checkpoint-last.pt holds the same weights" in line
+    assert (
+        "checkpoint-best.pt: damaged" in line
+        and "checkpoint-last.pt holds the same weights" in line
+    )
     (run / "checkpoint-last.pt").write_bytes(b"half")
     with pytest.raises(RequestError, match=r"checkpoint-best\.pt: damaged"):
         load_run(run, device="cpu")
     shutil.copy(undisturbed[0] / "checkpoint-best.pt", run)
-    with pytest.raises(RequestError, match=r"last\.pt: damaged.*best\.pt \(epoch \d+\) is good: --checkpoint best"):
+    with pytest.raises(
+        RequestError, match=r"last\.pt: damaged.*best\.pt \(epoch \d+\) is good: --checkpoint best"
+    ):
         load_run(run, checkpoint="last", device="cpu")
 
 
@@ -319,7 +348,11 @@ def test_a_damaged_configuration_is_written_again(undisturbed, train, run, kind)
     """The checkpoint knows what it was trained with: the same command goes on, and another is still refused."""
     file = run / "config.yaml"
     good = file.read_text()
-    bad = {"cut": good[: len(good) // 2], "flipped": good.replace("seed:", "\x00eed:", 1), "missing": ""}
+    bad = {
+        "cut": good[: len(good) // 2],
+        "flipped": good.replace("seed:", "\x00eed:", 1),
+        "missing": "",
+    }
     file.write_text(bad.get(kind, good.replace("latent_dim: 2", "latent_dim: 3")))
     if kind == "missing":
         file.unlink()
@@ -328,7 +361,11 @@ def test_a_damaged_configuration_is_written_again(undisturbed, train, run, kind)
     assert status == 2 and error.splitlines()[-1].startswith(f"error: run_dir={run}: ")
     assert (run / "metrics.jsonl").read_bytes() == before
     status, _, error = train(f"run_dir={run}", *OPTIONS)
-    assert status == 0 and f"warning: run_dir={run}: " in error and "config.yaml is written again" in error
+    assert (
+        status == 0
+        and f"warning: run_dir={run}: " in error
+        and "config.yaml is written again" in error
+    )
     assert identity(RunDirectory(run).read_config()) == identity(yaml.safe_load(good))
     assert content(run) == content(undisturbed[0])
 

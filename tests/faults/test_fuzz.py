@@ -53,7 +53,9 @@ def fuzz(check, examples, *strategies):
         deadline=None,
         derandomize=True,
         database=None,
-        phases=[Phase.generate],  # the first that fails is reported: to shrink it would take minutes
+        phases=[
+            Phase.generate
+        ],  # the first that fails is reported: to shrink it would take minutes
         suppress_health_check=list(HealthCheck),
     )
     limits(given(*strategies)(check))()
@@ -62,22 +64,33 @@ def fuzz(check, examples, *strategies):
 def options():
     """Every option of every axis, as it is written on the command line."""
     found = ["seed", "device", "latent_dim", "train"]
-    found += [f"train.{name}" for name in yaml.safe_load((ROOT / "configs/train.yaml").read_text())["train"]]
+    found += [
+        f"train.{name}"
+        for name in yaml.safe_load((ROOT / "configs/train.yaml").read_text())["train"]
+    ]
     for axis in ("data", "model", "prior", "likelihood", "guide", "network", "objective"):
         for file in (ROOT / "configs" / axis).glob("*.yaml"):
-            found += [f"{axis}.{name}" for name in yaml.safe_load(file.read_text()) or {} if name not in ("download", "cache")]
+            found += [
+                f"{axis}.{name}"
+                for name in yaml.safe_load(file.read_text()) or {}
+                if name not in ("download", "cache")
+            ]
     return sorted({name for name in found if name.isprintable()})
 
 
 def choices():
     return sorted(
-        f"{file.parent.name}={file.stem}" for file in (ROOT / "configs").glob("*/*.yaml") if file.parent.name != "hydra"
+        f"{file.parent.name}={file.stem}"
+        for file in (ROOT / "configs").glob("*/*.yaml")
+        if file.parent.name != "hydra"
     )
 
 
 def words():
     """One word of a command line: mostly an option with some value, sometimes anything."""
-    name = st.builds(str.__add__, st.sampled_from(["", "", "", "", "+", "++", "~"]), st.sampled_from(options()))
+    name = st.builds(
+        str.__add__, st.sampled_from(["", "", "", "", "+", "++", "~"]), st.sampled_from(options())
+    )
     return st.one_of(
         st.builds(lambda a, b: f"{a}={b}", name, st.sampled_from(VALUES)),
         st.sampled_from(choices()),
@@ -120,7 +133,9 @@ def test_command_line_of_train(examples, no_training, monkeypatch, tmp_path):
     def check(arguments):
         place = tmp_path / "run"
         shutil.rmtree(place, ignore_errors=True)
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments, "data.limit=20", f"run_dir={place}"])
+        monkeypatch.setattr(
+            sys, "argv", ["train.py", *arguments, "data.limit=20", f"run_dir={place}"]
+        )
         status, _, error = heard(lambda: cli.run_command(train_script.main))
         assert_done_or_refused(status, error)
         assert status == 0 or not place.exists(), "it began before it refused"
@@ -134,12 +149,18 @@ def test_command_lines_of_the_others(examples, script, monkeypatch, tmp_path):
     run = make_run(tmp_path / "run", np.arange(8.0) - 30)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(evaluate, "evaluate_one", lambda *arguments: None)
-    flags = st.sampled_from([a for action in script.parser()._actions for a in action.option_strings])
-    values = st.sampled_from([str(run), "nowhere", "test", "best", "elbo", "csv", "latents", "page.html", *VALUES])
+    flags = st.sampled_from(
+        [a for action in script.parser()._actions for a in action.option_strings]
+    )
+    values = st.sampled_from(
+        [str(run), "nowhere", "test", "best", "elbo", "csv", "latents", "page.html", *VALUES]
+    )
 
     def check(arguments):
         status, _, error = heard(lambda: script.main([*arguments]))
-        assert_done_or_refused(status, error, requests=max(len(arguments), 1) if script is evaluate else 1)
+        assert_done_or_refused(
+            status, error, requests=max(len(arguments), 1) if script is evaluate else 1
+        )
 
     fuzz(check, examples * 2, st.lists(st.one_of(flags, values, st.just(str(run))), max_size=4))
 
@@ -149,7 +170,13 @@ def trained(tmp_path_factory):
     """A finished run of one epoch."""
     run = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        arguments = ["train.epochs=1", "network.width=8", "data.limit=60", "device=cpu", "train.compile=off"]
+        arguments = [
+            "train.epochs=1",
+            "network.width=8",
+            "data.limit=60",
+            "device=cpu",
+            "train.compile=off",
+        ]
         patch.setattr(sys, "argv", ["train.py", *arguments, f"run_dir={run}"])
         assert cli.run_command(train_script.main) == 0
     (run / "checkpoint-last.pt").unlink()  # which would stand in for a damaged best one
@@ -194,8 +221,14 @@ def damaged(content):
     return st.one_of(
         st.binary(max_size=200),
         st.builds(lambda i: content[:i], place),
-        st.builds(lambda i, b: content[:i] + b + content[i + len(b) :], place, st.binary(min_size=1, max_size=8)),
-        st.builds(lambda i, b: content[:i] + b + content[i:], place, st.binary(min_size=1, max_size=8)),
+        st.builds(
+            lambda i, b: content[:i] + b + content[i + len(b) :],
+            place,
+            st.binary(min_size=1, max_size=8),
+        ),
+        st.builds(
+            lambda i, b: content[:i] + b + content[i:], place, st.binary(min_size=1, max_size=8)
+        ),
         st.builds(lambda i, n: content[:i] + content[i + n :], place, st.integers(1, 50)),
     )
 
@@ -214,7 +247,11 @@ def test_configurations(examples, run):
         right_or_refused(lambda: RunDirectory(run).read_config())
 
     fuzz(with_another_value, examples * 2, st.sampled_from(sorted(leaves(good))), HOSTILE)
-    fuzz(with_other_bytes, examples * 5, damaged((run / "config.yaml").read_bytes()) | st.text().map(str.encode))
+    fuzz(
+        with_other_bytes,
+        examples * 5,
+        damaged((run / "config.yaml").read_bytes()) | st.text().map(str.encode),
+    )
 
 
 @EXAMPLES
@@ -230,7 +267,9 @@ def test_checkpoints(examples, run):
     def with_other_bytes(content):
         file.write_bytes(content)
         state = right_or_refused(lambda: Checkpoints(run).load("best"))
-        assert state is None or torch.equal(state["model"]["decoder.output.bias"], whole["model"]["decoder.output.bias"])
+        assert state is None or torch.equal(
+            state["model"]["decoder.output.bias"], whole["model"]["decoder.output.bias"]
+        )
 
     def with_another_pickle(content):
         with zipfile.ZipFile(file, "w") as archive:
@@ -251,10 +290,14 @@ def test_metrics(examples, run):
         (run / "metrics.jsonl").write_bytes(content)
         for line in RunDirectory(run).read_metrics():
             assert isinstance(line["epoch"], int) and line["split"] in ("train", "valid")
-            assert all(isinstance(line[name], float | int) for name in ("elbo", "reconstruction", "kl"))
+            assert all(
+                isinstance(line[name], float | int) for name in ("elbo", "reconstruction", "kl")
+            )
 
     other = st.builds(
-        lambda path, value: json.dumps(replaced(record, path, value)).encode(), st.sampled_from([*leaves(record)]), HOSTILE
+        lambda path, value: json.dumps(replaced(record, path, value)).encode(),
+        st.sampled_from([*leaves(record)]),
+        HOSTILE,
     )
     fuzz(check, examples * 5, damaged(good) | other)
 
@@ -262,7 +305,10 @@ def test_metrics(examples, run):
 @EXAMPLES
 def test_evaluations(examples, tmp_path):
     """compare.py with its page, of a run that somebody else evaluated."""
-    run, other = (make_run(tmp_path / name, np.arange(8.0) - 30, seed=i, latent_dim=i + 1) for i, name in enumerate("ab"))
+    run, other = (
+        make_run(tmp_path / name, np.arange(8.0) - 30, seed=i, latent_dim=i + 1)
+        for i, name in enumerate("ab")
+    )
     good, page = json.loads((run / "evaluation.json").read_text()), tmp_path / "page.html"
     config = yaml.safe_load((run / "config.yaml").read_text())
     arrays = dict(np.load(run / "evaluation.npz"))
@@ -270,7 +316,9 @@ def test_evaluations(examples, tmp_path):
 
     def compared():
         for arguments in (["--format", "csv"], ["--format", "latex"], ["--out", str(page)]):
-            status, _, error = heard(lambda arguments=arguments: compare.main([str(run), str(other), *arguments]))
+            status, _, error = heard(
+                lambda arguments=arguments: compare.main([str(run), str(other), *arguments])
+            )
             assert_done_or_refused(status, error)
         assert not page.exists() or "<script>alert" not in page.read_text()
 
@@ -293,10 +341,21 @@ def test_evaluations(examples, tmp_path):
         compared()
 
     odd = [np.full(8, value) for value in (np.nan, np.inf, 1e308, 0.0, "a", {})]
-    odd += [np.zeros(8, np.int64), np.zeros((8, 2)), np.array(3.0), np.zeros(8, ">f8"), np.zeros((2, 4), order="F")]
+    odd += [
+        np.zeros(8, np.int64),
+        np.zeros((8, 2)),
+        np.array(3.0),
+        np.zeros(8, ">f8"),
+        np.zeros((2, 4), order="F"),
+    ]
     fuzz(with_another_value, examples, st.sampled_from(sorted(leaves(good))), HOSTILE)
     fuzz(with_another_configuration, examples, st.sampled_from(sorted(leaves(config))), HOSTILE)
-    fuzz(with_another_array, examples, st.sampled_from(["elbo", "iwae", "kl", "x/../../y"]), st.sampled_from(odd))
+    fuzz(
+        with_another_array,
+        examples,
+        st.sampled_from(["elbo", "iwae", "kl", "x/../../y"]),
+        st.sampled_from(odd),
+    )
     fuzz(with_other_bytes, examples, damaged(values))
 
 
@@ -307,9 +366,13 @@ def test_arrays(examples, tmp_path):
     np.savez(tmp_path / "x.npz", x=x, labels=np.arange(30))
 
     def check(name, data):
-        (tmp_path / f"damaged-{name}").write_bytes(data.draw(damaged((tmp_path / name).read_bytes())))
+        (tmp_path / f"damaged-{name}").write_bytes(
+            data.draw(damaged((tmp_path / name).read_bytes()))
+        )
         raw = right_or_refused(lambda: arrays.load(str(tmp_path / f"damaged-{name}")))
-        assert raw is None or all(np.isfinite(part.values).all() for part in (raw.train, raw.valid, raw.test))
+        assert raw is None or all(
+            np.isfinite(part.values).all() for part in (raw.train, raw.valid, raw.test)
+        )
 
     fuzz(check, examples * 8, st.sampled_from(["x.npy", "x.npz"]), st.data())
 
@@ -321,13 +384,15 @@ def test_idx_files(examples, tmp_path):
     contents = {}
     for part in ("train", "t10k"):
         for kind, shape in (("images-idx3", (12, 28, 28)), ("labels-idx1", (12,))):
-            contents[f"{part}-{kind}-ubyte"] = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + bytes(
-                int(np.prod(shape))
-            )
+            contents[f"{part}-{kind}-ubyte"] = struct.pack(
+                f">HBB{len(shape)}I", 0, 8, len(shape), *shape
+            ) + bytes(int(np.prod(shape)))
 
     def check(name, data):
         for file, good in contents.items():
-            (folder / file).write_bytes(data.draw(damaged(good[:40])) + good[40:] if file == name else good)
+            (folder / file).write_bytes(
+                data.draw(damaged(good[:40])) + good[40:] if file == name else good
+            )
         right_or_refused(lambda: vision.mnist(str(tmp_path)))
 
     fuzz(check, examples * 3, st.sampled_from(sorted(contents)), st.data())
@@ -346,7 +411,9 @@ def test_images(examples, tmp_path):
         for file in folder.glob("0.*"):
             file.unlink()
         (folder / name).write_bytes(content)
-        raw = right_or_refused(lambda: images.load(str(folder), size=4, cache=str(tmp_path / "cache")))
+        raw = right_or_refused(
+            lambda: images.load(str(folder), size=4, cache=str(tmp_path / "cache"))
+        )
         assert raw is None or raw.train.values.shape == (8, 3, 4, 4)
 
     fuzz(check, examples * 3, names, damaged(good))
@@ -354,7 +421,11 @@ def test_images(examples, tmp_path):
 
 def test_the_fuzz_can_fail(tmp_path, monkeypatch):
     """A loader that lets a KeyError through is found."""
-    monkeypatch.setattr(RunDirectory, "read_config", lambda self: yaml.safe_load(self.config_file.read_text())["seed"])
+    monkeypatch.setattr(
+        RunDirectory,
+        "read_config",
+        lambda self: yaml.safe_load(self.config_file.read_text())["seed"],
+    )
     place = Path(tmp_path)
 
     def check(content):

@@ -71,7 +71,10 @@ def spoil(run, **nodes):
     (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-@pytest.mark.parametrize("target", ["os.system", "subprocess.run", "builtins.eval", "errors.sys.exit", "data.raw.np.load"])
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "subprocess.run", "builtins.eval", "errors.sys.exit", "data.raw.np.load"],
+)
 @pytest.mark.parametrize("axis", ["data", "model", "prior", "likelihood", "guide", "network"])
 def test_code_from_elsewhere(run, axis, target):
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -87,7 +90,16 @@ def test_yaml_bomb(run):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3", "[" * 50_000, "a: !!python/object/apply:os.system ['exit 1']", "\x00", "{" * 2_000_000, "a: 1e999999999"]
+    "text",
+    [
+        "",
+        "3",
+        "[" * 50_000,
+        "a: !!python/object/apply:os.system ['exit 1']",
+        "\x00",
+        "{" * 2_000_000,
+        "a: 1e999999999",
+    ],
 )
 def test_unreadable_configurations(run, text):
     (run / "config.yaml").write_text(text)
@@ -108,7 +120,13 @@ def test_configuration_that_is_not_text(run):
         {"latent_dim": 10**9},
         {"latent_dim": 10**30},
         {"latent_dim": -1},
-        {"data": {"_target_": "data.sources.linear_gaussian.load", "dimensions": 10**9, "space": "real"}},
+        {
+            "data": {
+                "_target_": "data.sources.linear_gaussian.load",
+                "dimensions": 10**9,
+                "space": "real",
+            }
+        },
     ],
 )
 def test_enormous_shapes(run, nodes):
@@ -128,7 +146,10 @@ def test_a_checkpoint_that_claims_an_enormous_shape(run):
 
 def test_a_checkpoint_that_unpacks_to_more_than_it_is(run):
     good = run / "checkpoint-best.pt"
-    with zipfile.ZipFile(good) as source, zipfile.ZipFile(run / "packed", "w", zipfile.ZIP_DEFLATED) as packed:
+    with (
+        zipfile.ZipFile(good) as source,
+        zipfile.ZipFile(run / "packed", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
         for member in source.infolist():
             packed.writestr(member.filename, source.read(member))
     shutil.move(run / "packed", good)
@@ -151,7 +172,9 @@ def test_flipped_bits_and_cuts_in_a_configuration(run):
     for number in range(40):
         bad = bytearray(good)
         bad[generator.randrange(len(bad))] ^= 1 << generator.randrange(8)
-        (run / "config.yaml").write_bytes(bad[: generator.randrange(len(bad))] if number % 4 == 0 else bad)
+        (run / "config.yaml").write_bytes(
+            bad[: generator.randrange(len(bad))] if number % 4 == 0 else bad
+        )
         try:
             RunDirectory(run).read_config()
             load_run(run)

@@ -42,7 +42,11 @@ def measured(loss_and_grads, model, guide, batch, seed):
     torch.manual_seed(seed)
     with pyro.validation_enabled(False):
         loss = loss_and_grads(model, guide, *batch)
-    return loss, {n: p.grad for n, p in pair.named_parameters() if p.grad is not None}, torch.rand(())
+    return (
+        loss,
+        {n: p.grad for n, p in pair.named_parameters() if p.grad is not None},
+        torch.rand(()),
+    )
 
 
 def assert_same(compiled, eager, **tolerance):
@@ -50,17 +54,23 @@ def assert_same(compiled, eager, **tolerance):
     torch.testing.assert_close(compiled[0], eager[0], **tolerance)
     assert compiled[1].keys() == eager[1].keys()
     for name in eager[1]:
-        torch.testing.assert_close(compiled[1][name], eager[1][name], msg=lambda m, name=name: f"{name}: {m}", **tolerance)
+        torch.testing.assert_close(
+            compiled[1][name], eager[1][name], msg=lambda m, name=name: f"{name}: {m}", **tolerance
+        )
 
 
 @pytest.mark.parametrize(("axis", "choice"), CHOICES, ids=lambda value: value)
 def test_recorded_equals_eager_for_every_choice(axis, choice, float64):
     """Loss, every gradient and the use of the generator, on a batch and noise other than the recorded ones."""
-    model, guide, objective, batches = opened(f"{axis}={choice}", *COMPANIONS.get((axis, choice), []))
+    model, guide, objective, batches = opened(
+        f"{axis}={choice}", *COMPANIONS.get((axis, choice), [])
+    )
     elbo = CompiledELBO(objective, per_datum=True, backend=None)
     for seed, batch in enumerate(batches):
         compiled = measured(elbo.loss_and_grads, model, guide, batch, seed)
-        eager = measured(lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed)
+        eager = measured(
+            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed
+        )
         assert_same(compiled, eager, rtol=1e-9, atol=1e-9)
         with torch.no_grad():  # other parameters, too
             for parameter in [*model.parameters(), *guide.parameters()]:
@@ -83,7 +93,9 @@ def test_the_comparison_can_fail():
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "overrides", [["network.width=20"], ["guide=full_covariance", "objective=analytic_kl", "network.width=20"]], ids=str
+    "overrides",
+    [["network.width=20"], ["guide=full_covariance", "objective=analytic_kl", "network.width=20"]],
+    ids=str,
 )
 def test_inductor_equals_eager(overrides):
     """In float32, to rounding: the bound is that of a sum of the batch's terms."""
@@ -91,7 +103,9 @@ def test_inductor_equals_eager(overrides):
     elbo = CompiledELBO(objective, per_datum=True)
     for seed, batch in enumerate(batches):
         compiled = measured(elbo.loss_and_grads, model, guide, batch, seed)
-        eager = measured(lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed)
+        eager = measured(
+            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed
+        )
         assert_same(compiled, eager, rtol=1e-4, atol=1e-4)
     assert elbo.why_eager is None
 
@@ -116,7 +130,10 @@ def test_unused_parameters_changed_buffers_and_other_strides(backend):
     elbo.loss_and_grads(Odd(), guide, torch.rand(3, 3))  # compiles
     for count, x in enumerate(batches):
         found = []
-        for loss_and_grads in (elbo.loss_and_grads, lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a)):
+        for loss_and_grads in (
+            elbo.loss_and_grads,
+            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
+        ):
             guide.seen.fill_(count)
             found.append(measured(loss_and_grads, elbo._recording.pair.model, guide, (x,), count))
             assert guide.seen == count + 1
@@ -168,10 +185,14 @@ def test_noise_is_fresh_normal_and_seeded():
     assert elbo.why_eager is None
     assert torch.equal(z, draws(0)) and not torch.equal(z, draws(1))
     empirical, true = torch.arange(1, 4001) / 4000, torch.special.ndtr(z.sort().values)
-    bound = (torch.log(torch.tensor(2 / 1e-6)) / 8000).sqrt()  # Dvoretzky, Kiefer & Wolfowitz, Massart 1990
+    bound = (
+        torch.log(torch.tensor(2 / 1e-6)) / 8000
+    ).sqrt()  # Dvoretzky, Kiefer & Wolfowitz, Massart 1990
     assert (empirical - true).abs().max() < bound
     assert abs(torch.corrcoef(torch.stack([z[1:], z[:-1]]))[0, 1]) < 4.9 / 4000**0.5
-    assert (empirical - torch.special.ndtr(1.2 * z.sort().values)).abs().max() > bound / 2  # 20 % too wide shows
+    assert (
+        empirical - torch.special.ndtr(1.2 * z.sort().values)
+    ).abs().max() > bound / 2  # 20 % too wide shows
 
 
 def test_another_shape_runs_eagerly_and_is_right(float64):
@@ -180,7 +201,12 @@ def test_another_shape_runs_eagerly_and_is_right(float64):
     elbo.loss_and_grads(model, guide, *batch)
     short = tuple(x[:3] for x in batch)
     compiled = measured(elbo.loss_and_grads, model, guide, short, 0)
-    assert_same(compiled, measured(lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, short, 0))
+    assert_same(
+        compiled,
+        measured(
+            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, short, 0
+        ),
+    )
     assert elbo.why_eager is None
 
 
@@ -196,7 +222,9 @@ class Scaled(Trace_ELBO):
 
 
 @pytest.mark.parametrize(
-    ("weight", "varying", "recordings"), [(2.0, (), 2), (2.0, ("weight",), 1), (torch.tensor(2.0), (), 1)], ids=str
+    ("weight", "varying", "recordings"),
+    [(2.0, (), 2), (2.0, ("weight",), 1), (torch.tensor(2.0), (), 1)],
+    ids=str,
 )
 def test_a_number_of_the_objective_may_change(float64, monkeypatch, weight, varying, recordings):
     """A named one and a tensor without recording again, any other by recording again."""
@@ -204,7 +232,11 @@ def test_a_number_of_the_objective_may_change(float64, monkeypatch, weight, vary
     elbo = CompiledELBO(Scaled(weight, varying), backend=None)
     made = []
     init = inference.compiled.Recording.__init__
-    monkeypatch.setattr(inference.compiled.Recording, "__init__", lambda self, *a: (made.append(1), init(self, *a))[1])
+    monkeypatch.setattr(
+        inference.compiled.Recording,
+        "__init__",
+        lambda self, *a: (made.append(1), init(self, *a))[1],
+    )
     before = measured(elbo.loss_and_grads, model, guide, batch, 0)
     elbo.objective.weight = weight * 3
     after = measured(elbo.loss_and_grads, model, guide, batch, 0)
@@ -261,8 +293,22 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why(float64, spoil):
     else:
         elbo = CompiledELBO(objective, backend=None)
         compiled = measured(elbo.loss_and_grads, model, guide, batch, 0)
-        assert_same(compiled, measured(lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, 0))
-    reason = {"branch": "", "buffer": "model.decoder.calls", "param": "pyro.param", "function": "must be modules"}[spoil]
+        assert_same(
+            compiled,
+            measured(
+                lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
+                model,
+                guide,
+                batch,
+                0,
+            ),
+        )
+    reason = {
+        "branch": "",
+        "buffer": "model.decoder.calls",
+        "param": "pyro.param",
+        "function": "must be modules",
+    }[spoil]
     pyro.clear_param_store()
     assert elbo.why_eager and reason in elbo.why_eager and "\n" not in elbo.why_eager
 
@@ -277,14 +323,26 @@ def test_buffers_are_inputs(float64):
     for shift in (0.0, 5.0):
         model.prior.shift = torch.tensor(shift)
         compiled = measured(elbo.loss_and_grads, model, guide, batch, 0)
-        assert_same(compiled, measured(lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, 0))
+        assert_same(
+            compiled,
+            measured(
+                lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
+                model,
+                guide,
+                batch,
+                0,
+            ),
+        )
     assert elbo.why_eager is None and prior is not None
 
 
 def test_drop_in_for_trace_elbo():
     """Pyro's own SVI takes it, and returns the loss of the whole batch as a number."""
     losses = []
-    for wrap in (lambda objective: objective.differentiable_loss, lambda objective: CompiledELBO(objective, backend=None)):
+    for wrap in (
+        lambda objective: objective.differentiable_loss,
+        lambda objective: CompiledELBO(objective, backend=None),
+    ):
         torch.manual_seed(0)
         model, guide, objective, (batch, other) = opened()
         svi = SVI(model, guide, FusedAdam((model, guide), 1e-2), loss=wrap(objective))
@@ -310,7 +368,12 @@ def test_losses_read_together_name_the_step():
     """As on a GPU: the losses of several steps are read at once, and the first that broke is found."""
     model, guide, objective, (batch, _) = opened()
     step = Step(model, guide, FusedAdam((model, guide), 1e-2), objective, compiled=False)
-    step.losses = [torch.tensor(1.0), torch.tensor(torch.inf), torch.tensor(2.0), torch.tensor(torch.nan)]
+    step.losses = [
+        torch.tensor(1.0),
+        torch.tensor(torch.inf),
+        torch.tensor(2.0),
+        torch.tensor(torch.nan),
+    ]
     with pytest.raises(NonFinite) as caught:
         step.read(*batch)
     assert caught.value.steps_ago == 2
@@ -321,7 +384,9 @@ def test_choice(monkeypatch):
     """auto compiles what is long enough, keeps what a run did before, and needs a compiler."""
     assert not choose("auto", 100).compiled and choose("auto", 10**6).compiled
     assert choose("on", 1).compiled and not choose("off", 10**6).compiled
-    assert not choose("auto", 10**6, before=False).compiled and choose("auto", 1, before=True).compiled
+    assert (
+        not choose("auto", 10**6, before=False).compiled and choose("auto", 1, before=True).compiled
+    )
     assert "bit for bit" in choose("on", 10**6, before=False).line
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not choose("on", 10**6).compiled and "no C++ compiler" in choose("auto", 10**6).line
@@ -334,7 +399,14 @@ def test_compiled_run_resumes_bit_for_bit(tmp_path):
     """Six epochs at once, and three then three, compiled: the same weights, to the last bit."""
 
     def train(run_dir: Path, *options: str) -> None:
-        command = [sys.executable, "train.py", f"run_dir={run_dir}", "train.compile=on", "network.width=20", *options]
+        command = [
+            sys.executable,
+            "train.py",
+            f"run_dir={run_dir}",
+            "train.compile=on",
+            "network.width=20",
+            *options,
+        ]
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
     train(tmp_path / "whole", "train.epochs=6")
@@ -347,12 +419,22 @@ def test_compiled_run_resumes_bit_for_bit(tmp_path):
         "    return found\n"
         "loop.record_metrics = stop\n"
     )
-    options = [f"run_dir={tmp_path / 'parts'}", "train.compile=on", "network.width=20", "train.epochs=6"]
+    options = [
+        f"run_dir={tmp_path / 'parts'}",
+        "train.compile=on",
+        "network.width=20",
+        "train.epochs=6",
+    ]
     start = "import runpy; runpy.run_path('train.py', run_name='__main__')"
     run = f"import sys; sys.argv = ['train.py', *{options!r}]\n{script}\n{start}"
-    assert subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True).returncode == 3
+    assert (
+        subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True).returncode == 3
+    )
     train(tmp_path / "parts", "train.epochs=6")
-    whole, parts = (torch.load(tmp_path / d / "checkpoint-last.pt", weights_only=True) for d in ("whole", "parts"))
+    whole, parts = (
+        torch.load(tmp_path / d / "checkpoint-last.pt", weights_only=True)
+        for d in ("whole", "parts")
+    )
     assert whole["compiled"] and parts["compiled"] and parts["epoch"] == 6
     for program in ("model", "guide"):
         for name, value in whole[program].items():

@@ -62,7 +62,10 @@ def no_optimiser(work):
     return (lambda: None), torch.zeros(())
 
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
 
 
 @pytest.fixture
@@ -81,7 +84,9 @@ def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
     model, guide, objective, given = opened(*overrides)
     pair, told = [model.to(device), guide.to(device)], []
     schedule = lambda step: factor(step, STEPS, "cosine", 2)  # noqa: E731
-    step = Step(*pair, FusedAdam(pair, 1e-2, schedule, 0.1, clip_norm), objective, compiled, told.append)
+    step = Step(
+        *pair, FusedAdam(pair, 1e-2, schedule, 0.1, clip_norm), objective, compiled, told.append
+    )
     step.loss.backend = None if device.type == "cpu" else "inductor"
     losses = []
     for number in range(STEPS):
@@ -98,7 +103,12 @@ def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 @pytest.mark.parametrize(
     "overrides",
-    [[], ["objective=beta", "objective.warmup_epochs=4"], ["prior=vamp", "prior.components=10"], ["likelihood=gaussian"]],
+    [
+        [],
+        ["objective=beta", "objective.warmup_epochs=4"],
+        ["prior=vamp", "prior.components=10"],
+        ["likelihood=gaussian"],
+    ],
     ids=str,
 )
 def test_captured_steps_are_steps(here, overrides, monkeypatch):
@@ -109,9 +119,16 @@ def test_captured_steps_are_steps(here, overrides, monkeypatch):
     plain, _, expected, expected_state, _ = fitted(here, *overrides, clip_norm=1.0)
     assert plain.svi.graph is None
     torch.testing.assert_close(parameters, expected, rtol=1e-4, atol=1e-6)
-    assert state["schedule"]["_last_lr"] == pytest.approx(expected_state["schedule"]["_last_lr"], rel=1e-6)
-    assert all(type(group["lr"]) is float and not group["capturable"] for group in state["adam"]["param_groups"])
-    for mine, other in zip(state["adam"]["param_groups"], expected_state["adam"]["param_groups"], strict=True):
+    assert state["schedule"]["_last_lr"] == pytest.approx(
+        expected_state["schedule"]["_last_lr"], rel=1e-6
+    )
+    assert all(
+        type(group["lr"]) is float and not group["capturable"]
+        for group in state["adam"]["param_groups"]
+    )
+    for mine, other in zip(
+        state["adam"]["param_groups"], expected_state["adam"]["param_groups"], strict=True
+    ):
         assert mine["lr"] == pytest.approx(other["lr"], rel=1e-6)
 
 
@@ -150,13 +167,17 @@ def test_a_number_that_the_capture_keeps_is_noticed(monkeypatch):
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
     monkeypatch.setattr(cuda_graph, "captured", taped)
     with pytest.raises(AssertionError):
-        torch.testing.assert_close(fitted(torch.device("cpu"), *overrides)[2], expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            fitted(torch.device("cpu"), *overrides)[2], expected, rtol=1e-4, atol=1e-6
+        )
 
 
 def captured_step(device):
     """A step that has been captured, and the batch that it ran on."""
     model, guide, objective, (batch, _) = opened()
-    step = Step(model.to(device), guide.to(device), FusedAdam((model, guide), 1e-2), objective, True)
+    step = Step(
+        model.to(device), guide.to(device), FusedAdam((model, guide), 1e-2), objective, True
+    )
     step.loss.backend = None
     batch = [x.to(device) for x in batch]
     for _ in range(3):

@@ -27,16 +27,24 @@ def test_same_seed_same_result_and_another_seed_another(train, tmp_path):
 def test_the_kept_weights_have_the_kept_elbo(train, tmp_path):
     """checkpoint-best.pt is the epoch of the best validation ELBO, which its weights reproduce."""
     assert train(*TINY, "train.learning_rate=0.05", f"run_dir={tmp_path / 'run'}")[0] == 0
-    valid = {line["epoch"]: line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"}
+    valid = {
+        line["epoch"]: line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"
+    }
     run = load_run(tmp_path / "run")
     assert run.epoch == max(valid, key=valid.get)
     torch.manual_seed(0)
-    assert elbo_terms(run.model, run.guide, run.data("valid")[:], 1).elbo.mean == pytest.approx(valid[run.epoch], abs=1e-5)
+    assert elbo_terms(run.model, run.guide, run.data("valid")[:], 1).elbo.mean == pytest.approx(
+        valid[run.epoch], abs=1e-5
+    )
 
 
 def test_patience_stops_early(train, tmp_path):
     status, _, _ = train(
-        *TINY, "train.epochs=500", "train.learning_rate=0.2", "train.patience=2", f"run_dir={tmp_path / 'run'}"
+        *TINY,
+        "train.epochs=500",
+        "train.learning_rate=0.2",
+        "train.patience=2",
+        f"run_dir={tmp_path / 'run'}",
     )
     valid = [line["elbo"] for line in lines(tmp_path / "run") if line["split"] == "valid"]
     assert status == 0 and len(valid) < 500
@@ -45,27 +53,50 @@ def test_patience_stops_early(train, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_site(train, tmp_path):
-    options = [*TINY, "train.epochs=50", "train.learning_rate=1e18", "train.schedule=constant", "train.checkpoint_seconds=0"]
+    options = [
+        *TINY,
+        "train.epochs=50",
+        "train.learning_rate=1e18",
+        "train.schedule=constant",
+        "train.checkpoint_seconds=0",
+    ]
     status, _, err = train(*options, f"run_dir={tmp_path / 'run'}")
     (line,) = [line for line in err.splitlines() if line.startswith("error:")]
     assert status == 1
-    assert re.search(r"epoch \d+, step \d+: loss \S+ at site '[zx]' of the (guide|model)", line) or "ELBO is" in line
+    assert (
+        re.search(r"epoch \d+, step \d+: loss \S+ at site '[zx]' of the (guide|model)", line)
+        or "ELBO is" in line
+    )
     assert not (tmp_path / "run/DONE").exists()
 
 
-@pytest.mark.parametrize("guide", sorted(file.stem for file in (ROOT / "configs/guide").glob("*.yaml")))
+@pytest.mark.parametrize(
+    "guide", sorted(file.stem for file in (ROOT / "configs/guide").glob("*.yaml"))
+)
 def test_a_learning_rate_beyond_all_numbers_stops_with_a_line(train, tmp_path, guide):
     """Whatever the guide does with parameters of 1e30, what is said is that training stopped, and where."""
-    options = [*TINY, f"guide={guide}", "train.learning_rate=1e30", "train.schedule=constant", "train.compile=off"]
+    options = [
+        *TINY,
+        f"guide={guide}",
+        "train.learning_rate=1e30",
+        "train.schedule=constant",
+        "train.compile=off",
+    ]
     status, _, err = train(*options, f"run_dir={tmp_path / 'run'}")
     (line,) = [line for line in err.splitlines() if line.startswith("error:")]
-    assert status == 1 and line.startswith("error: training stopped") and re.search(r"at (site '[zx]'|no single site)", line)
+    assert (
+        status == 1
+        and line.startswith("error: training stopped")
+        and re.search(r"at (site '[zx]'|no single site)", line)
+    )
 
 
 def test_progress_in_a_log_is_whole_lines(train, tmp_path):
     """The bar, which rewrites its line, is for terminals."""
     _, _, err = train(*TINY, f"run_dir={tmp_path / 'run'}")
-    assert "\r" not in err and re.match(r"epoch 1/4: valid ELBO .* left\n(epoch .*\n)*epoch 4/4: valid ELBO .* left\n$", err)
+    assert "\r" not in err and re.match(
+        r"epoch 1/4: valid ELBO .* left\n(epoch .*\n)*epoch 4/4: valid ELBO .* left\n$", err
+    )
 
 
 def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
@@ -81,7 +112,9 @@ def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
         return forward(self, x)
 
     monkeypatch.setattr(Generative, "forward", breaking)
-    status, _, err = train(*TINY, "train.compile=off", "train.checkpoint_seconds=0", f"run_dir={tmp_path / 'run'}")
+    status, _, err = train(
+        *TINY, "train.compile=off", "train.checkpoint_seconds=0", f"run_dir={tmp_path / 'run'}"
+    )
     assert status == 1 and "epoch 3, step 2" in err and "site 'x' of the model" in err
     state = torch.load(tmp_path / "run/checkpoint-last.pt", weights_only=True)
     assert state["epoch"] == 2 and all(value.isfinite().all() for value in state["model"].values())
@@ -97,7 +130,10 @@ def test_metrics_do_not_disturb_training(train, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "split_metrics", lambda *args: (measure(*args), measure(*args))[0])
         assert train(*TINY, f"run_dir={tmp_path / 'b'}")[0] == 0
-    a, b = (torch.load(tmp_path / name / "checkpoint-last.pt", weights_only=True)["model"] for name in "ab")
+    a, b = (
+        torch.load(tmp_path / name / "checkpoint-last.pt", weights_only=True)["model"]
+        for name in "ab"
+    )
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
@@ -113,7 +149,9 @@ def test_validation_is_on_at_the_first_step_only(train, tmp_path, monkeypatch):
         return forward(self, x)
 
     monkeypatch.setattr(Generative, "forward", watched)
-    assert train(*TINY, "train.epochs=2", "train.compile=off", f"run_dir={tmp_path / 'run'}")[0] == 0
+    assert (
+        train(*TINY, "train.epochs=2", "train.compile=off", f"run_dir={tmp_path / 'run'}")[0] == 0
+    )
     assert seen[0][0] is True, "the programs are validated before the first step"
     in_steps = [validated for validated, is_step in seen[1:] if is_step]
     assert in_steps and not any(in_steps), "and not in the hot loop"

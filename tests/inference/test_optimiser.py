@@ -36,7 +36,9 @@ def test_clipping_bounds_the_step_of_plain_gradients():
     optimiser = FusedAdam((odd,), 0.1, clip_norm=1e-3)
     (odd.linear(torch.ones(1, 3)).sum() * 1e6 + odd.raw_scale).backward()
     seen = []
-    optimiser.adam.register_step_pre_hook(lambda *_: seen.extend(p.grad.clone() for p in optimiser.parameters))
+    optimiser.adam.register_step_pre_hook(
+        lambda *_: seen.extend(p.grad.clone() for p in optimiser.parameters)
+    )
     optimiser(())
     assert torch.cat([g.flatten() for g in seen]).norm() <= 1e-3 * (1 + 1e-5)
     assert all(p.grad is None for p in optimiser.parameters)
@@ -60,7 +62,9 @@ def test_state_goes_on_exactly():
             optimiser(())
 
     def fresh(odd):
-        return FusedAdam((odd,), 0.1, lambda step: factor(step, 20, "cosine", 3), weight_decay=0.1, clip_norm=1.0)
+        return FusedAdam(
+            (odd,), 0.1, lambda step: factor(step, 20, "cosine", 3), weight_decay=0.1, clip_norm=1.0
+        )
 
     whole = Odd()
     start = copy.deepcopy(whole)

@@ -44,7 +44,9 @@ def content(run_dir):
     """Everything the run measured and learned, without the times."""
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()
     metrics = [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
-    last, best = (torch.load(run_dir / f"checkpoint-{w}.pt", weights_only=True) for w in ("last", "best"))
+    last, best = (
+        torch.load(run_dir / f"checkpoint-{w}.pt", weights_only=True) for w in ("last", "best")
+    )
     last.pop("seconds")
     for line in last["metrics"]:
         for name in TIMES:
@@ -101,7 +103,9 @@ def test_killed_run_continues_bit_for_bit(tmp_path, uninterrupted, kill, moments
 def test_the_comparison_can_fail(uninterrupted):
     """One bit of one weight, or one digit of one metric, is noticed."""
     for spoil in (
-        lambda metrics, last, best: last["guide"]["encoder.output.bias"].view(torch.int32)[0].bitwise_xor_(1),
+        lambda metrics, last, best: (
+            last["guide"]["encoder.output.bias"].view(torch.int32)[0].bitwise_xor_(1)
+        ),
         lambda metrics, last, best: metrics[-1].update(kl=metrics[-1]["kl"] * (1 + 1e-15)),
     ):
         other = copy.deepcopy(uninterrupted)

@@ -16,7 +16,10 @@ SCALES = (1.0, 0.05, 1e-3)
 def mixture(scale, components=7, dim=4, dtype=torch.float64):
     """Weights, means and scales of a mixture whose narrowest components have about `scale`, and draws from around it."""
     torch.manual_seed(0)
-    weights, loc = torch.randn(components, dtype=dtype), 3 * torch.randn(components, dim, dtype=dtype)
+    weights, loc = (
+        torch.randn(components, dtype=dtype),
+        3 * torch.randn(components, dim, dtype=dtype),
+    )
     scales = scale * (1 + 10 * torch.rand(components, dim, dtype=dtype))
     label = torch.randint(components, (200,))
     return weights, loc, scales, loc[label] + 2 * scales[label] * torch.randn(200, dim, dtype=dtype)
@@ -38,7 +41,9 @@ def bound(loc, scales, z):
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_density_is_torchs(scale):
     *parameters, z = mixture(scale)
-    error = of(SharedMixture, *parameters).log_prob(z) - of(dist.MixtureSameFamily, *parameters).log_prob(z)
+    error = of(SharedMixture, *parameters).log_prob(z) - of(
+        dist.MixtureSameFamily, *parameters
+    ).log_prob(z)
     assert (error.abs() <= bound(*parameters[1:], z)).all()
 
 
@@ -47,7 +52,9 @@ def error_in_float32(scale):
     *parameters, z = mixture(scale, dtype=torch.float32)
     exact = of(dist.MixtureSameFamily, *(p.double() for p in parameters)).log_prob(z.double())
     weights = parameters[0].log_softmax(0)  # float32, as the parameters of any categorical
-    allowed = UNIT[torch.float32] * (exact.abs() + 2 * weights.abs().max() + 2) + 2 * bound(*parameters[1:], z)
+    allowed = UNIT[torch.float32] * (exact.abs() + 2 * weights.abs().max() + 2) + 2 * bound(
+        *parameters[1:], z
+    )
     return (of(SharedMixture, *parameters).log_prob(z) - exact).abs(), allowed
 
 

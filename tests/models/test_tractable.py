@@ -43,7 +43,9 @@ JOINTS = {
     "factor_analysis": factor_analysis,
     "beta_bernoulli": lambda: BetaBernoulli(1.5, 0.7, coins=8),
     "gamma_poisson": lambda: GammaPoisson(2.0, 0.5, counts=3),
-    "gaussian_mixture": lambda: GaussianMixture(torch.tensor([[-2.0, 0.0], [2.0, 1.0]]), 0.5, 1.0, torch.tensor([1.0, 3.0])),
+    "gaussian_mixture": lambda: GaussianMixture(
+        torch.tensor([[-2.0, 0.0], [2.0, 1.0]]), 0.5, 1.0, torch.tensor([1.0, 3.0])
+    ),
 }
 
 
@@ -67,7 +69,11 @@ def test_posterior_is_bayes_rule_at_any_z(joint: Tractable) -> None:
     """Not only where the posterior puts its mass: log p(z) + log p(x|z) − log p(z|x) is the same at prior draws."""
     x = simulate(joint, 20)
     z = joint.prior().sample((20,))
-    bayes = joint.prior().log_prob(z) + joint.conditional(z).log_prob(x) - joint.posterior(x).log_prob(z)
+    bayes = (
+        joint.prior().log_prob(z)
+        + joint.conditional(z).log_prob(x)
+        - joint.posterior(x).log_prob(z)
+    )
     torch.testing.assert_close(bayes, joint.log_prob(x), atol=1e-5, rtol=1e-8)
 
 
@@ -89,14 +95,20 @@ def test_evidence_of_factor_analysis_is_a_normal() -> None:
 @pytest.mark.parametrize("heads", [0, 3, 8])
 def test_evidence_of_beta_bernoulli_is_an_integral(heads: int) -> None:
     x = (torch.arange(8) < heads).double().unsqueeze(0)
-    integral, _ = integrate.quad(lambda z: stats.beta(1.5, 0.7).pdf(z) * z**heads * (1 - z) ** (8 - heads), 0, 1)
-    assert float(BetaBernoulli(1.5, 0.7, 8).log_prob(x)) == pytest.approx(math.log(integral), abs=1e-5)
+    integral, _ = integrate.quad(
+        lambda z: stats.beta(1.5, 0.7).pdf(z) * z**heads * (1 - z) ** (8 - heads), 0, 1
+    )
+    assert float(BetaBernoulli(1.5, 0.7, 8).log_prob(x)) == pytest.approx(
+        math.log(integral), abs=1e-5
+    )
 
 
 def test_evidence_of_gamma_poisson_sums_to_one_and_is_a_negative_binomial() -> None:
     counts = torch.arange(200.0).unsqueeze(1)
     log_prob = GammaPoisson(2.0, 0.5, counts=1).log_prob(counts)
-    torch.testing.assert_close(log_prob, torch.as_tensor(stats.nbinom(2.0, 0.5 / 1.5).logpmf(counts[:, 0].numpy())))
+    torch.testing.assert_close(
+        log_prob, torch.as_tensor(stats.nbinom(2.0, 0.5 / 1.5).logpmf(counts[:, 0].numpy()))
+    )
 
 
 def test_evidence_of_gaussian_mixture_integrates_to_one() -> None:
@@ -110,7 +122,9 @@ def test_gap_of_the_best_mean_field(seed: int) -> None:
     joint = factor_analysis(seed)
     x = simulate(joint, 5)
     kl = kl_divergence(
-        dist.MultivariateNormal(joint.posterior_mean(x), scale_tril=joint.posterior_precision.diagonal().rsqrt().diag()),
+        dist.MultivariateNormal(
+            joint.posterior_mean(x), scale_tril=joint.posterior_precision.diagonal().rsqrt().diag()
+        ),
         joint.posterior(x),
     )
     torch.testing.assert_close(kl, torch.full_like(kl, joint.mean_field_gap()))
@@ -118,7 +132,9 @@ def test_gap_of_the_best_mean_field(seed: int) -> None:
     measured = log_weights(joint, Posterior(joint.best_mean_field), x, 4000)
     gap = joint.log_prob(x) - measured
     # 5 standard errors of the mean of 20,000 draws: a false alarm in 2 million.
-    assert abs(float(gap.mean()) - joint.mean_field_gap()) < 5 * float(gap.std()) / math.sqrt(gap.numel())
+    assert abs(float(gap.mean()) - joint.mean_field_gap()) < 5 * float(gap.std()) / math.sqrt(
+        gap.numel()
+    )
 
 
 def test_no_diagonal_precision_does_better_than_the_best_mean_field() -> None:
@@ -128,7 +144,9 @@ def test_no_diagonal_precision_does_better_than_the_best_mean_field() -> None:
     zero, torch_mvn = torch.zeros(3, dtype=torch.float64), dist.MultivariateNormal
 
     def kl(scale: torch.Tensor) -> float:
-        return float(kl_divergence(torch_mvn(zero, scale_tril=scale.diag()), torch_mvn(zero, covariance)))
+        return float(
+            kl_divergence(torch_mvn(zero, scale_tril=scale.diag()), torch_mvn(zero, covariance))
+        )
 
     assert kl(best) == pytest.approx(joint.mean_field_gap())
     for scale in (covariance.diagonal().sqrt(), 1.1 * best, 0.9 * best):
@@ -144,14 +162,20 @@ def test_probabilistic_pca_is_the_maximum() -> None:
             torch.manual_seed(0)
             value = getattr(model, name)
             noise = torch.randn(1).item() if name == "variance" else torch.randn_like(value)
-            moved = {"weight": model.weight, "loc": model.loc, "variance": model.variance} | {name: value + sign * 0.01 * noise}
+            moved = {"weight": model.weight, "loc": model.loc, "variance": model.variance} | {
+                name: value + sign * 0.01 * noise
+            }
             assert float(FactorAnalysis(**moved).log_prob(x).mean()) < log_likelihood
     # The covariance that divides by N − 1 is a worse model.
-    inflated = FactorAnalysis(model.weight * math.sqrt(400 / 399), model.loc, model.variance * 400 / 399)
+    inflated = FactorAnalysis(
+        model.weight * math.sqrt(400 / 399), model.loc, model.variance * 400 / 399
+    )
     assert float(inflated.log_prob(x).mean()) < log_likelihood
 
 
-def linear_vae(dimensions: int, latent_dim: int, **likelihood: float | str) -> tuple[Generative, Amortized]:
+def linear_vae(
+    dimensions: int, latent_dim: int, **likelihood: float | str
+) -> tuple[Generative, Amortized]:
     family = FullCovariance(latent_dim)
     encoder = MLP((dimensions,), (family.num_parameters,), layers=0)
     decoder = MLP((latent_dim,), (dimensions,), layers=0)
@@ -168,7 +192,9 @@ def test_a_linear_vae_is_recognised(scale: float | str) -> None:
     assert found is not None
     x = simulate(found, 50)
     exact = found.log_prob(x)
-    torch.testing.assert_close(log_weights(model, ExactPosterior(found), x, 3), exact.expand(3, -1), atol=1e-8, rtol=0)
+    torch.testing.assert_close(
+        log_weights(model, ExactPosterior(found), x, 3), exact.expand(3, -1), atol=1e-8, rtol=0
+    )
     assert elbo(model, guide, x, 200).mean < exact.mean()
 
 

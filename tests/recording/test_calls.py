@@ -72,7 +72,9 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why():
 
     with recorded(into=Calls(None)) as here:
         for sign in (1, -1):
-            assert torch.equal(run("f", depends_on_the_numbers, sign * torch.ones(3))[0], sign * 2 * torch.ones(3))
+            assert torch.equal(
+                run("f", depends_on_the_numbers, sign * torch.ones(3))[0], sign * 2 * torch.ones(3)
+            )
     assert here.why_eager
 
 
@@ -84,7 +86,9 @@ def test_a_request_that_is_wrong_is_refused_as_ever():
         run("f", refuses, torch.ones(1))
 
 
-@pytest.mark.parametrize(("start", "backend"), [("prior", None), pytest.param("guide", "inductor", marks=NEEDS_COMPILER)])
+@pytest.mark.parametrize(
+    ("start", "backend"), [("prior", None), pytest.param("guide", "inductor", marks=NEEDS_COMPILER)]
+)
 def test_bounds_are_the_same_compiled(start, backend):
     """In chunks of several sizes, on float64; the annealing's data in two parts, of which the second must not see the first."""
     joint = FactorAnalysis(torch.tensor([[1.0, 0.0], [0.5, 1.0], [1.0, 1.0]]), torch.zeros(3), 0.64)

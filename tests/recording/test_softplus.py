@@ -6,7 +6,13 @@ import torch.nn.functional as F
 
 from recording.softplus import TERMS, cross_entropy, softplus
 
-X = torch.cat([torch.linspace(-86, 200, 200_001), torch.linspace(-1e-3, 1e-3, 1001), torch.tensor([0.0, 1e30, torch.inf])])
+X = torch.cat(
+    [
+        torch.linspace(-86, 200, 200_001),
+        torch.linspace(-1e-3, 1e-3, 1001),
+        torch.tensor([0.0, 1e30, torch.inf]),
+    ]
+)
 FOUR_ROUNDINGS = 4 * torch.finfo(torch.float32).eps
 
 
@@ -17,7 +23,11 @@ def relative_error(value, truth):
 def test_softplus():
     truth = F.softplus(X.double(), threshold=1e9)
     assert relative_error(softplus(X), truth) < FOUR_ROUNDINGS
-    assert softplus(X)[-1] == torch.inf and softplus(torch.tensor(-torch.inf)) == 0 and softplus(torch.tensor(-200.0)) == 0
+    assert (
+        softplus(X)[-1] == torch.inf
+        and softplus(torch.tensor(-torch.inf)) == 0
+        and softplus(torch.tensor(-200.0)) == 0
+    )
     assert softplus(torch.tensor(torch.nan)).isnan()
 
 
@@ -36,4 +46,7 @@ def test_cross_entropy(bit):
 
 def test_what_it_does_not_cover_is_left_to_torch():
     assert softplus(X.double()) is NotImplemented and softplus(X, beta=2) is NotImplemented
-    assert cross_entropy(X, X, reduction=1) is NotImplemented and cross_entropy(X, X, weight=X, reduction=0) is NotImplemented
+    assert (
+        cross_entropy(X, X, reduction=1) is NotImplemented
+        and cross_entropy(X, X, weight=X, reduction=0) is NotImplemented
+    )

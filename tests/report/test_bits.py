@@ -25,8 +25,14 @@ def evaluation(space: str) -> Evaluation:
     split = RawSplit(levels)
     data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", space)
     x = data.test[:].double()
-    width = 1.0 if data.quantum is None else data.quantum * LEVELS  # of the unit interval, in the units of x
-    shift = float((x - (torch.as_tensor(levels) + 0.5) / LEVELS * width).mean()) if space == "real" else 0.0
+    width = (
+        1.0 if data.quantum is None else data.quantum * LEVELS
+    )  # of the unit interval, in the units of x
+    shift = (
+        float((x - (torch.as_tensor(levels) + 0.5) / LEVELS * width).mean())
+        if space == "real"
+        else 0.0
+    )
     log_p = torch.as_tensor(LAW.logpdf(((x - shift) / width).numpy())[:, 0]) - np.log(width)
     bound = Estimate(log_p, "lower", 1)
     run = Run(None, {}, None, None, data, 1)  # type: ignore[arg-type]
@@ -52,12 +58,16 @@ def test_the_bits_of_levels_are_their_entropy(space: str) -> None:
 def test_an_exact_density_still_bounds_the_bits_of_the_levels(space: str) -> None:
     """The density of dequantised values is exact; the mass of a level is its integral, of which its mean log is a bound."""
     found = evaluation(space)
-    found.bounds["exact"] = Estimate(found.bounds["iwae"].per_datum, "exact", details={"method": "closed form"})
+    found.bounds["exact"] = Estimate(
+        found.bounds["iwae"].per_datum, "exact", details={"method": "closed form"}
+    )
     assert identity_rows(found)[-1].note == "from exact, an upper bound"
 
 
 @pytest.mark.parametrize("space", ["unit", "real"])
-def test_the_jacobian_of_dequantisation_left_out_is_rejected(space: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_jacobian_of_dequantisation_left_out_is_rejected(
+    space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A planted bug: the density taken for a mass."""
     from data import dataset
 

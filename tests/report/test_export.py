@@ -17,9 +17,19 @@ def mine(command, tmp_path_factory):
     (folder / "pictures").mkdir()
     noise = np.random.default_rng(0)
     for number in range(30):
-        Image.fromarray(noise.integers(0, 256, (9, 8, 3), dtype=np.uint8)).save(folder / "pictures" / f"{number}.png")
-    options = ("data=images", "data.path=pictures", "data.cache=cache", "data.size=6", "likelihood=discretized_logistic")
-    done = command("train.py", *options, "train.epochs=2", "network.width=8", "run_dir=runs/mine", cwd=folder)
+        Image.fromarray(noise.integers(0, 256, (9, 8, 3), dtype=np.uint8)).save(
+            folder / "pictures" / f"{number}.png"
+        )
+    options = (
+        "data=images",
+        "data.path=pictures",
+        "data.cache=cache",
+        "data.size=6",
+        "likelihood=discretized_logistic",
+    )
+    done = command(
+        "train.py", *options, "train.epochs=2", "network.width=8", "run_dir=runs/mine", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     what = "latents,scores,reconstructions,samples"
     done = command("evaluate.py", "runs/mine", "--export", what, "--particles", "50", cwd=folder)
@@ -41,11 +51,16 @@ def test_every_array_has_a_row_a_datum(mine):
 
 
 def test_scores_are_those_of_the_evaluation(mine):
-    with np.load(mine / "runs/mine/export-scores.npz") as scores, np.load(mine / "runs/mine/evaluation.npz") as measured:
+    with (
+        np.load(mine / "runs/mine/export-scores.npz") as scores,
+        np.load(mine / "runs/mine/evaluation.npz") as measured,
+    ):
         np.testing.assert_array_equal(scores["iwae"], measured["iwae"])
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", (ROOT / "docs/own-data.md").read_text(), re.DOTALL))
+@pytest.mark.parametrize(
+    "code", re.findall(r"```python\n(.*?)```", (ROOT / "docs/own-data.md").read_text(), re.DOTALL)
+)
 def test_the_lines_of_the_documentation(mine, monkeypatch, capsys, code):
     monkeypatch.chdir(mine)
     exec(code, {})

@@ -18,34 +18,62 @@ from report.masks import missing_mask
 @pytest.fixture(scope="module")
 def digits(command, tmp_path_factory):
     run = tmp_path_factory.mktemp("impute") / "run"
-    done = command("train.py", f"run_dir={run}", "train.epochs=20", "network.width=32", "device=cpu", cwd=run.parent)
+    done = command(
+        "train.py",
+        f"run_dir={run}",
+        "train.epochs=20",
+        "network.width=32",
+        "device=cpu",
+        cwd=run.parent,
+    )
     assert done.returncode == 0, done.stderr
     return run
 
 
 def imputed(run, capsys, *options):
     capsys.readouterr()
-    status = evaluate.main([str(run), "--particles", "50", "--limit", "60", "--impute-particles", "50", *options])
+    status = evaluate.main(
+        [str(run), "--particles", "50", "--limit", "60", "--impute-particles", "50", *options]
+    )
     return status, *capsys.readouterr()
 
 
 def test_the_error_is_that_of_the_arrays(digits, capsys):
     status, out, _ = imputed(digits, capsys, "--impute", "random:0.5")
-    assert status == 0 and "E[x_mis|x_obs]" in out and "training mean" in out and "effective sample size" in out
+    assert (
+        status == 0
+        and "E[x_mis|x_obs]" in out
+        and "training mean" in out
+        and "effective sample size" in out
+    )
     with np.load(digits / "imputations.npz", allow_pickle=False) as arrays:
         x, missing, mean, draw = (arrays[name] for name in ("x", "missing", "mean", "draw"))
         log_predictive = arrays["log_predictive"]
     content = json.loads((digits / "imputations.json").read_text())
-    assert x.shape == missing.shape == mean.shape == draw.shape == (60, 8, 8) and missing.dtype == np.bool_
-    assert np.array_equal(mean[~missing], x[~missing]) and np.array_equal(draw[~missing], x[~missing])
+    assert (
+        x.shape == missing.shape == mean.shape == draw.shape == (60, 8, 8)
+        and missing.dtype == np.bool_
+    )
+    assert np.array_equal(mean[~missing], x[~missing]) and np.array_equal(
+        draw[~missing], x[~missing]
+    )
     assert set(np.unique(draw)) <= {0.0, 1.0}
     errors = content["errors"]
-    assert errors["imputed"]["rmse"]["value"] == pytest.approx(np.sqrt(((mean - x)[missing] ** 2).mean()), rel=1e-5)
-    assert errors["imputed"]["nats_per_dimension"]["value"] == pytest.approx(-log_predictive[missing].mean(), rel=1e-5)
+    assert errors["imputed"]["rmse"]["value"] == pytest.approx(
+        np.sqrt(((mean - x)[missing] ** 2).mean()), rel=1e-5
+    )
+    assert errors["imputed"]["nats_per_dimension"]["value"] == pytest.approx(
+        -log_predictive[missing].mean(), rel=1e-5
+    )
     # Under a Bernoulli, log p(x_d|x_obs) is that of the mean: both come from the same weights.
-    np.testing.assert_allclose(np.exp(log_predictive)[missing], np.where(x > 0, mean, 1 - mean)[missing], rtol=1e-3)
+    np.testing.assert_allclose(
+        np.exp(log_predictive)[missing], np.where(x > 0, mean, 1 - mean)[missing], rtol=1e-3
+    )
     assert errors["imputed"]["rmse"]["value"] < errors["training_mean"]["rmse"]["value"]
-    assert errors["imputed"]["nats_per_dimension"]["value"] < errors["nothing_observed"]["nats_per_dimension"]["value"]
+    assert (
+        errors["imputed"]["nats_per_dimension"]["value"]
+        < errors["nothing_observed"]["nats_per_dimension"]["value"]
+    )
     assert all(0 < value["se"] < 0.1 for several in errors.values() for value in several.values())
     assert (digits / "figures/imputations.png").stat().st_size > 5000
 
@@ -55,7 +83,10 @@ def test_an_array_and_a_name_can_mean_the_same(tmp_path):
     mask[4:] = True
     np.save(tmp_path / "one.npy", mask)
     np.save(tmp_path / "each.npy", np.repeat(mask[None], 250, axis=0))
-    one, each, named = (missing_mask(text, (8, 8), 60) for text in (f"{tmp_path}/one.npy", f"{tmp_path}/each.npy", "bottom"))
+    one, each, named = (
+        missing_mask(text, (8, 8), 60)
+        for text in (f"{tmp_path}/one.npy", f"{tmp_path}/each.npy", "bottom")
+    )
     assert torch.equal(one, named) and torch.equal(each, named)
 
 
@@ -95,9 +126,14 @@ def test_wrong_arrays_are_refused(tmp_path, array, words):
 
 
 def test_halves_and_shares():
-    assert missing_mask("top", (1, 4, 2), 3)[:, :, :2].all() and not missing_mask("top", (1, 4, 2), 3)[:, :, 2:].any()
+    assert (
+        missing_mask("top", (1, 4, 2), 3)[:, :, :2].all()
+        and not missing_mask("top", (1, 4, 2), 3)[:, :, 2:].any()
+    )
     assert missing_mask("right", (5,), 2).tolist() == [[False, False, True, True, True]] * 2
-    assert torch.equal(missing_mask("random:0.3", (9,), 50, seed=1), missing_mask("random:0.3", (9,), 50, seed=1))
+    assert torch.equal(
+        missing_mask("random:0.3", (9,), 50, seed=1), missing_mask("random:0.3", (9,), 50, seed=1)
+    )
     with pytest.raises(RequestError, match="the data are vectors"):
         missing_mask("bottom", (5,), 2)
 
@@ -118,7 +154,12 @@ def test_halves_and_shares():
 )
 def test_every_kind_of_model_can_impute(choices):
     likelihood = choices.get("likelihood", "bernoulli")
-    spaces = {"bernoulli": "binary", "discretized_logistic": "bytes", "categorical": "bytes", "poisson": "counts"}
+    spaces = {
+        "bernoulli": "binary",
+        "discretized_logistic": "bytes",
+        "categorical": "bytes",
+        "poisson": "counts",
+    }
     data = dataset(spaces.get(likelihood if isinstance(likelihood, str) else likelihood[0], "unit"))
     data = data.with_labels() if choices.get("model") == "conditional" else data
     model, guide = (part.eval() for part in build_pair(config(**choices), data))
@@ -127,5 +168,8 @@ def test_every_kind_of_model_can_impute(choices):
     found = impute(model, guide, batch, missing, data.mean, 50)
     assert torch.equal(found.mean[:, 1], x[:, 1]) and found.mean.isfinite().all()
     assert found.log_predictive.isfinite().all()
-    assert data.space.contains(found.draw).all() or model.likelihood.spaces == ("unit", "real")  # a Gaussian reaches beyond 1
+    assert data.space.contains(found.draw).all() or model.likelihood.spaces == (
+        "unit",
+        "real",
+    )  # a Gaussian reaches beyond 1
     assert (found.effective_size >= 1 - 1e-9).all() and (found.effective_size <= 50 + 1e-6).all()

@@ -19,8 +19,13 @@ def exported(tmp_path_factory):
     """Two runs, exported; returns the folder, the runs and a function that exports again and returns what is there."""
     folder = tmp_path_factory.mktemp("mlflow")
     noise = np.random.default_rng(0)
-    runs = [make_run(folder / f"run-{seed}", noise.normal(-30, 5, 40), seed=seed) for seed in (0, 1)]
-    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")}
+    runs = [
+        make_run(folder / f"run-{seed}", noise.normal(-30, 5, 40), seed=seed) for seed in (0, 1)
+    ]
+    before = {
+        name: os.environ.get(name)
+        for name in ("MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")
+    }
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'store.db'}"
     here = Path.cwd()
     os.chdir(folder)  # where MLflow keeps artefacts
@@ -29,7 +34,9 @@ def exported(tmp_path_factory):
         assert compare.main([*map(str, runs), "--export", "mlflow"]) == 0
         client = mlflow.MlflowClient()
         experiment = client.get_experiment_by_name("digits")
-        return client, {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+        return client, {
+            run.info.run_name: run for run in client.search_runs([experiment.experiment_id])
+        }
 
     yield folder, runs, again
     os.chdir(here)
@@ -41,7 +48,8 @@ def exported(tmp_path_factory):
 
 def histories(client, run):
     return {
-        name: sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics
+        name: sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, name))
+        for name in run.data.metrics
     }
 
 
@@ -51,17 +59,25 @@ def test_everything_is_there_and_a_second_export_adds_nothing(exported):
     assert set(first) == {"run-0", "run-1"}
     one = first["run-0"]
     assert (
-        one.data.params["latent_dim"] == "2" and one.data.params["prior"] == "standard_normal" and one.info.status == "FINISHED"
+        one.data.params["latent_dim"] == "2"
+        and one.data.params["prior"] == "standard_normal"
+        and one.info.status == "FINISHED"
     )
     elbo = np.load(runs[0] / "evaluation.npz")["elbo"]
     assert one.data.metrics["evaluation/elbo"] == pytest.approx(elbo.mean())
     assert one.data.metrics["evaluation/elbo_se"] == pytest.approx(elbo.std(ddof=1) / 40**0.5)
     curve = histories(client, one)["valid/elbo"]
-    assert [step for step, _ in curve] == [1, 2, 3] and curve[0][1] == pytest.approx(elbo.mean() - 5)
-    assert {file.path for file in client.list_artifacts(one.info.run_id, "figures")} >= {"figures/samples.png"}
+    assert [step for step, _ in curve] == [1, 2, 3] and curve[0][1] == pytest.approx(
+        elbo.mean() - 5
+    )
+    assert {file.path for file in client.list_artifacts(one.info.run_id, "figures")} >= {
+        "figures/samples.png"
+    }
 
     _, second = again()
-    assert {name: run.info.run_id for name, run in second.items()} == {name: run.info.run_id for name, run in first.items()}
+    assert {name: run.info.run_id for name, run in second.items()} == {
+        name: run.info.run_id for name, run in first.items()
+    }
     assert all(histories(client, second[name]) == histories(client, first[name]) for name in first)
 
 
@@ -82,7 +98,9 @@ def test_links_out_of_the_run_are_not_followed(exported):
     (folder / "secret.png").write_bytes(b"secret")
     (runs[0] / "figures/link.png").symlink_to(folder / "secret.png")
     client, found = again()
-    assert "figures/link.png" not in {file.path for file in client.list_artifacts(found["run-0"].info.run_id, "figures")}
+    assert "figures/link.png" not in {
+        file.path for file in client.list_artifacts(found["run-0"].info.run_id, "figures")
+    }
 
 
 def test_a_store_that_cannot_be_used_is_refused_in_one_line(exported, monkeypatch, capsys):

@@ -7,15 +7,24 @@ import pytest
 import torch
 
 event_accumulator = pytest.importorskip(
-    "tensorboard.backend.event_processing.event_accumulator", reason="pip install -r requirements/tracking.txt"
+    "tensorboard.backend.event_processing.event_accumulator",
+    reason="pip install -r requirements/tracking.txt",
 )
 
-OPTIONS = ("train.epochs=6", "network.width=8", "data.limit=80", "device=cpu", "train.checkpoint_seconds=0")
+OPTIONS = (
+    "train.epochs=6",
+    "network.width=8",
+    "data.limit=80",
+    "device=cpu",
+    "train.checkpoint_seconds=0",
+)
 
 
 def read(run):
     """Curves {tag: [(step, value), …]} and picture steps, as TensorBoard shows them: purged events are hidden."""
-    events = event_accumulator.EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0, "scalars": 0}).Reload()
+    events = event_accumulator.EventAccumulator(
+        str(run / "tensorboard"), size_guidance={"images": 0, "scalars": 0}
+    ).Reload()
     tags = events.Tags()
     curves = {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
     return curves, {tag: [e.step for e in events.Images(tag)] for tag in tags["images"]}, events
@@ -61,7 +70,9 @@ def test_it_only_looks_on(watched, train, tmp_path):
     one, other = checkpoint(watched), checkpoint(tmp_path / "plain")
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
     for a, b in zip(metrics(watched), metrics(tmp_path / "plain"), strict=True):
-        assert {k: v for k, v in a.items() if "second" not in k} == {k: v for k, v in b.items() if "second" not in k}
+        assert {k: v for k, v in a.items() if "second" not in k} == {
+            k: v for k, v in b.items() if "second" not in k
+        }
     status, out, _ = train(*OPTIONS, f"run_dir={watched}")
     assert status == 0 and "done already" in out
 
@@ -92,7 +103,9 @@ def test_a_missing_package_is_refused_before_any_work(train, tmp_path, monkeypat
     import errors
 
     find = importlib.util.find_spec
-    monkeypatch.setattr(errors, "find_spec", lambda name: None if name == "tensorboard" else find(name))
+    monkeypatch.setattr(
+        errors, "find_spec", lambda name: None if name == "tensorboard" else find(name)
+    )
     status, _, error = train(*OPTIONS, f"run_dir={tmp_path / 'run'}", "train.tensorboard=true")
     assert status == 2 and error.count("\n") == 1 and not (tmp_path / "run").exists()
     assert "train.tensorboard=true" in error and "pip install -r requirements/tracking.txt" in error

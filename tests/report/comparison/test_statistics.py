@@ -11,7 +11,11 @@ def draw(generator, settings, seeds=3, data=100, between_seeds=0.3, noise=0.5, a
     """Equal settings, but for `advantage` of the first: per-datum difficulty of 20 nats, a luck of each seed, noise."""
     difficulty = generator.normal(0, 20, data)
     shape = (settings, seeds, data)
-    values = difficulty + generator.normal(0, between_seeds, shape[:2])[..., None] + generator.normal(0, noise, shape)
+    values = (
+        difficulty
+        + generator.normal(0, between_seeds, shape[:2])[..., None]
+        + generator.normal(0, noise, shape)
+    )
     values[0] += advantage
     return list(values)
 
@@ -19,12 +23,16 @@ def draw(generator, settings, seeds=3, data=100, between_seeds=0.3, noise=0.5, a
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_monotone_bounded_and_between_raw_and_bonferroni(p):
     adjusted = holm(p)
-    assert all(raw <= a <= min(1.0, raw * len(p)) + 1e-12 for raw, a in zip(p, adjusted, strict=True))
+    assert all(
+        raw <= a <= min(1.0, raw * len(p)) + 1e-12 for raw, a in zip(p, adjusted, strict=True)
+    )
     assert [adjusted[i] for i in np.argsort(p, kind="stable")] == sorted(adjusted)
 
 
 def test_holm_on_a_worked_example():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # Holm 1979, by hand
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )  # Holm 1979, by hand
 
 
 def test_a_single_seed_each_is_the_paired_t_test():
@@ -86,14 +94,21 @@ def test_intervals_cover_and_real_differences_are_found():
     covered = found = 0
     for _ in range(400):
         best, rows = differences_to_best(draw(generator, 4, advantage=2.0))
-        covered += all(row is None or row.low <= (-2.0 if best == 0 else 0.0) <= row.high for row in rows)
+        covered += all(
+            row is None or row.low <= (-2.0 if best == 0 else 0.0) <= row.high for row in rows
+        )
         found += best == 0 and all(row is None or row.p < 0.05 for row in rows)
     assert covered >= 0.91 * 400
     assert found >= 0.5 * 400
 
 
 def test_lower_can_be_better():
-    assert differences_to_best([np.array([[1.0, 2.0]]), np.array([[0.0, 1.5]])], higher_is_better=False)[0] == 1
+    assert (
+        differences_to_best(
+            [np.array([[1.0, 2.0]]), np.array([[0.0, 1.5]])], higher_is_better=False
+        )[0]
+        == 1
+    )
 
 
 def test_one_seed_has_no_error_over_seeds():

@@ -20,7 +20,9 @@ FLAGS = (
 
 def open_browser(profile: Path, width: int = 1280):
     """A Selenium driver; skips the test where there is no browser to drive."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install -r requirements/dev.txt")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="pip install -r requirements/dev.txt"
+    )
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
@@ -29,4 +31,6 @@ def open_browser(profile: Path, width: int = 1280):
     for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},900"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    return webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(executable_path=driver)
+    )

@@ -32,7 +32,9 @@ def test_annealing_of_few_data_stands_where_its_paired_difference_puts_it(tmp_pa
         "temperatures": 1000,
         "start": "prior",
     }
-    run = measured(tmp_path / "run", ais=ais | {"above_iwae": {"mean": 0.3, "se": 0.1, "num_examples": 10}})
+    run = measured(
+        tmp_path / "run", ais=ais | {"above_iwae": {"mean": 0.3, "se": 0.1, "num_examples": 10}}
+    )
     assert bound_at(run, "ais") == pytest.approx(run.nats["iwae"]["mean"] + 0.3)
     (comparison,) = compare([run])
     labels = [mark.label for mark in ladder(comparison).marks]
@@ -42,12 +44,17 @@ def test_annealing_of_few_data_stands_where_its_paired_difference_puts_it(tmp_pa
 
 @pytest.mark.parametrize("above", [None, "x", {"mean": "x"}, {}])
 def test_a_damaged_difference_is_not_added(tmp_path, above):
-    run = measured(tmp_path / "run", ais={"mean": -18.0, "se": 1.0, "num_examples": 10, "above_iwae": above})
+    run = measured(
+        tmp_path / "run", ais={"mean": -18.0, "se": 1.0, "num_examples": 10, "above_iwae": above}
+    )
     assert bound_at(run, "ais") == -18.0
 
 
 def test_the_parts_of_a_gap_are_drawn_without_an_exact_value(tmp_path):
-    parts = {"approximation_gap": {"mean": 1.0, "num_examples": 10}, "amortization_gap": {"mean": 1.9, "num_examples": 10}}
+    parts = {
+        "approximation_gap": {"mean": 1.0, "num_examples": 10},
+        "amortization_gap": {"mean": 1.9, "num_examples": 10},
+    }
     run = measured(tmp_path / "run", **parts)
     assert gap_parts(run) == [
         ("the family's part, from the first 10 data", 1.0),

@@ -12,7 +12,11 @@ HOSTILE = "<img src=x onerror=document.title='sprung'>\"'</script><script>docume
 
 
 def values(mean, seed=0):
-    return np.random.default_rng(7).normal(0, 10, 50) + mean + np.random.default_rng(seed).normal(0, 0.1, 50)
+    return (
+        np.random.default_rng(7).normal(0, 10, 50)
+        + mean
+        + np.random.default_rng(seed).normal(0, 0.1, 50)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,13 @@ def page(tmp_path_factory):
         for seed in (0, 1):
             exact = {"exact": values(mean, seed) + 1} if prior == "vamp" else {}
             runs.append(
-                make_run(folder / f"{mean}-{seed}", values(mean, seed), seed=seed, choices={"prior": prior}, extra=exact)
+                make_run(
+                    folder / f"{mean}-{seed}",
+                    values(mean, seed),
+                    seed=seed,
+                    choices={"prior": prior},
+                    extra=exact,
+                )
             )
     runs.append(make_run(folder / "other", values(-80), name="mnist"))
     assert compare.main([*map(str, runs), "--out", str(folder / "page.html")]) == 0
@@ -40,7 +50,11 @@ def opened(browser, page):
 
 
 def texts(driver, selector):
-    return [element.text for element in driver.find_elements("css selector", selector) if element.is_displayed()]
+    return [
+        element.text
+        for element in driver.find_elements("css selector", selector)
+        if element.is_displayed()
+    ]
 
 
 def column(driver, number):
@@ -48,7 +62,9 @@ def column(driver, number):
 
 
 def heading(driver, name):
-    buttons = driver.find_elements("css selector", "section:first-of-type table.sortable thead button")
+    buttons = driver.find_elements(
+        "css selector", "section:first-of-type table.sortable thead button"
+    )
     return next(button for button in buttons if button.text.split(" ")[0] == name)
 
 
@@ -57,7 +73,9 @@ def test_it_opens_whole_quickly_and_without_complaint(opened, page, complaints):
     assert not complaints(opened)
     timing = "const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime"
     assert 0 < opened.execute_script(timing) < 2000
-    assert "http" not in page.read_text().replace("http-equiv", "")  # nothing is fetched from anywhere
+    assert "http" not in page.read_text().replace(
+        "http-equiv", ""
+    )  # nothing is fetched from anywhere
 
 
 def test_sorting_turns_and_is_numeric(opened):
@@ -126,11 +144,17 @@ def test_the_theme_turns(opened):
 
 def test_a_phone_needs_no_sideways_scrolling(opened):
     opened.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
     )
     try:
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 360
-        assert opened.execute_script("return parseFloat(getComputedStyle(document.querySelector('td')).fontSize)") >= 12
+        assert (
+            opened.execute_script(
+                "return parseFloat(getComputedStyle(document.querySelector('td')).fontSize)"
+            )
+            >= 12
+        )
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -43,11 +43,17 @@ def many(folder, figures, settings, seeds):
     """Runs on 10,000 data, 200 epochs each, with figures."""
     noise = np.random.default_rng(0)
     data = noise.normal(-100, 15, 10_000)
-    lines = [{"epoch": e, "split": s, "elbo": -100 - 60 / e, "kl": 20.0} for e in range(1, 201) for s in ("train", "valid")]
+    lines = [
+        {"epoch": e, "split": s, "elbo": -100 - 60 / e, "kl": 20.0}
+        for e in range(1, 201)
+        for s in ("train", "valid")
+    ]
     runs = []
     for number, seed in itertools.product(range(settings), range(seeds)):
         elbo = data + noise.normal(number / 30, 2, 10_000)
-        runs.append(make_run(folder / f"{number}-{seed}", elbo, seed=seed, name="mnist", latent_dim=number))
+        runs.append(
+            make_run(folder / f"{number}-{seed}", elbo, seed=seed, name="mnist", latent_dim=number)
+        )
         (runs[-1] / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         for name, figure in figures.items():
             (runs[-1] / "figures" / f"{name}.png").write_bytes(figure)

@@ -30,7 +30,14 @@ class Page:
         from configs import cli
 
         before = sys.argv
-        sys.argv = ["train.py", "network.width=16", "device=cpu", "train.epochs=1", f"run_dir={path}", *options]
+        sys.argv = [
+            "train.py",
+            "network.width=16",
+            "device=cpu",
+            "train.epochs=1",
+            f"run_dir={path}",
+            *options,
+        ]
         try:
             assert cli.run_command(script.main) == 0
         finally:
@@ -41,7 +48,11 @@ class Page:
         self.run = load_run(self.path)
         self.evaluation = evaluate(self.run, Wanted(particles=30, elbo_particles=4, limit=60))
         self.file = write_report(self.run, self.evaluation, [])
-        block = re.search(r'<script type="application/json" id="content">(.*?)</script>', self.file.read_text(), re.DOTALL)
+        block = re.search(
+            r'<script type="application/json" id="content">(.*?)</script>',
+            self.file.read_text(),
+            re.DOTALL,
+        )
         self.content = json.loads(block.group(1))
         self.columns = as_batch(self.run.data("test")[:60])
         self.x = self.columns[0]
@@ -74,7 +85,13 @@ def plane(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
     """Vectors with three latent dimensions and a linear decoder, whose means are known."""
-    options = ("data=linear_gaussian", "likelihood=gaussian", "network.layers=0", "latent_dim=3", "data.examples=600")
+    options = (
+        "data=linear_gaussian",
+        "likelihood=gaussian",
+        "network.layers=0",
+        "latent_dim=3",
+        "data.examples=600",
+    )
     return Page(tmp_path_factory.mktemp("lines") / "run", *options).write()
 
 
@@ -120,8 +137,12 @@ def shows(browser, page, number):
     bounds = page.evaluation.bounds
     expected = [float(bound.per_datum[number]) for bound in bounds.values()]
     expected.append(float(page.evaluation.diagnostics.reliability.pareto_k[number]))
-    values = [cell.text for cell in browser.find_elements("css selector", "#values dd:nth-of-type(odd)")]
-    assert [float(value.replace("−", "-")) for value in values] == pytest.approx(expected, abs=0.0051)
+    values = [
+        cell.text for cell in browser.find_elements("css selector", "#values dd:nth-of-type(odd)")
+    ]
+    assert [float(value.replace("−", "-")) for value in values] == pytest.approx(
+        expected, abs=0.0051
+    )
     assert np.array_equal(pixels(browser, "x"), page.x[number].reshape(8, 8).numpy())
     return True
 
@@ -133,7 +154,10 @@ def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
     assert "http" not in text.replace("http-equiv", "")  # nothing is fetched from anywhere
     assert len(text) < 1_000_000
     headline = opened.find_element("css selector", "main table").text.replace("−", "-")
-    assert f"{plane.evaluation.bounds['exact'].mean:.3f}" in headline and "lower bound, 30 particles" in headline
+    assert (
+        f"{plane.evaluation.bounds['exact'].mean:.3f}" in headline
+        and "lower bound, 30 particles" in headline
+    )
     for sentence in plane.evaluation.diagnostics.sentences():
         assert sentence in opened.page_source.replace("&gt;", ">").replace("&lt;", "<")
 
@@ -141,13 +165,17 @@ def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
 def test_a_hostile_name_is_only_words(plane, browser):
     opened = plane.open(browser)
     assert HOSTILE[:20] in opened.find_element("tag name", "h1").text
-    assert "sprung" not in opened.title[:8] and not opened.find_elements("css selector", "img[src=x]")
+    assert "sprung" not in opened.title[:8] and not opened.find_elements(
+        "css selector", "img[src=x]"
+    )
 
 
 def test_pointing_at_a_datum_shows_it(plane, browser):
     opened, number = plane.open(browser), lonely(plane.content)
     assert shows(opened, plane, 0)
-    ActionChains(opened).move_to_element_with_offset(opened.find_element("id", "map"), *place_of(opened, number)).perform()
+    ActionChains(opened).move_to_element_with_offset(
+        opened.find_element("id", "map"), *place_of(opened, number)
+    ).perform()
     assert shows(opened, plane, number)
 
 
@@ -183,7 +211,12 @@ def test_reconstructions_are_those_of_their_data(plane, browser):
     opened.execute_script("document.querySelectorAll('#points circle')[7].focus()")
     with torch.no_grad():
         z = plane.run.guide.posterior(plane.x[7:8]).sample((4000,)).squeeze(1)
-        means = plane.run.model.likelihood(plane.run.model.decoder(z)).mean.reshape(-1, 8, 8).double().numpy()
+        means = (
+            plane.run.model.likelihood(plane.run.model.decoder(z))
+            .mean.reshape(-1, 8, 8)
+            .double()
+            .numpy()
+        )
     assert (np.abs(pixels(opened, "mean") - means.mean(0)) < 5 * means.std(0) / 4 + 0.003).all()
     other = plane.x[7].reshape(8, 8).numpy()
     assert np.abs(pixels(opened, "mean") - other).max() > 0.1, "that is the datum itself"
@@ -196,7 +229,11 @@ def decoded_at(page, *z):
 
 
 def slider_value(browser, number):
-    return int(browser.execute_script("return document.querySelectorAll('#sliders input')[arguments[0]].value", number))
+    return int(
+        browser.execute_script(
+            "return document.querySelectorAll('#sliders input')[arguments[0]].value", number
+        )
+    )
 
 
 def test_moving_over_the_plane_decodes_it(plane, browser):
@@ -218,12 +255,17 @@ def test_the_plane_by_its_sliders(plane, browser):
         slider.send_keys(Keys.HOME)
     z = [axis["places"][0] for axis in plane.content["axes"]]
     assert np.allclose(pixels(opened, "decoded"), decoded_at(plane, *z), atol=0.003)
-    assert opened.find_element("id", "place").text == f"z = ({z[0]:.2f}, {z[1]:.2f})".replace("-", "−")
+    assert opened.find_element("id", "place").text == f"z = ({z[0]:.2f}, {z[1]:.2f})".replace(
+        "-", "−"
+    )
 
 
 def test_vectors_are_drawn_as_profiles_and_sliders_follow_lines(lines, browser, complaints):
     opened, content = lines.open(browser), lines.content
-    dots = [float(dot.get_attribute("cy")) for dot in opened.find_elements("css selector", "#mean circle")]
+    dots = [
+        float(dot.get_attribute("cy"))
+        for dot in opened.find_elements("css selector", "#mean circle")
+    ]
     look = content["look"]
     x = look["low"] + (118 - np.array(dots)) / 108 * (look["high"] - look["low"])
     step = (look["high"] - look["low"]) / 255
@@ -235,14 +277,21 @@ def test_vectors_are_drawn_as_profiles_and_sliders_follow_lines(lines, browser, 
         z = encode(lines.run, lines.columns).mean[2].tolist()
         number = int(content["axes"][k]["name"].translate(str.maketrans("z₁₂₃", " 123"))) - 1
         z[number] = content["axes"][k]["places"][-1]
-        assert np.allclose(profile(opened, "decoded", content), decoded_at(lines, *z), atol=0.51 * step + 1e-3)
+        assert np.allclose(
+            profile(opened, "decoded", content), decoded_at(lines, *z), atol=0.51 * step + 1e-3
+        )
     assert not complaints(opened)
 
 
 def test_any_two_values_can_be_the_axes(lines, browser):
     opened = lines.open(browser)
-    opened.find_element("css selector", "#up option:nth-child(4)").click()  # after three dimensions: the ELBO
-    heights = [float(dot.get_attribute("cy")) for dot in opened.find_elements("css selector", "#points circle")]
+    opened.find_element(
+        "css selector", "#up option:nth-child(4)"
+    ).click()  # after three dimensions: the ELBO
+    heights = [
+        float(dot.get_attribute("cy"))
+        for dot in opened.find_elements("css selector", "#points circle")
+    ]
     elbo = lines.evaluation.bounds["elbo"].per_datum.numpy()
     assert np.corrcoef(heights, elbo)[0, 1] < -0.999  # up is more
 
@@ -273,18 +322,24 @@ def test_every_kind_of_model_has_a_page(name, tmp_path, browser, complaints):
         z = codes.mean[start].tolist()  # z1 before z2, as the decoder of two layers takes them
         z[codes.names.index(first["name"])] = first["places"][0]
         if codes.given:
-            z += [float(label == page.columns[1][start]) for label in range(page.run.dataset.num_classes)]
+            z += [
+                float(label == page.columns[1][start])
+                for label in range(page.run.dataset.num_classes)
+            ]
     assert np.allclose(pixels(opened, "decoded"), decoded_at(page, *z), atol=0.003)
 
 
 def test_a_phone_needs_no_sideways_scrolling(plane, browser):
     opened = plane.open(browser)
     opened.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
     )
     try:
         assert opened.execute_script("return document.documentElement.scrollWidth") <= 360
-        tick = "const t = document.querySelector('#map text'); return t.getBoundingClientRect().height"
+        tick = (
+            "const t = document.querySelector('#map text'); return t.getBoundingClientRect().height"
+        )
         assert opened.execute_script(tick) >= 10
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
