@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from configs.cli import complain, spin_briefly
 from errors import Parser, RequestError, TrainingError
-from inference import launch
+from parallel import launch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from inference import Run
-    from report.evaluation import Evaluation
-    from report.imputation import Imputed
-    from report.measuring import Wanted
+    from evaluation.imputation import Imputed
+    from evaluation.measure import Wanted
+    from evaluation.result import Evaluation
+    from experiment import Run
 
 
 def parser() -> Parser:
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     spin_briefly()
     if launch.count() == 1:
         return evaluate_all(options)
-    from inference.distributed import joined
+    from parallel.group import joined
 
     try:
         with joined(options.device):
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def runs_and_places(given: list[str]) -> tuple[list[str], dict[str, str]]:
     """Run directories, and by the name of the option of `data`, the places that were given among them."""
-    from inference.run_directory import PLACES
+    from experiment.directory import PLACES
 
     options = [word.removeprefix("data.") for word in given if re.match(r"data\.\w+=", word)]
     places = dict(option.split("=", 1) for option in options)
@@ -197,7 +197,7 @@ def runs_and_places(given: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def evaluate_all(options: argparse.Namespace) -> int:
     """One run after another; 2 if one was refused."""
-    from inference.run_directory import RunDirectory
+    from experiment.directory import RunDirectory
 
     status = 0
     for path in options.runs:
@@ -220,31 +220,32 @@ def evaluate_all(options: argparse.Namespace) -> int:
 
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
     """Measure one run, print its table, write its files; of several processes, the first prints and writes."""
-    from inference import distributed, load_run
-    from report.imputation import hold_back
-    from report.measuring import evaluate
+    from evaluation.imputation import hold_back
+    from evaluation.measure import evaluate
+    from experiment import load_run
+    from parallel import group
 
-    run = distributed.agreed(
+    run = group.agreed(
         lambda: load_run(
             path, options.checkpoint, options.device, options.trust, places=options.places
         )
     )
     missing = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
-    if distributed.is_first():
+    if group.is_first():
         show(run, evaluation, options.export)
     if missing is not None:
         imputed = hold_back(
             run, options.split, options.impute, missing, options.impute_particles, options.seed
         )
-        if distributed.is_first():
+        if group.is_first():
             show_imputed(run, imputed)
 
 
 def show(run: "Run", evaluation: "Evaluation", exports: list[str]) -> None:
     """Print the table, write files, figures and page."""
-    from inference.run_directory import of_split
-    from report.export import export
+    from evaluation.export import export
+    from experiment.directory import of_split
     from report.figures import draw_all
     from report.page.run import write_report
     from report.table import evaluation_table
@@ -262,8 +263,8 @@ def show(run: "Run", evaluation: "Evaluation", exports: list[str]) -> None:
 
 def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
     """Where the data are taken for missing; refused here, before anything is measured."""
+    from evaluation.masks import missing_mask
     from evidence.imputation import FILLINGS
-    from report.masks import missing_mask
 
     if options.impute_particles <= FILLINGS:
         raise RequestError(
@@ -277,7 +278,7 @@ def held_back(run: "Run", options: argparse.Namespace) -> "Tensor":
 
 def show_imputed(run: "Run", imputed: "Imputed") -> None:
     """Print how far off that is, and write it."""
-    from inference.run_directory import of_split
+    from experiment.directory import of_split
     from report.figures import draw_imputations
 
     print(imputed.table())
@@ -289,9 +290,9 @@ def show_imputed(run: "Run", imputed: "Imputed") -> None:
 
 def wanted(options: argparse.Namespace) -> "Wanted":
     """What the options ask for."""
+    from evaluation.gap import Fit
+    from evaluation.measure import Wanted
     from evidence import Annealing
-    from evidence.gap import Fit
-    from report.measuring import Wanted
 
     temperatures = options.ais or (FULL_TEMPERATURES if options.full else None)
     return Wanted(

@@ -15,7 +15,7 @@ def main(config: DictConfig) -> None:
     request = plain(config)
     import torch  # this and Pyro take seconds to import: only once the request is checked
 
-    from inference.train import train
+    from experiment.training import train
 
     torch.set_flush_denormal(
         True

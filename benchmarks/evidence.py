@@ -20,7 +20,7 @@ from benchmarks.workload import Batches
 from evidence import iwae
 from evidence.annealing import Path, transition
 from evidence.joint import Joint
-from recording import Calls, recorded
+from evidence.recording import Calls, recorded
 
 DATA, PARTICLES = 53, 500
 CHAINS, ANNEALED, LEAPFROGS = 16, 80, 10

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from errors import Parser, RequestError
 from evidence import elbo
-from inference import Run, load_run
+from experiment import Run, load_run
 from models.tractable import as_factor_analysis, probabilistic_pca
 
 

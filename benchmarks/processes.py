@@ -98,24 +98,24 @@ def work(batch: int, device: str) -> None:
     from configs.cli import spin_briefly
 
     spin_briefly()
-    from inference import distributed
+    from parallel import group
 
-    with distributed.joined(device):
+    with group.joined(device):
         import pyro
         import torch
 
         from benchmarks.networks import TUTORIAL
         from benchmarks.peers.ours import pair
         from benchmarks.workload import LEARNING_RATE, Batches
+        from inference.fast.step import Step
         from inference.objectives.elbo import ELBO
         from inference.optimiser import FusedAdam
-        from inference.step import Step
 
         torch.set_flush_denormal(True)  # as train.py does
-        start, stop = distributed.share(batch, distributed.rank(), distributed.count())
+        start, stop = group.share(batch, group.rank(), group.count())
         batches = Batches(stop - start, device=device)
         model, guide = (module.to(device) for module in pair(TUTORIAL))
-        distributed.same_start([*model.state_dict().values(), *guide.state_dict().values()])
+        group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
         step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), compiled=True)
         stream = iter(batches)
 

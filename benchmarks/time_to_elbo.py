@@ -22,10 +22,10 @@ from data import Dataset, Split, open_dataset
 from data.sources.vision import mnist
 from errors import RequestError
 from evidence import elbo
-from inference.compile_choice import choose
+from inference.fast.compile_choice import choose
+from inference.fast.step import Step
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from inference.step import Step
 
 BATCH = 128
 Epoch = Callable[[], None]

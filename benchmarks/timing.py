@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from inference.whole_files import write_json
+from experiment.files import write_json
 
 Clock = Callable[[], float]
 """`time.perf_counter`; or, on a machine that others use too, `time.process_time` with one thread: processor time."""

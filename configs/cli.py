@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 import configs.schema as schema
 from configs.sweep import FAILURES, Failure, is_sweep
 from errors import Parser, RequestError, TrainingError
-from inference import launch
+from parallel import launch
 
 SECONDS_FOR_THE_FIRST = 10.0
 
@@ -44,7 +44,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def default_run_dir(values: dict[str, Any]) -> str:
     """A name that reads, and a hash of everything that makes the run what it is."""
-    from inference.run_directory import digest
+    from experiment.directory import digest
 
     choices = values["choices"]
     parts = [choices[axis] for axis in schema.AXES if axis != "data"]

@@ -83,7 +83,7 @@ class Dataset:
     shape: tuple[int, ...]
     levels: int | None
     quantum: float | None
-    mean: Float[Tensor, "*shape"]
+    mean: Float[Tensor, " *shape"]
     train: Split
     valid: Split
     test: Split

@@ -23,7 +23,7 @@ class Draw(Protocol):
 
     def __call__(
         self, values: Tensor, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "batch *shape"]: ...
+    ) -> Float[Tensor, " batch *shape"]: ...
 
 
 @dataclass(frozen=True)

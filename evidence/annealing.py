@@ -20,10 +20,10 @@ from torch import Tensor
 
 from evidence.estimate import Estimate
 from evidence.joint import Joint
+from evidence.recording.calls import run
 from evidence.rough import Rough, pays
 from evidence.upper import Latents, simulate
 from evidence.weights import Batch, Program, split_batch
-from recording.calls import run
 
 Start = Literal["prior", "guide"]
 SCHEDULES = ("linear", "sigmoid")
@@ -73,7 +73,7 @@ class Point:
         """−f_β."""
         return -((1 - beta) * self.log_start + beta * self.log_end)
 
-    def force(self, beta: float) -> Float[Tensor, "rows dimensions"]:
+    def force(self, beta: float) -> Float[Tensor, " rows dimensions"]:
         """∇f_β."""
         return torch.lerp(self.start_gradient, self.end_gradient, beta)
 
@@ -102,15 +102,15 @@ class Path:
         self.joint, self.start = joint, start
         self.rough = pays(joint.batch[0].device)
 
-    def at(self, u: Float[Tensor, "rows dimensions"]) -> Point:
+    def at(self, u: Float[Tensor, " rows dimensions"]) -> Point:
         """Both log-densities at u with their gradients."""
         return Point(u, *self.values(u), *self.gradients(u))
 
-    def values(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Tensor, ...]:
+    def values(self, u: Float[Tensor, " rows dimensions"]) -> tuple[Tensor, ...]:
         """log start and log end, (rows,) float64. Compiled inside `recording.recorded()`, as `gradients` is."""
         return self._run("values", self._values, u)
 
-    def gradients(self, u: Float[Tensor, "rows dimensions"]) -> tuple[Tensor, ...]:
+    def gradients(self, u: Float[Tensor, " rows dimensions"]) -> tuple[Tensor, ...]:
         """Of log start and log end, (rows, dimensions) each."""
         return self._run("gradients", self._gradients, u)
 
@@ -145,7 +145,7 @@ class Path:
             (end_gradient,) = torch.autograd.grad(log_end.sum(), u)
         return start_gradient, end_gradient
 
-    def draw(self, chains: int) -> Float[Tensor, "rows dimensions"]:
+    def draw(self, chains: int) -> Float[Tensor, " rows dimensions"]:
         """Exact draws of the start."""
         return (
             self.joint.draw_prior(chains)
@@ -182,7 +182,7 @@ def transition(
 
 
 @torch.no_grad()
-def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, "temperatures batch"]:
+def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, " temperatures batch"]:
     """Step sizes for every temperature and datum, from a pass of their own: towards TARGET_ACCEPTANCE over its chains."""
     betas = plan.betas().tolist()
     point = path.at(path.draw(plan.chains))
@@ -201,7 +201,7 @@ def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, "temperature
 
 @torch.no_grad()
 def forward_weights(
-    path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"]
+    path: Path, plan: Annealing, steps: Float64[Tensor, " temperatures batch"]
 ) -> Tensor:
     """log w (chains, batch) float64: E[w] = p(x)."""
     betas = plan.betas().tolist()
@@ -215,7 +215,7 @@ def forward_weights(
 
 @torch.no_grad()
 def reverse_weights(
-    path: Path, plan: Annealing, steps: Float64[Tensor, "temperatures batch"], exact_draw: Tensor
+    path: Path, plan: Annealing, steps: Float64[Tensor, " temperatures batch"], exact_draw: Tensor
 ) -> Tensor:
     """log w (chains, batch) float64 from u (batch, dimensions) drawn from p(z|x): E[w] = 1/p(x)."""
     betas = plan.betas().tolist()

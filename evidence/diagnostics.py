@@ -191,7 +191,7 @@ def latent_usage(model: Program, guide: Program, x: Batch, draws: int = 50) -> L
     return LatentUsage(activity, rate, mutual_information, count)
 
 
-def _log_guide_matrix(joint: Joint, u: Tensor) -> Float64[Tensor, "z q"]:
+def _log_guide_matrix(joint: Joint, u: Tensor) -> Float64[Tensor, " z q"]:
     """log q(z_i|x_j): every z under the guide of every datum."""
     like = joint.batch[0].dtype if joint.batch[0].is_floating_point() else u.dtype
     count = len(u)
@@ -211,16 +211,16 @@ class Calibration:
     log p(x, z*), which tells a q whose dimensions are right one by one, but not together.
     """
 
-    ranks: Int[Tensor, "simulations latent"]
+    ranks: Int[Tensor, " simulations latent"]
     joint_ranks: Int[Tensor, " simulations"]
     draws: int
 
     @property
-    def all_ranks(self) -> Int[Tensor, "simulations latent+1"]:
+    def all_ranks(self) -> Int[Tensor, " simulations latent+1"]:
         """Of every dimension, and last of log p(x, z)."""
         return torch.cat([self.ranks, self.joint_ranks.unsqueeze(1)], 1)
 
-    def excess(self) -> Float64[Tensor, "latent+1 draws+1"]:
+    def excess(self) -> Float64[Tensor, " latent+1 draws+1"]:
         """The ranks' ECDF minus the uniform one, at ranks 0 to `draws`."""
         grid = torch.arange(self.draws + 1, dtype=torch.float64, device=self.ranks.device)
         ecdf = (self.all_ranks.unsqueeze(-1) <= grid).double().mean(0)

@@ -37,9 +37,9 @@ class Imputation:
     `log_evidence` is log p̂(x_obs), a lower bound in expectation; `effective_size` is (Σw)²/Σw², out of `particles`.
     """
 
-    mean: Float[Tensor, "N *shape"]
-    draw: Float[Tensor, "N *shape"]
-    log_predictive: Float64[Tensor, "N *shape"]
+    mean: Float[Tensor, " N *shape"]
+    draw: Float[Tensor, " N *shape"]
+    log_predictive: Float64[Tensor, " N *shape"]
     log_evidence: Float64[Tensor, " N"]
     effective_size: Float64[Tensor, " N"]
     particles: int
@@ -57,8 +57,8 @@ def impute(
     model: Program,
     guide: Program,
     x: Batch,
-    missing: Bool[Tensor, "N *shape"],
-    fill: Float[Tensor, "*shape"],
+    missing: Bool[Tensor, " N *shape"],
+    fill: Float[Tensor, " *shape"],
     num_particles: int = 1000,
     rounds: int = 3,
 ) -> Imputation:
@@ -153,7 +153,7 @@ class Weighted:
         observed = self.factors(likelihood).masked_fill(self.missing, 0.0)
         return log_prior, observed.flatten(2).sum(2, dtype=torch.float64).flatten()
 
-    def factors(self, likelihood: Distribution) -> Float[Tensor, "particles N *shape"]:
+    def factors(self, likelihood: Distribution) -> Float[Tensor, " particles N *shape"]:
         """log p(x_d|z), dimension by dimension."""
         rows = likelihood.batch_shape[0] // len(self.x)
         log_factors = getattr(likelihood, "log_factors", likelihood.log_prob)
@@ -169,7 +169,7 @@ class Weighted:
         """(Σw)²/Σw²: how many of the particles count."""
         return (2 * self.log_weights.logsumexp(0) - (2 * self.log_weights).logsumexp(0)).exp()
 
-    def moments(self) -> tuple[Float64[Tensor, "N *shape"], Float64[Tensor, "N *shape"]]:
+    def moments(self) -> tuple[Float64[Tensor, " N *shape"], Float64[Tensor, " N *shape"]]:
         """E[x_d|x_obs] and log p(x_d|x_obs), weighted."""
         normalised = self.log_weights - self.log_weights.logsumexp(0)
         mean, log_predictive = (
@@ -187,7 +187,7 @@ class Weighted:
             )
         return mean, log_predictive
 
-    def draws(self, number: int) -> Iterator[Float[Tensor, "N *shape"]]:
+    def draws(self, number: int) -> Iterator[Float[Tensor, " N *shape"]]:
         """`number` draws of x from p(x|x_obs): of z by its weight, then of x given z."""
         chosen = torch.multinomial(self.log_weights.softmax(0).T, number, replacement=True)
         by_particle = self.u.unflatten(0, (self.count, len(self.x)))

@@ -101,18 +101,18 @@ class Joint:
         ]
 
     def parts(
-        self, u: Float[Tensor, "rows dimensions"]
+        self, u: Float[Tensor, " rows dimensions"]
     ) -> Iterator[tuple[Site, Transform, Tensor]]:
         """Every site with its map, and its own part of u."""
         parts = u.split([site.size for site in self.sites], dim=-1)
         for site, transform, part in zip(self.sites, self.transforms(len(u)), parts, strict=True):
             yield site, transform, part.unflatten(-1, site.free)
 
-    def latents(self, u: Float[Tensor, "rows dimensions"]) -> dict[str, Tensor]:
+    def latents(self, u: Float[Tensor, " rows dimensions"]) -> dict[str, Tensor]:
         """z by site name, (rows, *event)."""
         return {site.name: transform(part) for site, transform, part in self.parts(u)}
 
-    def log_jacobian(self, u: Float[Tensor, "rows dimensions"]) -> Float[Tensor, " rows"]:
+    def log_jacobian(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows"]:
         """log |dz/du|."""
         terms = [
             transform.log_abs_det_jacobian(part, transform(part))
@@ -120,7 +120,7 @@ class Joint:
         ]
         return torch.stack([term.reshape(len(u), -1).sum(-1) for term in terms]).sum(0)
 
-    def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, "rows dimensions"]:
+    def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, " rows dimensions"]:
         """u from z by site name, (rows, *event)."""
         rows = len(next(iter(latents.values())))
         parts = [
@@ -140,7 +140,7 @@ class Joint:
         return tuple(repeat_rows(part, count // len(part)) for part in self.batch)
 
     def model_terms(
-        self, u: Float[Tensor, "rows dimensions"]
+        self, u: Float[Tensor, " rows dimensions"]
     ) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
         """log p(z) + log |dz/du|, and log p(x|z)."""
         latents = self.latents(u)
@@ -150,7 +150,7 @@ class Joint:
         log_prior = sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
         return log_prior, sum_log_probs([trace.nodes[self.observed]])
 
-    def log_guide(self, u: Float[Tensor, "rows dimensions"]) -> Float64[Tensor, " rows"]:
+    def log_guide(self, u: Float[Tensor, " rows dimensions"]) -> Float64[Tensor, " rows"]:
         """log q(z|x) + log |dz/du|."""
         latents = self.latents(u)
         if len(latents) > 1:
@@ -166,12 +166,12 @@ class Joint:
         return masked(log_q, site).double().flatten() + self.log_jacobian(u)
 
     @torch.no_grad()
-    def draw_prior(self, count: int) -> Float[Tensor, "rows dimensions"]:
+    def draw_prior(self, count: int) -> Float[Tensor, " rows dimensions"]:
         """u of `count` draws of z from p(z) for every datum."""
         return self._draw(self.model, count)
 
     @torch.no_grad()
-    def draw_guide(self, count: int) -> Float[Tensor, "rows dimensions"]:
+    def draw_guide(self, count: int) -> Float[Tensor, " rows dimensions"]:
         """u of `count` draws of z from q(z|x) for every datum."""
         sites = latent_sites(poutine.trace(self.guide).get_trace(*self.batch))
         if len(sites) == 1:  # q(z|x) is at hand: encode once
@@ -179,7 +179,7 @@ class Joint:
             return self.unconstrain({site["name"]: site["fn"].sample((count,)).flatten(0, 1)})
         return self._draw(self.guide, count)
 
-    def _draw(self, program: Program, count: int) -> Float[Tensor, "rows dimensions"]:
+    def _draw(self, program: Program, count: int) -> Float[Tensor, " rows dimensions"]:
         nodes: dict[str, Any] = (
             poutine.trace(program).get_trace(*self.rows(count * len(self.batch[0]))).nodes
         )

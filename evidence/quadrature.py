@@ -45,8 +45,8 @@ class Lattice:
     width: Float64[Tensor, " dimensions"]
 
     def centres(
-        self, index: Int[Tensor, "points dimensions"]
-    ) -> Float64[Tensor, "points dimensions"]:
+        self, index: Int[Tensor, " points dimensions"]
+    ) -> Float64[Tensor, " points dimensions"]:
         """u at the middle of each cell."""
         return self.origin + (index + 0.5) * self.width
 
@@ -67,7 +67,7 @@ class Section:
     log_prior: Float64[Tensor, " points"]
     log_likelihood: Table
 
-    def __call__(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N points"]:
+    def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         return self.log_likelihood(x) + self.log_prior
 
 
@@ -80,7 +80,7 @@ class Quadrature:
     tolerance: float
     cache: dict[tuple, list[Section]] = field(default_factory=dict)
 
-    def section(self, u: Float64[Tensor, "points dimensions"]) -> Section:
+    def section(self, u: Float64[Tensor, " points dimensions"]) -> Section:
         """One run of the model on the points: p(x|z) depends on z alone, any datum does to run it."""
         joint = self.joint
         values = u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u
@@ -97,7 +97,7 @@ class Quadrature:
         self,
         x: Tensor,
         lattice: Lattice,
-        index: Int[Tensor, "points dimensions"],
+        index: Int[Tensor, " points dimensions"],
         keep: bool = False,
     ) -> Tensor:
         """log p(x, z) (N, points) at the cells. `keep` the decoded cells: the whole grid serves all groups."""
@@ -109,7 +109,7 @@ class Quadrature:
         return torch.cat([section(x) for section in sections], 1)
 
     def integrate(
-        self, x: Float[Tensor, "N *shape"], box: Lattice, index: Tensor
+        self, x: Float[Tensor, " N *shape"], box: Lattice, index: Tensor
     ) -> tuple[Tensor, Tensor, int]:
         """log p(x), what the last halving changed, both (N,), and the number of halvings, for data close together."""
         lattice, halvings = box, 0
@@ -207,12 +207,12 @@ def find_box(solver: Quadrature, x: Tensor) -> tuple[Lattice, Tensor, Tensor, Te
             )
 
 
-def square(cells: int, dimensions: int) -> Int[Tensor, "points dimensions"]:
+def square(cells: int, dimensions: int) -> Int[Tensor, " points dimensions"]:
     """All indices of a grid with `cells` along each axis."""
     return torch.cartesian_prod(*[torch.arange(cells)] * dimensions).reshape(-1, dimensions)
 
 
-def children(index: Int[Tensor, "points dimensions"]) -> Int[Tensor, "finer dimensions"]:
+def children(index: Int[Tensor, " points dimensions"]) -> Int[Tensor, " finer dimensions"]:
     """The cells that halving along every axis makes of each, next to each other."""
     corners = torch.tensor(
         list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device
@@ -220,7 +220,7 @@ def children(index: Int[Tensor, "points dimensions"]) -> Int[Tensor, "finer dime
     return (2 * index.unsqueeze(1) + corners).flatten(0, 1)
 
 
-def worth_halving(values: Float64[Tensor, "N points"], siblings: int) -> Tensor:
+def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Tensor:
     """The points (siblings next to each other) whose cells may hold mass of any datum.
 
     A peak can hide between points: where siblings differ by v nats, it is taken to be up to v above the higher one.
@@ -232,7 +232,7 @@ def worth_halving(values: Float64[Tensor, "N points"], siblings: int) -> Tensor:
 
 
 def neighbours(
-    where: Float64[Tensor, "N dimensions"], which: Int[Tensor, " n"]
+    where: Float64[Tensor, " N dimensions"], which: Int[Tensor, " n"]
 ) -> list[Int[Tensor, " n"]]:
     """The data in groups that lie close together: halves along the longest side, until small."""
     if len(which) <= GROUP:

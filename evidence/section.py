@@ -21,11 +21,11 @@ class Linear:
     """
 
     statistics: Callable[[Tensor], Tensor]
-    coefficients: Float[Tensor, "points S"]
+    coefficients: Float[Tensor, " points S"]
     normaliser: Float64[Tensor, " points"]
     base: Callable[[Tensor], Tensor]
 
-    def __call__(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N points"]:
+    def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         x = x.flatten(1).double()
         products = self.statistics(x).to(self.coefficients.dtype) @ self.coefficients.T
         return products.double() + (self.base(x).unsqueeze(1) - self.normaliser)
@@ -45,7 +45,7 @@ def table(likelihood: Distribution) -> Table:
     return one_by_one
 
 
-def summed_softplus(x: Float[Tensor, "points D"]) -> Float64[Tensor, " points"]:
+def summed_softplus(x: Float[Tensor, " points D"]) -> Float64[Tensor, " points"]:
     """Σ_d log(1 + exp x_d) with one logarithm for 1,000 of them: a product of so many factors from (1, 2] is a float64."""
     factors = 1 + torch.exp(-x.abs()).double()
     logs = torch.stack([block.prod(1) for block in factors.split(1000, 1)]).log().sum(0)

@@ -17,8 +17,8 @@ from pyro import poutine
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from evidence.recording.calls import run
 from evidence.structure import check_pair, latent_sites, observed_site
-from recording.calls import run
 
 Program = Callable[..., Any]
 Batch = Tensor | tuple[Tensor, ...]
@@ -35,12 +35,12 @@ TOGETHER = 25
 class Densities:
     """Of draws from q, each `(particles, batch)` float64 nats, summed over dimensions and sites."""
 
-    log_likelihood: Float64[Tensor, "particles batch"]
-    log_prior: Float64[Tensor, "particles batch"]
-    log_guide: Float64[Tensor, "particles batch"]
+    log_likelihood: Float64[Tensor, " particles batch"]
+    log_prior: Float64[Tensor, " particles batch"]
+    log_guide: Float64[Tensor, " particles batch"]
 
     @property
-    def log_weights(self) -> Float64[Tensor, "particles batch"]:
+    def log_weights(self) -> Float64[Tensor, " particles batch"]:
         """log w = log p(x|z) + log p(z) − log q(z|x)."""
         return self.log_likelihood + self.log_prior - self.log_guide
 
@@ -55,7 +55,7 @@ class Particles(Densities):
 @torch.no_grad()
 def log_weights(
     model: Program, guide: Program, x: Batch, num_particles: int
-) -> Float64[Tensor, "particles batch"]:
+) -> Float64[Tensor, " particles batch"]:
     """log w of exactly `num_particles` independent draws for every datum of `x` (batch, *shape), in nats.
 
     Streams through the model in chunks; only the result, particles × batch float64, is held.

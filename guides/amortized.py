@@ -13,11 +13,11 @@ class Amortized(nn.Module):
         super().__init__()
         self.encoder, self.family = encoder, family
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N latent"]:
         """Sample z ~ q_φ(z|x) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))  # z ~ q_φ(z|x)
 
-    def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         """q_φ(z|x): batch_shape (N,), event_shape (latent,)."""
         return self.family(self.encoder(x))

@@ -18,14 +18,14 @@ class ConditionalAmortized(nn.Module):
         self.encoder, self.head, self.family, self.classes = encoder, head, family, classes
 
     def forward(
-        self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]
-    ) -> Float[Tensor, "N latent"]:
+        self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " N"]
+    ) -> Float[Tensor, " N latent"]:
         """Sample z ~ q_φ(z|x, y) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x, y))
 
     def posterior(
-        self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]
+        self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " N"]
     ) -> dist.TorchDistribution:
         """q_φ(z|x, y): batch_shape (N,), event_shape (latent,)."""
         label = F.one_hot(y, self.classes).to(x)

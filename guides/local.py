@@ -15,17 +15,17 @@ class Local(nn.Module):
     What a family learns besides h (the weights of a flow, say) is part of the family and shared by all data.
     """
 
-    def __init__(self, family: Family, start: Float[Tensor, "N parameters"]) -> None:
+    def __init__(self, family: Family, start: Float[Tensor, " N parameters"]) -> None:
         super().__init__()
         self.family = family
         self.h = nn.Parameter(start.detach().clone())
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N latent"]:
         """Sample z ~ q(z|h_i) at site `z`, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))
 
-    def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         """q(z|h): batch_shape (N,), event_shape (latent,)."""
         if len(x) != len(self.h):
             raise ValueError(
@@ -36,7 +36,7 @@ class Local(nn.Module):
 
 def starts(
     family: Family, count: int, restarts: int, encoded: Tensor | None = None
-) -> list[Float[Tensor, "N parameters"]]:
+) -> list[Float[Tensor, " N parameters"]]:
     """Where to start: the encoder's output if it is of this family, else zero; then zero with ever more noise."""
     zero = torch.zeros(count, family.num_parameters)
     first = zero if encoded is None else encoded

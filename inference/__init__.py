@@ -1,17 +1,19 @@
-"""Fitting p_θ and q_φ by stochastic variational inference: objectives, optimiser, loop, run directory."""
+"""Training: the loop, its objectives and its optimizer. Measuring is done by `evidence`.
 
-from typing import TYPE_CHECKING, Any
+`load_run` and `Run` live in `experiment`; scripts find them here, too.
+"""
+
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from inference.load import Run, load_run
+    from experiment.load import Run, load_run
 
 __all__ = ["Run", "load_run"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for: reading a run directory does not."""
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from inference import load
+    import experiment
 
-    return getattr(load, name)
+    return getattr(experiment, name)

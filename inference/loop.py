@@ -16,15 +16,15 @@ from tqdm import tqdm
 from data import Dataset, Split
 from errors import RequestError, TrainingError
 from evidence.weights import Batch, as_batch
-from inference import distributed
+from experiment.directory import RunDirectory
 from inference.calibration import measuring
-from inference.compile_choice import choose
+from inference.fast.compile_choice import choose
+from inference.fast.step import NonFinite, Step, broken_site
 from inference.metrics import split_metrics
 from inference.optimiser import FusedAdam
 from inference.progress import Progress
-from inference.run_directory import RunDirectory
 from inference.schedule import factor
-from inference.step import NonFinite, Step, broken_site
+from parallel import group
 
 METRICS_SEED = 0
 
@@ -124,9 +124,9 @@ def fit(
     run.write_metrics(training.metrics)
     choice = choose(train["compile"], total, training.compiled)
     print(choice.line)
-    if training.processes not in (None, distributed.count()):
+    if training.processes not in (None, group.count()):
         print(
-            f"{distributed.count()} processes, {training.processes} until the checkpoint: other noise from here on, "
+            f"{group.count()} processes, {training.processes} until the checkpoint: other noise from here on, "
             "so no longer bit for bit the uninterrupted run"
         )
     step = Step(model, guide, optimiser, objective, choice.compiled, tell=tqdm.write)
@@ -143,7 +143,7 @@ def fit(
             started = time.perf_counter()
             train_epoch(step, batches, training.epoch + 1, progress)
             seconds = time.perf_counter() - started
-            training.compiled, training.processes = step.is_compiled, distributed.count()
+            training.compiled, training.processes = step.is_compiled, group.count()
             training.epoch += 1
             training.seconds += seconds
             with (
@@ -152,7 +152,7 @@ def fit(
             ):  # numbers that broke are told below
                 valid = record_metrics(training, data, seconds, run)
                 training.note_elbo(valid["elbo"])
-                if observe is not None and distributed.is_first():
+                if observe is not None and group.is_first():
                     observe(training, data)
             progress.elbo(valid["elbo"], training.best_elbo)
             if time.monotonic() - last_saved > train["checkpoint_seconds"]:
@@ -168,9 +168,9 @@ def epoch_batches(train: Split, size: int, seed: int, epoch: int) -> Iterator[tu
     The order is the same in every process, the noise its own.
     """
     seed_epoch(seed, epoch)
-    batches = train.shuffled(size, distributed.rank(), distributed.count())
-    if distributed.count() > 1:
-        seed_epoch(seed, epoch, 1 + distributed.rank())
+    batches = train.shuffled(size, group.rank(), group.count())
+    if group.count() > 1:
+        seed_epoch(seed, epoch, 1 + group.rank())
     return zip(
         (min(size, len(train) - start) for start in range(0, len(train), size)),
         batches,

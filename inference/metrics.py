@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from data import Split
 from evidence import elbo_terms
-from inference import distributed
 from inference.clustering import clustering_accuracy, clusters_of
+from parallel import group
 
 EVALUATION_BATCH = 1000
 
@@ -37,7 +37,7 @@ def split_metrics(
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         sums, found = zip(
-            *distributed.each(measure, range(0, num_examples, EVALUATION_BATCH)), strict=True
+            *group.each(measure, range(0, num_examples, EVALUATION_BATCH)), strict=True
         )
     reconstruction, kl = (torch.stack(sums).sum(0) / num_examples).tolist()
     measured = {

@@ -22,8 +22,8 @@ class Conditional(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "N *shape"], y: Int[Tensor, " N"]
-    ) -> Float[Tensor, "N *shape"]:
+        self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " N"]
+    ) -> Float[Tensor, " N *shape"]:
         """Sample z ~ p(z) and observe x ~ p_θ(x|z, y), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())

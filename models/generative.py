@@ -12,7 +12,7 @@ class Generative(nn.Module):
         super().__init__()
         self.prior, self.decoder, self.likelihood = prior, decoder, likelihood
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         """Sample z ~ p(z) and observe x ~ p_θ(x|z), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())  # z ~ p(z)

@@ -24,7 +24,7 @@ class Hierarchical(nn.Module):
         self.prior, self.top_down, self.middle = prior, top_down, middle
         self.decoder, self.likelihood = decoder, likelihood
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         """Sample z2 ~ p(z2) and z1 ~ p_θ(z1|z2), observe x ~ p_θ(x|z1, z2), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z2 = pyro.sample("z2", self.prior())

@@ -31,7 +31,7 @@ class SharedMixture(dist.MixtureSameFamily):
         new.weights, new.components = self.weights, self.components
         return new
 
-    def log_prob(self, value: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch"]:
+    def log_prob(self, value: Float[Tensor, " *batch D"]) -> Float[Tensor, " *batch"]:
         """log Σ_k π_k p_k(z), nats."""
         if self._validate_args:
             self._validate_sample(value)
@@ -44,8 +44,8 @@ class SharedMixture(dist.MixtureSameFamily):
 
 
 def component_log_probs(
-    components: dist.TorchDistribution, z: Float[Tensor, "*batch D"]
-) -> Float[Tensor, "*batch K"]:
+    components: dist.TorchDistribution, z: Float[Tensor, " *batch D"]
+) -> Float[Tensor, " *batch K"]:
     """log p_k(z) of every component, in nats; in float64 for diagonal normals."""
     if (
         isinstance(components, Independent)
@@ -57,8 +57,8 @@ def component_log_probs(
 
 
 def normal_log_probs(
-    normals: dist.Normal, z: Float[Tensor, "*batch D"]
-) -> Float64[Tensor, "*batch K"]:
+    normals: dist.Normal, z: Float[Tensor, " *batch D"]
+) -> Float64[Tensor, " *batch K"]:
     """Σ_d log N(z_d; μ_kd, σ_kd²), with the square written out: (z, z²) · (μ/σ², −1/2σ²) is one matrix product.
 
     What is written out cancels: it is a difference of terms as large as (|z| + |μ|)²/σ², of which float64 keeps 16 digits.

@@ -28,18 +28,18 @@ class Tractable(nn.Module, ABC):
         """p(z): batch_shape (), event_shape (latent,)."""
 
     @abstractmethod
-    def conditional(self, z: Float[Tensor, "N latent"]) -> dist.TorchDistribution:
+    def conditional(self, z: Float[Tensor, " N latent"]) -> dist.TorchDistribution:
         """p(x|z): batch_shape (N,), event_shape that of one datum."""
 
     @abstractmethod
-    def log_prob(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, " N"]:
+    def log_prob(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N"]:
         """log p(x) in nats, z integrated out."""
 
     @abstractmethod
-    def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         """p(z|x): batch_shape (N,), event_shape (latent,)."""
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         """Sample z ~ p(z) and observe x ~ p(x|z), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
@@ -53,7 +53,7 @@ class Posterior(nn.Module):
         super().__init__()
         self.posterior = posterior
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N latent"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N latent"]:
         """Sample z from the given posterior, in the plate of the data."""
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x))
@@ -79,8 +79,8 @@ class FactorAnalysis(Tractable):
 
     def __init__(
         self,
-        weight: Float[Tensor, "D latent"],
-        loc: Float[Tensor, "*shape"],
+        weight: Float[Tensor, " D latent"],
+        loc: Float[Tensor, " *shape"],
         variance: Tensor | float,
     ) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class FactorAnalysis(Tractable):
         self.register_buffer("variance", expanded.detach().flatten().clone())
 
     @property
-    def posterior_precision(self) -> Float64[Tensor, "latent latent"]:
+    def posterior_precision(self) -> Float64[Tensor, " latent latent"]:
         """M = I + WᵀΨ⁻¹W, the same for every x."""
         identity = torch.eye(self.weight.shape[1], dtype=torch.float64, device=self.weight.device)
         return identity + self.weight.T @ (self.weight / self.variance.unsqueeze(1))
@@ -102,29 +102,29 @@ class FactorAnalysis(Tractable):
         zeros = torch.zeros_like(self.weight[0])
         return dist.Normal(zeros, torch.ones_like(zeros)).to_event(1)
 
-    def conditional(self, z: Float[Tensor, "N latent"]) -> dist.TorchDistribution:
+    def conditional(self, z: Float[Tensor, " N latent"]) -> dist.TorchDistribution:
         mean = z.to(self.weight) @ self.weight.T + self.loc
         return dist.Normal(
             mean.unflatten(-1, self.shape), self.variance.sqrt().reshape(self.shape)
         ).to_event(len(self.shape))
 
-    def log_prob(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, " N"]:
+    def log_prob(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N"]:
         marginal = torch.distributions.LowRankMultivariateNormal(
             self.loc, self.weight, self.variance
         )
         return marginal.log_prob(x.to(self.loc).flatten(1))
 
-    def posterior_mean(self, x: Float[Tensor, "N *shape"]) -> Float64[Tensor, "N latent"]:
+    def posterior_mean(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N latent"]:
         """E[z|x]."""
         residual = (x.to(self.loc).flatten(1) - self.loc) / self.variance
         return torch.linalg.solve(self.posterior_precision, self.weight.T @ residual.T).T
 
-    def posterior(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         return dist.MultivariateNormal(
             self.posterior_mean(x), precision_matrix=self.posterior_precision
         )
 
-    def best_mean_field(self, x: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def best_mean_field(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         """The q with independent dimensions that is closest to p(z|x) in KL(q‖p): its precisions are M_ii."""
         return dist.Normal(
             self.posterior_mean(x), self.posterior_precision.diagonal().rsqrt()
@@ -136,7 +136,7 @@ class FactorAnalysis(Tractable):
         return 0.5 * float(precision.diagonal().log().sum() - torch.logdet(precision))
 
 
-def probabilistic_pca(data: Float[Tensor, "N D"], factors: int) -> tuple[FactorAnalysis, float]:
+def probabilistic_pca(data: Float[Tensor, " N D"], factors: int) -> tuple[FactorAnalysis, float]:
     """The model N(μ, WWᵀ + σ²I) of highest likelihood on `data`, and that log-likelihood in nats per datum.
 
     Tipping & Bishop 1999, eqs. 7 and 8: W = U(Λ − σ²I)^½ from the `factors` leading eigenvalues of the covariance and
@@ -191,16 +191,16 @@ class BetaBernoulli(Tractable):
     def prior(self) -> dist.TorchDistribution:
         return dist.Beta(_vector(self.a), _vector(self.b)).to_event(1)
 
-    def conditional(self, z: Float[Tensor, "N 1"]) -> dist.TorchDistribution:
+    def conditional(self, z: Float[Tensor, " N 1"]) -> dist.TorchDistribution:
         return dist.Bernoulli(probs=z.expand(-1, self.coins)).to_event(1)
 
-    def log_prob(self, x: Float[Tensor, "N coins"]) -> Float64[Tensor, " N"]:
+    def log_prob(self, x: Float[Tensor, " N coins"]) -> Float64[Tensor, " N"]:
         ones = x.double().sum(1)
         return _log_beta(self.a + ones, self.b + self.coins - ones) - _log_beta(
             _vector(self.a), _vector(self.b)
         )
 
-    def posterior(self, x: Float[Tensor, "N coins"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N coins"]) -> dist.TorchDistribution:
         ones = x.double().sum(1, keepdim=True)
         return dist.Beta(self.a + ones, self.b + self.coins - ones).to_event(1)
 
@@ -215,17 +215,17 @@ class GammaPoisson(Tractable):
     def prior(self) -> dist.TorchDistribution:
         return dist.Gamma(_vector(self.a), _vector(self.b)).to_event(1)
 
-    def conditional(self, z: Float[Tensor, "N 1"]) -> dist.TorchDistribution:
+    def conditional(self, z: Float[Tensor, " N 1"]) -> dist.TorchDistribution:
         return dist.Poisson(z.expand(-1, self.counts)).to_event(1)
 
-    def log_prob(self, x: Float[Tensor, "N counts"]) -> Float64[Tensor, " N"]:
+    def log_prob(self, x: Float[Tensor, " N counts"]) -> Float64[Tensor, " N"]:
         x = x.double()
         total = x.sum(1)
         prior = self.a * math.log(self.b) - math.lgamma(self.a)
         posterior = torch.lgamma(self.a + total) - (self.a + total) * math.log(self.b + self.counts)
         return prior + posterior - torch.lgamma(x + 1).sum(1)
 
-    def posterior(self, x: Float[Tensor, "N counts"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N counts"]) -> dist.TorchDistribution:
         total = x.double().sum(1, keepdim=True)
         return dist.Gamma(self.a + total, torch.full_like(total, self.b + self.counts)).to_event(1)
 
@@ -241,7 +241,7 @@ class GaussianMixture(Tractable):
 
     def __init__(
         self,
-        centres: Float[Tensor, "K D"],
+        centres: Float[Tensor, " K D"],
         spread: float,
         noise: float,
         weights: Float[Tensor, " K"] | None = None,
@@ -256,7 +256,7 @@ class GaussianMixture(Tractable):
         components = dist.Normal(loc, torch.full_like(loc, scale)).to_event(1)
         return dist.MixtureSameFamily(dist.Categorical(logits=logits), components)
 
-    def _responsibilities(self, x: Float64[Tensor, "N D"]) -> Float64[Tensor, "N K"]:
+    def _responsibilities(self, x: Float64[Tensor, " N D"]) -> Float64[Tensor, " N K"]:
         """log π_k + log p(x|k): unnormalised."""
         marginal = dist.Normal(self.centres, math.hypot(self.spread, self.noise)).to_event(1)
         return self.weights.log() + marginal.log_prob(x.unsqueeze(1))
@@ -264,13 +264,13 @@ class GaussianMixture(Tractable):
     def prior(self) -> dist.TorchDistribution:
         return self._mixture(self.weights.log(), self.centres, self.spread)
 
-    def conditional(self, z: Float[Tensor, "N D"]) -> dist.TorchDistribution:
+    def conditional(self, z: Float[Tensor, " N D"]) -> dist.TorchDistribution:
         return dist.Normal(z.to(self.centres), self.noise).to_event(1)
 
-    def log_prob(self, x: Float[Tensor, "N D"]) -> Float64[Tensor, " N"]:
+    def log_prob(self, x: Float[Tensor, " N D"]) -> Float64[Tensor, " N"]:
         return self._responsibilities(x.to(self.centres)).logsumexp(1)
 
-    def posterior(self, x: Float[Tensor, "N D"]) -> dist.TorchDistribution:
+    def posterior(self, x: Float[Tensor, " N D"]) -> dist.TorchDistribution:
         x = x.to(self.centres)
         total = self.spread**2 + self.noise**2
         loc = (self.noise**2 * self.centres + self.spread**2 * x.unsqueeze(1)) / total

@@ -14,7 +14,7 @@ class Gated(nn.Module):
         super().__init__()
         self.value, self.gate = nn.Linear(inputs, outputs), nn.Linear(inputs, outputs)
 
-    def forward(self, inputs: Float[Tensor, "N inputs"]) -> Float[Tensor, "N outputs"]:
+    def forward(self, inputs: Float[Tensor, " N inputs"]) -> Float[Tensor, " N outputs"]:
         return self.value(inputs) * torch.sigmoid(self.gate(inputs))
 
 

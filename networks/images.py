@@ -70,7 +70,7 @@ class ImageNetwork(nn.Module, ABC):
     def up(self, inputs: int, outputs: int) -> nn.Module:
         """(N, inputs, h, w) to (N, outputs, 2h, 2w)."""
 
-    def forward(self, inputs: Float[Tensor, "N *in_shape"]) -> Float[Tensor, "N *out_shape"]:
+    def forward(self, inputs: Float[Tensor, " N *in_shape"]) -> Float[Tensor, " N *out_shape"]:
         if self.encodes:
             image = inputs.reshape(len(inputs), -1, *self.in_shape[-2:])
             return self.output(self.hidden(image)).unflatten(-1, self.out_shape)
@@ -79,7 +79,7 @@ class ImageNetwork(nn.Module, ABC):
         return image.reshape(len(inputs), *self.out_shape) + self.bias
 
     @torch.no_grad()
-    def start_at(self, output: Float[Tensor, "*out_shape"]) -> None:
+    def start_at(self, output: Float[Tensor, " *out_shape"]) -> None:
         """Set the output's bias, so that training starts from `output` (the data mean) and not from zero."""
         bias = self.output.bias if self.encodes else self.bias
         assert isinstance(bias, Tensor)

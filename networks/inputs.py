@@ -15,7 +15,7 @@ class Scaled(nn.Module):
         self.network = network
         self.register_buffer("unit", torch.tensor(float(unit)), persistent=False)
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *out_shape"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *out_shape"]:
         return self.network(x / self.unit)
 
 
@@ -26,5 +26,5 @@ class LogCounts(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *out_shape"]:
+    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *out_shape"]:
         return self.network(torch.log1p(x))

@@ -36,10 +36,10 @@ class Layered(nn.Module):
         self.output = nn.Linear(widths[-1], math.prod(out_shape))
         start_orthogonal(self, self.output)
 
-    def forward(self, inputs: Float[Tensor, "N *in_shape"]) -> Float[Tensor, "N *out_shape"]:
+    def forward(self, inputs: Float[Tensor, " N *in_shape"]) -> Float[Tensor, " N *out_shape"]:
         return self.output(self.hidden(inputs.flatten(1))).unflatten(-1, self.out_shape)
 
     @torch.no_grad()
-    def start_at(self, output: Float[Tensor, "*out_shape"]) -> None:
+    def start_at(self, output: Float[Tensor, " *out_shape"]) -> None:
         """Set the output's bias, so that training starts from `output` (the data mean) and not from zero."""
         self.output.bias.copy_(output.flatten())

@@ -21,7 +21,7 @@ class Block(nn.Module):
             last.weight.mul_(BRANCH)
         self.branch = nn.Sequential(nn.GELU(), first, nn.GELU(), last)
 
-    def forward(self, inputs: Float[Tensor, "N channels h w"]) -> Float[Tensor, "N channels h w"]:
+    def forward(self, inputs: Float[Tensor, " N channels h w"]) -> Float[Tensor, " N channels h w"]:
         return inputs + self.branch(inputs)
 
 

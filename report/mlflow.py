@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import RequestError
-from inference.run_directory import digest, identity, of_split
+from experiment.directory import digest, identity, of_split
 from report.comparison.reading import EvaluatedRun
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow would tell its makers

@@ -3,8 +3,8 @@
 import textwrap
 from typing import Any, NamedTuple
 
-from report.evaluation import Evaluation
-from report.splits import SOURCES
+from evaluation.result import Evaluation
+from evaluation.splits import SOURCES
 
 
 class Row(NamedTuple):

@@ -11,9 +11,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from data import Dataset
-from inference.load import Run
+from experiment.directory import identity
+from experiment.load import Run
 from inference.loop import Training
-from inference.run_directory import identity
 from report.figures.pictures import generate, is_picture, mosaic, reconstruct
 
 PICTURES = 20

@@ -1,13 +1,13 @@
 """Every choice on every axis, as a small pair of its own."""
 
 import torch
-from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import configs.schema  # noqa: F401 - registers the schema with Hydra
-from inference.build import build_data, build_pair
-from inference.components import build
+from experiment.build import build_data, build_pair
+from experiment.components import build
+from tests.conftest import ROOT
 
 AXES = ("model", "prior", "likelihood", "guide", "network", "objective")
 DEFAULTS = {

@@ -80,7 +80,7 @@ def train(capsys, monkeypatch):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """One browser for all pages of a module."""
-    from browser import open_browser  # beside the tests of pages
+    from tests.report.page.browser import open_browser  # beside the tests of pages
 
     driver = open_browser(tmp_path_factory.mktemp("profile"))
     yield driver

@@ -203,8 +203,8 @@ def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_
     run = copy_of(finished, tmp_path)
     for target in (
         "os.system",
-        "inference.run_directory.os.system",
-        "inference.run_directory.pickle.loads",
+        "experiment.directory.os.system",
+        "experiment.directory.pickle.loads",
     ):
         config = yaml.safe_load((run / "config.yaml").read_text())
         config["prior"] = {"_target_": target, "command": f"touch {tmp_path / 'exploded'}"}

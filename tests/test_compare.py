@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from made_runs import make_run
 
 import compare
+from tests.conftest import ROOT
+from tests.made_runs import make_run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import pyro.distributions as dist
 import pytest
 import torch
-from conftest import ROOT
 
 from evidence import elbo_terms, log_weights
 from guides.amortized import Amortized
@@ -18,6 +17,7 @@ from models.likelihoods.gaussian import Gaussian
 from models.priors.standard_normal import StandardNormal
 from models.tractable import ExactPosterior, FactorAnalysis, Posterior
 from networks.mlp import MLP
+from tests.conftest import ROOT
 
 D, LATENT, N = 7, 3, 11
 

@@ -10,9 +10,9 @@ from benchmarks.timing import Run
 from benchmarks.workload import LEARNING_RATE, Batches
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
+from inference.fast.step import Step
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from inference.step import Step
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal

@@ -15,16 +15,16 @@ class Family(nn.Module, ABC):
     num_parameters: int
 
     @abstractmethod
-    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N parameters"]) -> dist.TorchDistribution:
         """The distribution: batch_shape (N,), event_shape (latent_dim,)."""
 
 
-def positive(raw: Float[Tensor, "*shape"], at_zero: float = 1.0) -> Float[Tensor, "*shape"]:
+def positive(raw: Float[Tensor, " *shape"], at_zero: float = 1.0) -> Float[Tensor, " *shape"]:
     """ℝ → (0, ∞), 0 ↦ `at_zero`. Softplus and not exp: an unbounded log-scale is the usual source of NaN."""
     return F.softplus(raw + math.log(math.expm1(at_zero)))
 
 
-def posterior_scale(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def posterior_scale(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """σ of q, 0.1 where training starts: a posterior as wide as the prior tells the decoder little, and many latent
     dimensions would switch off in the first epoch for good."""
     return positive(raw, at_zero=0.1)

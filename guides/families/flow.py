@@ -3,6 +3,7 @@
 import itertools
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import pyro.distributions as dist
 import pyro.distributions.transforms as T
@@ -65,7 +66,7 @@ class FlowFamily(Family, ABC):
                 nn.init.constant_(last.bias[knots], math.log(math.expm1(1 - SMALLEST_SLOPE)))
         return self
 
-    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N parameters"]) -> dist.TorchDistribution:
         """The base's distribution of the first numbers of h, through layers that see the others as their context."""
         own, context = h.tensor_split([self.base.num_parameters], dim=-1)
         layers = [(layer.condition(context), T.Permute(self.reversal)) for layer in self.layers]  # type: ignore[operator]

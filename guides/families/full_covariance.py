@@ -22,7 +22,7 @@ class FullCovariance(Family):
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
-    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N parameters"]) -> dist.TorchDistribution:
         """The normal with Cholesky factor L = diag(σ) U, U of unit diagonal and below it h / latent."""
         loc, raw_diagonal, below = h.split(
             [self.latent_dim, self.latent_dim, h.shape[-1] - 2 * self.latent_dim], dim=-1

@@ -19,7 +19,7 @@ class LowRank(Family):
         self.latent_dim, self.rank = latent_dim, rank
         self.num_parameters = (2 + rank) * latent_dim
 
-    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N parameters"]) -> dist.TorchDistribution:
         """The normal; of a row of h that makes no covariance (NaN, say) μ is NaN, and other rows are as ever."""
         loc, raw_scale, factor = h.split(
             [self.latent_dim, self.latent_dim, self.latent_dim * self.rank], dim=-1
@@ -38,8 +38,8 @@ class LowRank(Family):
 
 @torch.no_grad()
 def factorises(
-    factor: Float[Tensor, "*N latent rank"], variance: Float[Tensor, "*N latent"]
-) -> Bool[Tensor, "*N"]:
+    factor: Float[Tensor, " *N latent rank"], variance: Float[Tensor, " *N latent"]
+) -> Bool[Tensor, " *N"]:
     """Whether I + FᵀD⁻¹F has a Cholesky factor, which torch's distribution takes: it raises for all rows if one has none."""
     capacitance = (
         torch.eye(factor.shape[-1]).to(factor) + factor.mT / variance.unsqueeze(-2) @ factor

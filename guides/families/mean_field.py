@@ -14,7 +14,7 @@ class MeanField(Family):
         super().__init__()
         self.num_parameters = 2 * latent_dim
 
-    def forward(self, h: Float[Tensor, "N 2*latent"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N 2*latent"]) -> dist.TorchDistribution:
         """The normal with mean and softplus scale from the halves of h."""
         loc, raw_scale = h.chunk(2, dim=-1)
         return dist.Normal(loc, posterior_scale(raw_scale)).to_event(1)

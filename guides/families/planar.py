@@ -30,7 +30,7 @@ class PlanarFlow(Family):
             torch.cat([torch.zeros(layers, latent_dim + 1), directions], dim=-1)
         )
 
-    def forward(self, h: Float[Tensor, "N parameters"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N parameters"]) -> dist.TorchDistribution:
         """The mean-field normal of the first 2·latent numbers of h, through a layer for each (b, u, w) that follow."""
         loc, raw_scale, rest = h.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=-1)
         parameters = rest.unflatten(-1, self.start.shape) + self.start

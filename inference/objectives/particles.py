@@ -26,19 +26,19 @@ class Particles:
     """K draws for each of N data; log-densities in nats, by latent site where there are several. `scale` is the
     weight of the bound."""
 
-    log_likelihood: Float[Tensor, "K N"]
-    log_prior: dict[str, Float[Tensor, "K N"]]
-    log_guide: dict[str, Float[Tensor, "K N"]]
+    log_likelihood: Float[Tensor, " K N"]
+    log_prior: dict[str, Float[Tensor, " K N"]]
+    log_guide: dict[str, Float[Tensor, " K N"]]
     scale: Any
-    latents: dict[str, Float[Tensor, "K*N *event"]]
+    latents: dict[str, Float[Tensor, " K*N *event"]]
 
     @property
-    def log_weights(self) -> Float[Tensor, "K N"]:
+    def log_weights(self) -> Float[Tensor, " K N"]:
         """log p(x, z) − log q(z|x)."""
         return self.log_likelihood - sum(self.kl.values())
 
     @property
-    def kl(self) -> dict[str, Float[Tensor, "K N"]]:
+    def kl(self) -> dict[str, Float[Tensor, " K N"]]:
         """log q − log p of each latent site, whose expectations add up to the KL."""
         return {name: self.log_guide[name] - self.log_prior[name] for name in self.log_guide}
 
@@ -93,7 +93,7 @@ def _rsample(site: Any, count: int) -> Tensor:
     return site["value"] if count == 1 else site["fn"].rsample((count,))
 
 
-def _as_rows(value: Tensor, site: Any, rows: int) -> Float[Tensor, "rows *event"]:
+def _as_rows(value: Tensor, site: Any, rows: int) -> Float[Tensor, " rows *event"]:
     value = value.reshape(rows, *site["fn"].event_shape)
     return value.view_as(value)
 

@@ -25,20 +25,20 @@ class Likelihood(nn.Module, ABC):
         )
 
     @abstractmethod
-    def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> dist.TorchDistribution:
         """The distribution: batch_shape (N,), event_shape `shape`."""
 
     @abstractmethod
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*parameter_shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *parameter_shape"]:
         """The decoder's output at which E[x|z] is the training mean."""
 
-    def mean(self, h: Float[Tensor, "N *parameter_shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *parameter_shape"]) -> Float[Tensor, " N *shape"]:
         """E[x|z]."""
         return self(h).mean
 
     def unbind(
-        self, h: Float[Tensor, "N parameters *shape"]
-    ) -> tuple[Float[Tensor, "N *shape"], ...]:
+        self, h: Float[Tensor, " N parameters *shape"]
+    ) -> tuple[Float[Tensor, " N *shape"], ...]:
         """The several parameters of every dimension, each (N, *shape)."""
         return h.unbind(-1 - len(self.shape))
 
@@ -75,12 +75,12 @@ def inverse_softplus(value: float) -> float:
     return value + math.log(-math.expm1(-value))
 
 
-def softplus_start(mean: Float[Tensor, "*shape"], least: float) -> Float[Tensor, "*shape"]:
+def softplus_start(mean: Float[Tensor, " *shape"], least: float) -> Float[Tensor, " *shape"]:
     """The h at which softplus(h) is `mean`; `least` only bounds where training starts, not the model."""
     mean = mean.clamp(min=least)
     return mean + torch.log(-torch.expm1(-mean))
 
 
-def positive(raw: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """ℝ → (0, ∞). Softplus and not exp: an unbounded log-scale is the usual source of NaN."""
     return F.softplus(raw)

@@ -15,14 +15,14 @@ class Bernoulli(Likelihood):
 
     spaces = ("binary",)
 
-    def forward(self, h: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         return dist.Bernoulli(logits=h).to_event(len(self.shape))
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         # A pixel that is always 0 would start at −∞; 1e-3 only bounds where training starts, not the model.
         return torch.logit(mean, eps=1e-3)
 
-    def mean(self, h: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         return torch.sigmoid(h)
 
     @classmethod

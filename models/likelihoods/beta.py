@@ -22,13 +22,13 @@ class Beta(Likelihood):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, parameters_per_dimension=2)
 
-    def forward(self, h: Float[Tensor, "N 2 *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N 2 *shape"]) -> dist.TorchDistribution:
         logit, raw = self.unbind(h)
         concentration = positive(raw)
         alpha, beta = (torch.sigmoid(sign * logit) * concentration for sign in (1, -1))
         return RoundedBeta(alpha, beta).to_event(len(self.shape))
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "2 *shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:
         return torch.stack(
             [
                 torch.logit(mean, eps=1e-3),
@@ -36,7 +36,7 @@ class Beta(Likelihood):
             ]
         )
 
-    def mean(self, h: Float[Tensor, "N 2 *shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N 2 *shape"]) -> Float[Tensor, " N *shape"]:
         return torch.sigmoid(self.unbind(h)[0])
 
     @property

@@ -26,10 +26,10 @@ class Categorical(Likelihood):
         super().__init__(shape, parameters_per_dimension=levels)
         self.levels = levels
 
-    def forward(self, h: Float[Tensor, "N levels *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N levels *shape"]) -> dist.TorchDistribution:
         return Levels(h, self.shape)
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "levels *shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " levels *shape"]:
         # The binomial with this mean: of the distributions of one pixel that are easily started at a mean.
         fraction = (mean / (self.levels - 1)).clamp(1e-2, 1 - 1e-2)
         level = torch.arange(self.levels).reshape(-1, *[1] * len(self.shape))
@@ -49,7 +49,7 @@ class Levels(dist.TorchDistribution):
     arg_constraints: ClassVar = {"logits": constraints.real}
 
     def __init__(
-        self, logits: Float[Tensor, "..."], shape: Any, validate_args: bool | None = None
+        self, logits: Float[Tensor, " ..."], shape: Any, validate_args: bool | None = None
     ) -> None:
         self.logits, self.levels_dim = logits, -1 - len(shape)
         super().__init__(
@@ -69,11 +69,11 @@ class Levels(dist.TorchDistribution):
             False,
         )
 
-    def log_prob(self, value: Float[Tensor, "..."]) -> Float[Tensor, "*batch"]:
+    def log_prob(self, value: Float[Tensor, " ..."]) -> Float[Tensor, " *batch"]:
         """log-mass, nats, summed over the event."""
         return self.log_factors(value).flatten(self.levels_dim + 1).sum(-1)
 
-    def log_factors(self, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def log_factors(self, value: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
         """The log-mass of each dimension by itself, (*batch, *shape)."""
         if self._validate_args:
             self._validate_sample(value)
@@ -87,12 +87,12 @@ class Levels(dist.TorchDistribution):
         return -F.cross_entropy(logits, levels, reduction="none").reshape(batch + self.event_shape)
 
     @property
-    def mean(self) -> Float[Tensor, "..."]:
+    def mean(self) -> Float[Tensor, " ..."]:
         """Σ_k k p_k of each dimension, (*batch, *shape)."""
         probabilities = self.logits.softmax(self.levels_dim).movedim(self.levels_dim, -1)
         return probabilities @ torch.arange(probabilities.shape[-1]).to(self.logits)
 
-    def sample(self, sample_shape: Any = ()) -> Float[Tensor, "..."]:
+    def sample(self, sample_shape: Any = ()) -> Float[Tensor, " ..."]:
         """Levels as floats."""
         each = torch.distributions.Categorical(logits=self.logits.movedim(self.levels_dim, -1))
         return each.sample(torch.Size(sample_shape)).to(self.logits.dtype)

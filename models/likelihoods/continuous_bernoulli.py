@@ -16,10 +16,10 @@ class ContinuousBernoulli(Likelihood):
 
     spaces = ("unit",)
 
-    def forward(self, h: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         return StableContinuousBernoulli(logits=h).to_event(len(self.shape))
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         # The mean is 1/(1 − e^−η) − 1/η. Six Newton steps from the tails' inverse: it is only where training starts.
         mean = mean.double().clamp(2e-3, 1 - 2e-3)
         eta = torch.where(mean < 0.5, -1 / mean, 1 / (1 - mean)) + 4 * (mean - 0.5).sign() * -1
@@ -27,7 +27,7 @@ class ContinuousBernoulli(Likelihood):
             eta = eta - (_mean(eta) - mean) / _variance(eta)
         return eta.to(torch.get_default_dtype())
 
-    def mean(self, h: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         return _mean(h)
 
 
@@ -63,7 +63,7 @@ SMALL = 1e-4
 """Below this |η| the distribution is uniform to float32's precision."""
 
 
-def log_normaliser(eta: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def log_normaliser(eta: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """log C = log(η / tanh(η/2)), at least log 2; its series where the quotient's gradient would cancel."""
     small = eta.abs() < 0.1
     away = torch.where(small, 1.0, eta)

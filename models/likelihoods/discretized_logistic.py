@@ -31,14 +31,14 @@ class DiscretizedLogistic(Likelihood):
             )
         self.levels = levels
 
-    def forward(self, h: Float[Tensor, "N 2 *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N 2 *shape"]) -> dist.TorchDistribution:
         location, raw_scale = self.unbind(h)
         width = self.levels - 1
         return RoundedLogistic(width * location, width * positive(raw_scale), self.levels).to_event(
             len(self.shape)
         )
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "2 *shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:
         return torch.stack(
             [mean / (self.levels - 1), torch.full_like(mean, inverse_softplus(START_SCALE))]
         )

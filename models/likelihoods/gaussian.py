@@ -45,7 +45,7 @@ class Gaussian(LocationScale):
             else None
         )
 
-    def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> dist.TorchDistribution:
         if self.kind != "optimal":
             return dist.Normal(*self.location_and_scale(h)).to_event(len(self.shape))
         if self.training:

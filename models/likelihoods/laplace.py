@@ -15,5 +15,5 @@ class Laplace(LocationScale):
     ) -> None:
         super().__init__(shape, quantum, scale)
 
-    def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> dist.TorchDistribution:
         return dist.Laplace(*self.location_and_scale(h)).to_event(len(self.shape))

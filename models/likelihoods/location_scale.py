@@ -48,7 +48,7 @@ class LocationScale(Likelihood, ABC):
         elif self.kind == "fixed":
             self.register_buffer("fixed_scale", torch.tensor(float(scale)))
 
-    def location_and_scale(self, h: Float[Tensor, "N *parameter_shape"]) -> tuple[Tensor, Tensor]:
+    def location_and_scale(self, h: Float[Tensor, " N *parameter_shape"]) -> tuple[Tensor, Tensor]:
         """Location (N, *shape), and σ of a shape that broadcasts with it."""
         if self.kind == "predicted":
             location, raw_scale = self.unbind(h)
@@ -57,12 +57,12 @@ class LocationScale(Likelihood, ABC):
             self.raw_scale
         )
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*parameter_shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *parameter_shape"]:
         if self.kind == "predicted":
             return torch.stack([mean, torch.full_like(mean, inverse_softplus(START_SCALE))])
         return mean
 
-    def mean(self, h: Float[Tensor, "N *parameter_shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *parameter_shape"]) -> Float[Tensor, " N *shape"]:
         return self.unbind(h)[0] if self.kind == "predicted" else h
 
     @property

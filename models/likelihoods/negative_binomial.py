@@ -17,13 +17,13 @@ class NegativeBinomial(Likelihood):
         super().__init__(shape)
         self.raw_dispersion = nn.Parameter(torch.full(self.shape, inverse_softplus(2.0)))
 
-    def forward(self, h: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         dispersion = positive(self.raw_dispersion)
         logits = positive(h).log() - dispersion.log()
         return dist.NegativeBinomial(dispersion, logits=logits).to_event(len(self.shape))
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         return softplus_start(mean, least=1e-2)
 
-    def mean(self, h: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         return positive(h)

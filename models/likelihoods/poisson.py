@@ -12,11 +12,11 @@ class Poisson(Likelihood):
 
     spaces = ("counts",)
 
-    def forward(self, h: Float[Tensor, "N *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         return dist.Poisson(positive(h)).to_event(len(self.shape))
 
-    def start(self, mean: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         return softplus_start(mean, least=1e-2)
 
-    def mean(self, h: Float[Tensor, "N *shape"]) -> Float[Tensor, "N *shape"]:
+    def mean(self, h: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         return positive(h)

@@ -25,7 +25,7 @@ class StudentT(LocationScale):
             )
         self.degrees_of_freedom = float(degrees_of_freedom)
 
-    def forward(self, h: Float[Tensor, "N *parameter_shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> dist.TorchDistribution:
         location, scale = self.location_and_scale(h)
         return dist.StudentT(
             location.new_tensor(self.degrees_of_freedom), location, scale

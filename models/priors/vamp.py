@@ -40,7 +40,7 @@ class Vamp(nn.Module):
         self.register_buffer("weights", torch.ones(components), persistent=False)
 
     @property
-    def pseudo_inputs(self) -> Float[Tensor, "components *shape"]:
+    def pseudo_inputs(self) -> Float[Tensor, " components *shape"]:
         """u_1, …, u_K, in the units and the range of x."""
         return transform_to(self.domain)(self.raw_inputs)
 

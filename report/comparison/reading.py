@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from numpy.lib import format as npy
 
 from errors import RequestError
-from inference.run_directory import RunDirectory, identity, of_split
+from experiment.directory import RunDirectory, identity, of_split
 
 LARGEST_FILE = 10_000_000
 LARGEST_SPLIT = 10_000_000

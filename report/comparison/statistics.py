@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import stdtr, stdtrit
 
-Values = Float64[np.ndarray, "seeds data"]
+Values = Float64[np.ndarray, " seeds data"]
 """One setting: a run per row, all measured on the same data in the same order."""
 
 LEVEL = 0.95

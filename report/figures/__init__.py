@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager
 
 from matplotlib.figure import Figure
 
-from inference import Run
-from inference.run_directory import of_split, write_whole
-from report.evaluation import Evaluation
+from evaluation.imputation import Imputed
+from evaluation.result import Evaluation
+from experiment import Run
+from experiment.directory import of_split, write_whole
 from report.figures.bracket import bracket
 from report.figures.calibration import calibration
 from report.figures.diagnostics import diagnostics
@@ -22,7 +23,6 @@ from report.figures.rate_distortion import rate_distortion
 from report.figures.reconstructions import reconstructions
 from report.figures.samples import samples
 from report.figures.style import STYLE
-from report.imputation import Imputed
 
 FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
     "learning_curves": learning_curves,

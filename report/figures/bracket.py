@@ -3,10 +3,10 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.result import Evaluation
 from evidence import Estimate
 from evidence.estimate import measured, paired
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.style import ACCENT, DARK, MARKS
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from inference import Run
-from report.evaluation import Evaluation
+from evaluation.result import Evaluation
+from experiment import Run
 from report.figures.style import ACCENT, LIGHT, MIDDLE
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from evaluation.result import Evaluation
 from evidence.diagnostics import COLLAPSED
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
 
 

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
+from evaluation.result import Evaluation
+from evaluation.splits import SOURCES
 from evidence.estimate import measured
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.style import ACCENT, DARK, MIDDLE
-from report.splits import SOURCES
 
 
 def gap(run: Run, evaluation: Evaluation) -> Figure | None:

@@ -4,9 +4,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from evaluation.imputation import Imputed
 from report.figures.pictures import is_picture, mosaic
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
-from report.imputation import Imputed
 
 SHOWN = 12
 

@@ -6,8 +6,8 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inference import Run
-from report.evaluation import Evaluation
+from evaluation.result import Evaluation
+from experiment import Run
 from report.figures.pictures import posterior_means
 from report.figures.style import MIDDLE
 

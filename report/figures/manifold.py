@@ -3,9 +3,9 @@
 import torch
 from matplotlib.figure import Figure
 
+from evaluation.result import Evaluation
 from evidence.structure import latent_sites
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.pictures import blank, expected_x, is_picture, mosaic
 
 SIDE = 20

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evidence.structure import observed_site
 from evidence.weights import Batch, as_batch, draw, repeat_rows
-from inference import Run
+from experiment import Run
 
 Program = Callable[..., Any]
 

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.result import Evaluation
 from evidence.estimate import measured
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.style import ACCENT, LIGHT, MIDDLE
 
 

@@ -3,9 +3,9 @@
 import torch
 from matplotlib.figure import Figure
 
+from evaluation.result import Evaluation
 from evidence.weights import as_batch
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.pictures import is_picture, mosaic, reconstruct
 from report.figures.style import ACCENT, DARK
 

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from inference import Run
-from report.evaluation import Evaluation
+from evaluation.result import Evaluation
+from experiment import Run
 from report.figures.pictures import generate, is_picture, mosaic
 from report.figures.style import MIDDLE
 

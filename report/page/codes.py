@@ -8,7 +8,7 @@ from torch import Tensor
 
 from evidence.diagnostics import COLLAPSED
 from evidence.weights import draw, repeat_rows, rows_per_chunk, split_batch
-from inference import Run
+from experiment import Run
 from report.figures.pictures import expected_x
 from report.page.naming import latent_name
 
@@ -25,9 +25,9 @@ class Codes:
 
     run: Run
     columns: tuple[Tensor, ...]
-    mean: Float[Tensor, "N latent"]
+    mean: Float[Tensor, " N latent"]
     activity: Float[Tensor, " latent"]
-    reconstruction: Float[Tensor, "N *shape"]
+    reconstruction: Float[Tensor, " N *shape"]
     sites: dict[str, torch.Size]
 
     @property
@@ -49,8 +49,8 @@ class Codes:
         return len(self.columns) > 1
 
     def decode(
-        self, z: Float[Tensor, "M latent"], of: Int[Tensor, " M"]
-    ) -> Float[Tensor, "M *shape"]:
+        self, z: Float[Tensor, " M latent"], of: Int[Tensor, " M"]
+    ) -> Float[Tensor, " M *shape"]:
         """E[x|z] at any codes; `of` says whose label goes with each, where the model is given labels."""
         values = z.to(self.mean).split([event.numel() for event in self.sites.values()], dim=1)
         latents = {
@@ -62,7 +62,7 @@ class Codes:
 
 def decode(
     run: Run, rows: tuple[Tensor, ...], latents: dict[str, Tensor]
-) -> Float[Tensor, "M *shape"]:
+) -> Float[Tensor, " M *shape"]:
     """E[x|z] at the latents (M, *event), a chunk at a time; of x in `rows` only the number matters."""
     size = rows_per_chunk(rows[0], run.model)
     parts = zip(*(column.split(size) for column in (*rows, *latents.values())), strict=True)

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from pyro import poutine
 from torch import Tensor
 
+from evaluation.diagnostics import MOST_WEIGHED
+from evaluation.result import Evaluation
 from evidence.structure import latent_sites
 from evidence.weights import as_batch
-from inference import Run
-from report.diagnostics import MOST_WEIGHED
-from report.evaluation import Evaluation
+from experiment import Run
 from report.figures.pictures import blank
 from report.page.codes import Codes, encode
 from report.page.naming import bound_name
@@ -87,7 +87,7 @@ def _shown(codes: Codes) -> list[int]:
     return sorted(most) if len(codes.names) == 2 else most
 
 
-def _places(codes: Codes, shown: list[int], count: int) -> Float[Tensor, "count shown"]:
+def _places(codes: Codes, shown: list[int], count: int) -> Float[Tensor, " count shown"]:
     """Evenly spaced over the codes and over the middle 96 % of the prior."""
     trace = poutine.trace(codes.run.model).get_trace(*blank(codes.run, PRIOR_DRAWS))
     drawn = {site["name"]: site["value"].flatten(1) for site in latent_sites(trace)}
@@ -104,18 +104,18 @@ def _starts(codes: Codes, labels: list[int] | None) -> list[int]:
     return list(range(min(len(codes.mean), 6 if len(codes.names) > 1 else 1)))
 
 
-Points = tuple[Float[Tensor, "M latent"], Int[Tensor, " M"]]
+Points = tuple[Float[Tensor, " M latent"], Int[Tensor, " M"]]
 """Codes, and the datum that each belongs to."""
 
 
-def _plane(places: Float[Tensor, "side 2"]) -> Points:
+def _plane(places: Float[Tensor, " side 2"]) -> Points:
     """Row by row, the first dimension fastest."""
     z = torch.cartesian_prod(places[:, 1], places[:, 0]).flip(1)
     return z, torch.zeros(len(z), dtype=torch.long, device=z.device)
 
 
 def _lines(
-    codes: Codes, shown: list[int], places: Float[Tensor, "steps shown"], starts: list[int]
+    codes: Codes, shown: list[int], places: Float[Tensor, " steps shown"], starts: list[int]
 ) -> Points:
     """For each start, for each dimension: the start's code with that dimension at each of its places."""
     of = torch.tensor(starts, device=places.device)

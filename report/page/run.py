@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference import Run
-from inference.run_directory import identity, of_split, write_whole
-from report.evaluation import Evaluation
+from evaluation.result import Evaluation
+from experiment import Run
+from experiment.directory import identity, of_split, write_whole
 from report.page.explorer import explorer
 from report.page.pictures import picture
 from report.page.run_charts import ladder, learning_curves

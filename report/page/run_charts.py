@@ -2,9 +2,9 @@
 
 import math
 
+from evaluation.result import Evaluation
 from evidence.estimate import standard_error
-from inference import Run
-from report.evaluation import Evaluation
+from experiment import Run
 from report.page.chart import (
     BOTTOM,
     GLYPHS,

@@ -34,7 +34,7 @@ class Look:
     high: float
 
     @staticmethod
-    def of(x: Float[Tensor, "N *shape"]) -> "Look":
+    def of(x: Float[Tensor, " N *shape"]) -> "Look":
         """That suits the data `x`: grey from 0 to 1 where they lie there, else from their least to their largest."""
         low, high = float(x.min()), float(x.max())
         if low >= 0 and high <= 1 and is_picture(x.shape[1:]):
@@ -73,7 +73,7 @@ class Look:
         """Plain values for the page's script."""
         return {"picture": self.picture, "drawn": self.drawn, "low": self.low, "high": self.high}
 
-    def sheet(self, x: Float[Tensor, "N *shape"]) -> dict[str, Any]:
+    def sheet(self, x: Float[Tensor, " N *shape"]) -> dict[str, Any]:
         """All of `x`: {"source": address, "columns": pictures in a row}, or {"bytes": base64 of N·length bytes}."""
         levels = ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
         if not self.picture:
@@ -89,7 +89,7 @@ class Look:
         return {"source": _address(_as_bytes(_side_by_side(images))), "columns": COLUMNS}
 
 
-def _side_by_side(images: Float[Tensor, "N C H W"]) -> Float[Tensor, "rows columns C"]:
+def _side_by_side(images: Float[Tensor, " N C H W"]) -> Float[Tensor, " rows columns C"]:
     count, channels, height, width = images.shape
     rows = -(-count // COLUMNS)
     filled = F.pad(images, (0, 0, 0, 0, 0, 0, 0, rows * COLUMNS - count))

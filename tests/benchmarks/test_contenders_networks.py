@@ -5,11 +5,11 @@ import importlib.util
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from watched import SMALL, Watched, start, weights
 
 from benchmarks.networks import CONVOLUTIONAL, DEEPER, PIXELS, TUTORIAL
 from benchmarks.peers import matrix_products, torch_loop
 from benchmarks.workload import Batches
+from tests.benchmarks.watched import SMALL, Watched, start, weights
 
 MEASURED = {str(network): network for network in (TUTORIAL, DEEPER, CONVOLUTIONAL)}
 needs_numpyro = pytest.mark.skipif(

@@ -6,7 +6,6 @@ import pytest
 import torch
 import torch.distributions.normal
 from torch.distributions import Bernoulli, Normal, kl_divergence
-from watched import SMALL, Watched, row, start
 
 from benchmarks import train_step
 from benchmarks.networks import Network, Perceptron
@@ -15,6 +14,7 @@ from benchmarks.workload import Batches
 from guides.families.base import posterior_scale
 from inference.objectives.elbo import ELBO
 from networks.mlp import MLP
+from tests.benchmarks.watched import SMALL, Watched, row, start
 
 BATCHES, STEPS = Batches(8), 20
 FLOOR, NUMPYRO = "matrix products alone", "NumPyro, jitted"

@@ -15,7 +15,7 @@ import yaml
 
 from data import Dataset, open_dataset
 from data.raw import RawData, RawSplit
-from inference.components import build
+from experiment.components import build
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHAPE, LEVELS = (2,), 5

@@ -17,16 +17,16 @@ from dataclasses import replace
 import pyro.distributions as dist
 import pytest
 import torch
-from components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset
 from torch import nn
 
 from evidence.weights import draw
-from inference.build import all_likelihoods, build_pair
+from experiment.build import all_likelihoods, build_pair
 from inference.calibration import calibrate
+from inference.fast.step import Step
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from inference.step import Step
 from models.generative import Generative
+from tests.components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset
 
 HALF_WIDTH, CELLS = 12.0, 160
 DRAWS = 400

@@ -4,10 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from components.factories import ALL, CONFIGS, node
 
-from inference.build import all_likelihoods
-from inference.components import locate
+from experiment.build import all_likelihoods
+from experiment.components import locate
+from tests.components.factories import ALL, CONFIGS, node
 
 ROOT = CONFIGS.parent
 FOLDERS = {
@@ -15,7 +15,7 @@ FOLDERS = {
     "prior": "models/priors",
     "guide": "guides/families",
     "objective": "inference/objectives",
-    "model": "inference/pairs",
+    "model": "experiment/recipes",
 }
 SHARED = {"__init__", "base", "location_scale", "particles"}
 

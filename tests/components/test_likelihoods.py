@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood
 from scipy.integrate import quad
 
 from data import SPACES
@@ -13,6 +12,7 @@ from errors import RequestError
 from models.likelihoods.bernoulli import Bernoulli
 from models.likelihoods.continuous_bernoulli import StableContinuousBernoulli
 from models.likelihoods.discretized_logistic import RoundedLogistic
+from tests.components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood
 
 every_likelihood = pytest.mark.parametrize(("name", "options"), cases("likelihood"))
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pyro.distributions as dist
 import pytest
 import torch
-from components.factories import GUIDES, MODELS, PRIORS, cases, config, dataset
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from torch import nn
@@ -16,13 +15,14 @@ from torch import nn
 from errors import RequestError
 from evidence import elbo, iwae, log_weights
 from evidence.weights import draw
-from inference.build import build_pair
+from experiment.build import build_pair
 from inference.clustering import clustering_accuracy, clusters_of
+from inference.fast.step import Step
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from inference.step import Step
 from models.clustered import Component
+from tests.components.factories import GUIDES, MODELS, PRIORS, cases, config, dataset
 
 LEGAL = {
     "vae": list(PRIORS),

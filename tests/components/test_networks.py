@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from components.factories import GUIDES, NETWORKS, cases, config, dataset, make
 from torch import nn
 
 from errors import RequestError
-from inference.build import build_pair
+from experiment.build import build_pair
 from networks.inputs import LogCounts, Scaled
+from tests.components.factories import GUIDES, NETWORKS, cases, config, dataset, make
 
 IMAGES = [(8, 8), (9, 6), (1, 28, 28), (3, 32, 32), (2, 3, 8, 8)]
 VECTORS = [(5,), (2, 4, 4)]

@@ -10,13 +10,12 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from components.factories import OBJECTIVES, cases, config, dataset, make
 from pyro import poutine
 from pyro.infer import RenyiELBO
 from torch import nn
 
 from errors import RequestError
-from inference.build import build_pair
+from experiment.build import build_pair
 from inference.objectives.beta import BetaELBO
 from inference.objectives.dreg import DReG
 from inference.objectives.elbo import ELBO
@@ -26,6 +25,7 @@ from inference.objectives.particles import draw
 from inference.objectives.renyi import Renyi
 from inference.objectives.stl import STL
 from models.tractable import FactorAnalysis
+from tests.components.factories import OBJECTIVES, cases, config, dataset, make
 
 LATENT, SHAPE, BATCH = 2, 3, 4
 Z = 6.5

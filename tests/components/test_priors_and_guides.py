@@ -4,11 +4,11 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from components.factories import cases, make
 from torch import nn
 
 from guides.families.planar import InvertiblePlanar
 from models.priors.vamp import Vamp
+from tests.components.factories import cases, make
 
 DIMS = (1, 2, 5)
 

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from components.factories import CONFIGS
+
+from tests.components.factories import CONFIGS
 
 ROOT = CONFIGS.parent
 

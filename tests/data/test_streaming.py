@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 
 import inference.loop
 from data import open_dataset
@@ -17,6 +16,7 @@ from data.sources import arrays
 from data.storage import InMemory
 from data.streaming import OnDisk
 from errors import RequestError
+from tests.conftest import ROOT
 
 ROWS, SHAPE = 5000, (6, 5)
 GREY = np.random.default_rng(0).integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)

@@ -6,15 +6,15 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from statistics_checks import e_value_accepts, is_below
 from torch import Tensor, nn
 
 from errors import RequestError
 from evidence import elbo, exact, iwae, log_weights, weights
 from evidence.annealing import Annealing, ais, bidirectional
 from evidence.diagnostics import latent_usage, reliability
+from evidence.recording import Calls, recorded
 from evidence.upper import eubo, iw_eubo, simulate
-from recording import Calls, recorded
+from tests.evidence.statistics_checks import e_value_accepts, is_below
 
 
 class TutorialVAE(nn.Module):

@@ -10,12 +10,12 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from statistics_checks import e_value_accepts, is_unbiased
 
 from errors import RequestError
 from evidence import imputation, weights
 from evidence.imputation import Imputation, Proposal, Weighted, impute
 from models.tractable import FactorAnalysis, GammaPoisson, Posterior
+from tests.evidence.statistics_checks import e_value_accepts, is_unbiased
 
 Z = 5.3
 """Two-sided normal quantile at α = 1e-6 over eight dimensions."""

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from statistics_checks import ALPHA, e_value_accepts, is_below, is_unbiased, tightens_pathwise
 
 from evidence import elbo, iwae, log_weights
 from evidence.annealing import Annealing, ais, bidirectional, reverse_ais
@@ -18,6 +17,13 @@ from models.tractable import (
     GaussianMixture,
     Posterior,
     Tractable,
+)
+from tests.evidence.statistics_checks import (
+    ALPHA,
+    e_value_accepts,
+    is_below,
+    is_unbiased,
+    tightens_pathwise,
 )
 
 

@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from planted_bugs import BUGS
 from pyro import poutine
-from statistics_checks import e_value_accepts, is_below, is_unbiased
 from torch import nn
 
 from evidence import annealing, lower, upper, weights
@@ -15,6 +13,8 @@ from evidence.annealing import Annealing, Path
 from evidence.joint import Joint
 from evidence.quadrature import quadrature
 from models.tractable import ExactPosterior, FactorAnalysis, GammaPoisson, Posterior
+from tests.evidence.planted_bugs import BUGS
+from tests.evidence.statistics_checks import e_value_accepts, is_below, is_unbiased
 
 Z99 = 4.9
 """Two-sided normal quantile at α = 1e-6."""

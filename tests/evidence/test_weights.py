@@ -1,9 +1,8 @@
 """The model is given as many rows at a time as there is room for."""
 
-from components.factories import config, dataset
-
 from evidence import weights
-from inference.build import build_pair
+from experiment.build import build_pair
+from tests.components.factories import config, dataset
 
 LEVELS, DIMENSIONS = 5, 2
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-import inference.train  # noqa: F401 - what takes seconds to import
+import experiment.training  # noqa: F401 - what takes seconds to import
 import train
 from configs import cli
 

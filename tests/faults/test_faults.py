@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 
 from errors import RequestError
-from inference import load_run
-from inference.checkpoints import Checkpoints
-from inference.run_directory import RunDirectory, identity
+from experiment import load_run
+from experiment.checkpoints import Checkpoints
+from experiment.directory import RunDirectory, identity
+from tests.conftest import ROOT
 
 OPTIONS = (
     "train.epochs=15",

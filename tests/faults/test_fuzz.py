@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from made_runs import make_run
 from PIL import Image
 
 import compare
@@ -27,9 +25,11 @@ import train as train_script
 from configs import cli
 from data.sources import arrays, images, vision
 from errors import RequestError
-from inference import load_run
-from inference.checkpoints import Checkpoints
-from inference.run_directory import RunDirectory
+from experiment import load_run
+from experiment.checkpoints import Checkpoints
+from experiment.directory import RunDirectory
+from tests.conftest import ROOT
+from tests.made_runs import make_run
 
 EXAMPLES = pytest.mark.parametrize("examples", [15, pytest.param(300, marks=pytest.mark.verify)])
 VALUES = (
@@ -124,8 +124,8 @@ def no_training(monkeypatch, tmp_path):
     """train.py up to the moment when it would begin."""
     begun = types.SimpleNamespace(best_elbo=0.0, best_epoch=0, seconds=0.0)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("inference.train.fit", lambda *arguments: begun)
-    monkeypatch.setattr("inference.train.environment", lambda *arguments: {})
+    monkeypatch.setattr("experiment.training.fit", lambda *arguments: begun)
+    monkeypatch.setattr("experiment.training.environment", lambda *arguments: {})
 
 
 @EXAMPLES

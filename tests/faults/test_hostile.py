@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from errors import RequestError
-from inference import load_run
-from inference.allocation import at_most, elements
-from inference.run_directory import RunDirectory
+from experiment import load_run
+from experiment.allocation import at_most, elements
+from experiment.directory import RunDirectory
 
 TINY = ("train.epochs=1", "network.width=8", "data.limit=100", "device=cpu", "train.compile=off")
 

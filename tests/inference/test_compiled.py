@@ -9,17 +9,17 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from choices import CHOICES, COMPANIONS, opened
-from conftest import ROOT
 from pyro.infer import SVI, Trace_ELBO
 from torch import nn
 
-import inference.compiled
-from inference.compile_choice import choose
-from inference.compiled import CompiledELBO, eager_loss_and_grads
+import inference.fast.compiled
+from inference.fast.compile_choice import choose
+from inference.fast.compiled import CompiledELBO, eager_loss_and_grads
+from inference.fast.step import NonFinite, Step
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from inference.step import NonFinite, Step
+from tests.choices import CHOICES, COMPANIONS, opened
+from tests.conftest import ROOT
 
 EAGER_ONLY = {("model", "gmvae"): "data-dependent control flow"}
 """Choices that cannot be recorded (Pyro's enumeration leaves out what has probability 0), and what is said about them."""
@@ -231,9 +231,9 @@ def test_a_number_of_the_objective_may_change(float64, monkeypatch, weight, vary
     model, guide, _, (batch, _) = opened()
     elbo = CompiledELBO(Scaled(weight, varying), backend=None)
     made = []
-    init = inference.compiled.Recording.__init__
+    init = inference.fast.compiled.Recording.__init__
     monkeypatch.setattr(
-        inference.compiled.Recording,
+        inference.fast.compiled.Recording,
         "__init__",
         lambda self, *a: (made.append(1), init(self, *a))[1],
     )

@@ -3,15 +3,15 @@
 import pyro
 import pytest
 import torch
-from choices import opened
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from inference import cuda_graph
-from inference.compiled import Recording
+from inference.fast import cuda_graph
+from inference.fast.compiled import Recording
+from inference.fast.step import NonFinite, Step
 from inference.optimiser import FusedAdam
 from inference.schedule import factor
-from inference.step import NonFinite, Step
+from tests.choices import opened
 
 STEPS = 8
 

@@ -5,10 +5,10 @@ import re
 
 import pytest
 import torch
-from conftest import ROOT
 
 from evidence import elbo_terms
-from inference import load_run
+from experiment import load_run
+from tests.conftest import ROOT
 
 TINY = ["train.epochs=4", "network.width=16", "data.limit=200", "device=cpu"]
 

@@ -3,11 +3,11 @@
 import pyro.distributions as dist
 import pytest
 import torch
-from components.factories import cases, make
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models import mixtures
 from models.mixtures import SharedMixture
+from tests.components.factories import cases, make
 
 UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in (torch.float32, torch.float64)}
 SCALES = (1.0, 0.05, 1e-3)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import make_run
 
 import compare
+from tests.made_runs import make_run
 
 mlflow = pytest.importorskip("mlflow", reason="pip install -r requirements/tracking.txt")
 pytest.importorskip("sqlalchemy", reason="pip install -r requirements/tracking.txt")

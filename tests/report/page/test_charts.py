@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from made_runs import make_run
 
 from report.comparison.comparing import compare
 from report.comparison.reading import read_run
 from report.page.charts import bound_at, gap_parts, gaps, ladder
+from tests.made_runs import make_run
 
 
 def measured(path, **nats):

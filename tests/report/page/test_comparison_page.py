@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import pytest
-from made_runs import make_run
 
 import compare
+from tests.made_runs import make_run
 
 HOSTILE = "<img src=x onerror=document.title='sprung'>\"'</script><script>document.title='sprung'</script>"
 

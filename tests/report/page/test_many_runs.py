@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from made_runs import make_run
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
@@ -16,6 +15,7 @@ from sklearn.datasets import load_digits
 import compare
 from report.figures.pictures import mosaic
 from report.figures.style import STYLE
+from tests.made_runs import make_run
 
 SECONDS, OPENED, BYTES = 10, 2, 25_000_000
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 import yaml
 
+from evaluation.measure import Wanted, evaluate
 from evidence.weights import as_batch
-from inference import load_run
-from report.measuring import Wanted, evaluate
+from experiment import load_run
 from report.page.codes import encode
 from report.page.run import write_report
 

@@ -1,0 +1,23 @@
+"""A run: its request, the pair and the data that are built from it, and its directory on disk."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiment.load import Run, load_run
+    from experiment.training import train
+
+__all__ = ["Run", "load_run", "train"]
+HOMES = {
+    "Run": "experiment.load",
+    "load_run": "experiment.load",
+    "train": "experiment.training",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what needs torch only when it is asked for: reading a run directory needs no torch."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return vars(import_module(HOMES[name]))[name]
