@@ -13,6 +13,64 @@ Kind = Literal["lower", "upper", "exact"]
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a reader needs to judge an estimate, beside its error and its counts."""
+
+
+@dataclass(frozen=True)
+class Exactly(Details):
+    """log p(x) by a closed form, or of a known law: `method` says which."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class Enumeration(Details):
+    """log p(x) as a sum over all `assignments` of values to the discrete latents of a datum."""
+
+    assignments: int
+    method: str = "enumeration"
+
+
+@dataclass(frozen=True)
+class Quadrature(Details):
+    """log p(x) by integration over a grid, errors in nats.
+
+    `error` is the mean and `largest_error` the largest change of a datum under the last halving of
+    the cells; `exceeding` counts the data that changed by more than `tolerance`; `outside` bounds
+    the mass outside the `box`, (dimensions, 2), of free coordinates. `conditions` counts the labels that were integrated apart.
+    """
+
+    tolerance: float
+    error: float
+    largest_error: float
+    exceeding: int
+    outside: float
+    box: list[list[float]] | None = None
+    finest_cell: list[float] | None = None
+    conditions: int | None = None
+    method: str = "quadrature"
+
+
+@dataclass(frozen=True)
+class Annealed(Details):
+    """How an estimate was annealed."""
+
+    temperatures: int
+    leapfrogs: int
+    start: str
+    schedule: str
+
+
+@dataclass(frozen=True)
+class Fitted(Details):
+    """The best of `restarts` fits of every datum; `diverged` counts data with a fit that diverged."""
+
+    restarts: int
+    diverged: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Per-datum values in nats. `kind` says on which side of log p(x) their expectation lies.
 
