@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evaluation import bracket
 from evaluation.blocks import blockwise, estimate_blockwise
+from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics, RateDistortion, usage, weigh
 from evaluation.gap import Fit
 from evaluation.result import Evaluation
@@ -77,7 +78,8 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
 
 def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation:
     torch.manual_seed(wanted.seed)
-    bounds, notes = {}, []
+    bounds: dict[str, Estimate] = {}
+    notes: list[str] = []
     terms = blockwise(
         lambda part: elbo_terms(run.model, run.guide, part, wanted.elbo_particles), batch, "ELBO"
     )
@@ -121,7 +123,7 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
     )
     fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
     return Evaluation(
-        run, wanted.split, reconstruction, kl, bounds, fingerprint, diagnostics, notes
+        run, wanted.split, reconstruction, kl, Bounds(**bounds), fingerprint, diagnostics, notes
     )
 
 

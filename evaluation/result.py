@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics
 from evidence import Estimate
 from evidence.estimate import measured, paired
@@ -29,7 +30,7 @@ class Evaluation:
     split: str
     reconstruction: Tensor
     kl: Tensor
-    bounds: dict[str, Estimate]
+    bounds: Bounds
     fingerprint: str
     diagnostics: Diagnostics
     notes: list[str] = field(default_factory=list)
@@ -42,14 +43,14 @@ class Evaluation:
     @property
     def tightest(self) -> str:
         """The bound on all data that says most about log p(x): the exact value, else IWAE."""
-        return "exact" if "exact" in self.bounds else "iwae"
+        return self.bounds.tightest_name
 
     @property
     def gap(self) -> Tensor | None:
         """log p(x) − ELBO per datum, where log p(x) is known."""
         return (
-            self.bounds["exact"].per_datum - self.bounds["elbo"].per_datum
-            if "exact" in self.bounds
+            self.bounds.exact.per_datum - self.bounds.elbo.per_datum
+            if self.bounds.exact is not None
             else None
         )
 
@@ -62,7 +63,7 @@ class Evaluation:
         data = self.run.dataset
         scale = data.dimensions * math.log(2)
         offset = -math.log2(data.quantum) if data.quantum is not None else 0.0
-        best = self.bounds[self.tightest]
+        best = self.bounds.tightest
         return {
             "mean": offset - best.mean / scale,
             "se": best.standard_error / scale,
@@ -76,8 +77,8 @@ class Evaluation:
             "kl": measured(self.kl),
         }
         nats |= {name: estimate.summary() for name, estimate in self.bounds.items()}
-        if "ais" in self.bounds:
-            nats["ais"]["above_iwae"] = measured(paired(self.bounds["ais"], self.bounds["iwae"]))
+        if self.bounds.ais is not None:
+            nats["ais"]["above_iwae"] = measured(paired(self.bounds.ais, self.bounds.iwae))
         if self.gap is not None:
             nats["gap"] = measured(self.gap)
         if self.diagnostics.gap is not None and self.split in self.diagnostics.gap.by_split:

@@ -21,36 +21,36 @@ def identity_rows(evaluation: Evaluation) -> list[Row]:
     rows = [
         Row("reconstruction  E_q[log p(x|z)]", nats["reconstruction"], ""),
         Row("− rate  KL(q(z|x)‖p(z))", nats["kl"], ""),
-        Row("= ELBO", nats["elbo"], f"lower bound, {bounds['elbo'].particles} particles"),
+        Row("= ELBO", nats["elbo"], f"lower bound, {bounds.elbo.particles} particles"),
         Row(
-            f"IWAE-{bounds['iwae'].particles}",
+            f"IWAE-{bounds.iwae.particles}",
             nats["iwae"],
-            f"lower bound, {bounds['iwae'].particles} particles",
+            f"lower bound, {bounds.iwae.particles} particles",
         ),
     ]
-    if "ais" in bounds:
+    if bounds.ais is not None:
         ais = nats["ais"]
         how = f"lower bound, {ais['particles']} chains from the {ais['start']}; {_count(ais)}"
         rows.append(Row(f"AIS-{ais['temperatures']}", ais, how))
         rows.append(
             Row(
-                f"  above IWAE-{bounds['iwae'].particles}",
+                f"  above IWAE-{bounds.iwae.particles}",
                 ais["above_iwae"],
                 f"paired; {_count(ais)}",
             )
         )
-    if "exact" in bounds:
-        rows.append(Row("log p(x)", nats["exact"], "exact" + _how(bounds["exact"].details)))
-    if "upper" in bounds:
+    if bounds.exact is not None:
+        rows.append(Row("log p(x)", nats["exact"], "exact" + _how(bounds.exact.details)))
+    if bounds.upper is not None:
         rows.append(
             Row(
-                f"IW-EUBO-{bounds['upper'].particles}",
+                f"IW-EUBO-{bounds.upper.particles}",
                 nats["upper"],
                 "upper bound, from an exact draw of p(z|x)",
             )
         )
     rows += _gap_rows(nats)
-    if "truth" in bounds:
+    if bounds.truth is not None:
         rows.append(
             Row(
                 "log p(x) of the data's own law",

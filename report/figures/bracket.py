@@ -17,11 +17,12 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
         return None
     figure = Figure(figsize=(10, 2.6))
     real, simulated = figure.subplots(1, 2)
-    ais = bounds["ais"]
+    ais = bounds.ais
+    assert calibration is not None and ais is not None
     temperatures = ais.details["temperatures"]
     iwae = f"IWAE-{calibration.iwae.particles}"
-    shown = {iwae: bounds["iwae"], f"AIS-{temperatures}": ais} | (
-        {"log p(x)": bounds["exact"]} if "exact" in bounds else {}
+    shown = {iwae: bounds.iwae, f"AIS-{temperatures}": ais} | (
+        {"log p(x)": bounds.exact} if bounds.exact is not None else {}
     )
     _rungs(real, shown, ais)
     real.set_title(f"The first {ais.num_examples} {evaluation.split} data")

@@ -20,7 +20,7 @@ def identity(run: Run, evaluation: Evaluation) -> Figure | None:
 def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
     nats = {name: entry["mean"] for name, entry in evaluation.as_json()["nats"].items()}
     best = evaluation.tightest
-    name = "log p(x)" if best == "exact" else f"IWAE-{evaluation.bounds[best].particles}"
+    name = "log p(x)" if best == "exact" else f"IWAE-{evaluation.bounds.tightest.particles}"
     bars = [
         ("reconstruction", 0.0, nats["reconstruction"], LIGHT, ""),
         ("− rate", nats["reconstruction"], nats["elbo"], MIDDLE, "//"),
@@ -45,15 +45,11 @@ def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
 def _ladder(axis: Axes, evaluation: Evaluation) -> None:
     shown = {
         "elbo": "ELBO",
-        "iwae": f"IWAE-{evaluation.bounds['iwae'].particles}",
+        "iwae": f"IWAE-{evaluation.bounds.iwae.particles}",
         "exact": "log p(x)",
     }
-    rows = [
-        (label, evaluation.bounds[name])
-        for name, label in shown.items()
-        if name in evaluation.bounds
-    ]
-    reference = evaluation.bounds[evaluation.tightest]
+    rows = [(shown[name], bound) for name, bound in evaluation.bounds.items() if name in shown]
+    reference = evaluation.bounds.tightest
     for row, (_, bound) in enumerate(rows):
         difference = bound.per_datum - reference.per_datum  # paired: the spread of the data cancels
         error = float(difference.std()) / len(difference) ** 0.5

@@ -33,7 +33,7 @@ LABELS = 100
 
 def ladder(evaluation: Evaluation) -> Chart:
     """Every bound as its distance from the tightest, paired per datum on the data that both have."""
-    tightest = evaluation.bounds[evaluation.tightest]
+    tightest = evaluation.bounds.tightest
     shown = []
     for name, bound in evaluation.bounds.items():
         count = min(bound.num_examples, tightest.num_examples)

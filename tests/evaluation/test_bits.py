@@ -1,5 +1,7 @@
 """Bits per dimension of dequantised data, against the entropy that their levels have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy import stats
 
 from data import open_dataset
 from data.raw import RawData, RawSplit
+from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics
 from evaluation.result import Evaluation
 from evidence import Estimate
@@ -37,7 +40,7 @@ def evaluation(space: str) -> Evaluation:
     bound = Estimate(log_p, "lower", 1)
     run = Run(None, {}, None, None, data, 1)  # type: ignore[arg-type]
     nothing = Diagnostics(None, None, None)  # type: ignore[arg-type]
-    return Evaluation(run, "test", log_p, log_p, {"elbo": bound, "iwae": bound}, "", nothing)
+    return Evaluation(run, "test", log_p, log_p, Bounds(bound, bound), "", nothing)
 
 
 def bits(space: str) -> float:
@@ -58,9 +61,8 @@ def test_the_bits_of_levels_are_their_entropy(space: str) -> None:
 def test_an_exact_density_still_bounds_the_bits_of_the_levels(space: str) -> None:
     """The density of dequantised values is exact; the mass of a level is its integral, of which its mean log is a bound."""
     found = evaluation(space)
-    found.bounds["exact"] = Estimate(
-        found.bounds["iwae"].per_datum, "exact", details={"method": "closed form"}
-    )
+    exact = Estimate(found.bounds.iwae.per_datum, "exact", details={"method": "closed form"})
+    found = replace(found, bounds=replace(found.bounds, exact=exact))
     assert identity_rows(found)[-1].note == "from exact, an upper bound"
 
 

@@ -134,7 +134,7 @@ def lonely(content):
 def shows(browser, page, number):
     """Whether the page shows this datum with its own numbers."""
     assert which(browser) == number
-    bounds = page.evaluation.bounds
+    bounds = dict(page.evaluation.bounds.items())
     expected = [float(bound.per_datum[number]) for bound in bounds.values()]
     expected.append(float(page.evaluation.diagnostics.reliability.pareto_k[number]))
     values = [
@@ -155,7 +155,7 @@ def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
     assert len(text) < 1_000_000
     headline = opened.find_element("css selector", "main table").text.replace("−", "-")
     assert (
-        f"{plane.evaluation.bounds['exact'].mean:.3f}" in headline
+        f"{plane.evaluation.bounds.exact.mean:.3f}" in headline
         and "lower bound, 30 particles" in headline
     )
     for sentence in plane.evaluation.diagnostics.sentences():
@@ -292,7 +292,7 @@ def test_any_two_values_can_be_the_axes(lines, browser):
         float(dot.get_attribute("cy"))
         for dot in opened.find_elements("css selector", "#points circle")
     ]
-    elbo = lines.evaluation.bounds["elbo"].per_datum.numpy()
+    elbo = lines.evaluation.bounds.elbo.per_datum.numpy()
     assert np.corrcoef(heights, elbo)[0, 1] < -0.999  # up is more
 
 
