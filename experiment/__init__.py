@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from configs.python import train
     from experiment.load import Run, load_run
-    from experiment.training import train
 
 __all__ = ["Run", "load_run", "train"]
 HOMES = {
     "Run": "experiment.load",
     "load_run": "experiment.load",
-    "train": "experiment.training",
+    "train": "configs.python",
 }
 
 
