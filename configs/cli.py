@@ -98,7 +98,7 @@ def refuse_shared_sweep(arguments: list[str]) -> None:
 
 
 def stop(*_: object) -> NoReturn:
-    """Turns the first SIGTERM into Ctrl-C: schedulers end a job by it, some of them more than once."""
+    """Turns the first SIGTERM, by which schedulers end a job, into Ctrl-C, and ignores others."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -27,7 +27,7 @@ Job = Callable[[DictConfig], object]
 
 
 class OneLineParser(Parser):
-    """Hydra's parser, refusing in one line, and taking flags wherever they stand among overrides."""
+    """Hydra's parser. It refuses in one line, and takes flags wherever they stand."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         return self.parse_intermixed_args(args, namespace)

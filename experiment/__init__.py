@@ -15,7 +15,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Imports what needs torch only when it is asked for: reading a run directory needs no torch."""
+    """Imports what needs torch when it is asked for: reading a run directory needs none."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -83,7 +83,7 @@ class Parts:
         return build(axis, self.request.choice(axis), self.trust, **context)
 
     def prior(self, latent_dim: int, **context: object) -> nn.Module:
-        """Returns p(z) over `latent_dim` dimensions; `context` is what else the recipe can offer to it."""
+        """Returns p(z) over `latent_dim` dimensions; `context` is what else the recipe offers."""
         given = {"latent_dim": latent_dim} | context
         choice = self.request.prior
         parameters = inspect.signature(locate("prior", choice, self.trust)).parameters
@@ -207,7 +207,7 @@ def _misfit(
     likelihood: type[Likelihood],
     fits: list[str] | None = None,
 ) -> RequestError:
-    """Returns the refusal of data that are not in a space of the likelihood, with those that fit."""
+    """Returns the refusal of data outside of the likelihood's spaces; it names those that fit."""
     why = likelihood.misfit(space, math.prod(raw.train.values.shape[1:]))
     others = sorted(name for s in (fits or [space]) for name in likelihoods_on(s))
     return RequestError(

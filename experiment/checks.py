@@ -68,7 +68,7 @@ def check_options(
 
 
 def check_whole(name: str, value: object, least: int, optional: bool = False) -> None:
-    """Raises RequestError unless `value` is a whole number, at least `least`, or None if `optional`."""
+    """Raises RequestError unless `value` is a whole number, from `least` on; or None."""
     if value is None and optional:
         return
     if not accepts(int, value) or not isinstance(value, int) or value < least:
@@ -76,7 +76,7 @@ def check_whole(name: str, value: object, least: int, optional: bool = False) ->
 
 
 def check_positive(name: str, value: object, zero_too: bool) -> None:
-    """Raises RequestError unless `value` is None or a finite positive number, or 0 if `zero_too`."""
+    """Raises RequestError unless `value` is None, finite and positive, or 0 if `zero_too`."""
     if value is None:
         return
     if (

@@ -45,7 +45,7 @@ def is_own(path: str) -> bool:
 
 @cache
 def _node(axis: str, name: str) -> dict[str, Option]:
-    """Returns what the file of a choice says: at its top, or under the axis if it sets others too."""
+    """Returns what the file of a choice says, under the axis if it sets other axes too."""
     values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
     node: dict[str, Option] = values.get(axis, values)
     return {key: value for key, value in node.items() if key != "defaults"}

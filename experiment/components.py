@@ -17,11 +17,11 @@ Component = Callable[..., typing.Any]  # a class or a function; what it makes de
 
 
 def build(axis: str, choice: Choice, trust: bool = False, **context: object) -> typing.Any:
-    """Returns the component of `choice`, made with its options and with what it asks for of `context`.
+    """Returns the component of `choice`, made with its options and what it asks for of `context`.
 
     Raises:
-        RequestError: the choice does not exist, or is from outside of this project (unless `trust`);
-            an option does not exist, or its type or its value is not accepted. Names `axis.option`.
+        RequestError: the choice does not exist, or is foreign code without `trust`; an option does
+            not exist, or its type or its value is not accepted. The error names `axis.option`.
     """
     component = locate(axis, choice, trust)
     parameters = inspect.signature(component).parameters
@@ -40,7 +40,7 @@ def build(axis: str, choice: Choice, trust: bool = False, **context: object) -> 
 
 
 def check_options(axis: str, choice: Choice, component: Component) -> None:
-    """Raises RequestError unless the component has the options of `choice`, with values of their types."""
+    """Raises RequestError unless the component has the options of `choice`, of their types."""
     parameters = inspect.signature(component).parameters
     hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
     for name, value in choice.options.items():
@@ -56,7 +56,7 @@ def locate(axis: str, choice: Choice, trust: bool = False) -> Component:
     """Returns the class or function that `choice` stands for.
 
     Raises:
-        RequestError: the choice does not exist, or is from outside of this project (unless `trust`).
+        RequestError: the choice does not exist, or is foreign code without `trust`.
     """
     if choice.target is None:
         if choice.name not in choices.names(axis):

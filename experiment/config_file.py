@@ -1,4 +1,4 @@
-"""config.yaml: the request that a run was made by. The file may be anybody's, so reading is careful."""
+"""config.yaml, the request that a run was made by. The file may be anybody's."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def read_plain(file: Path) -> dict[str, Any]:
     """Returns the plain values in `file`.
 
     Raises:
-        RequestError: there is no such file, or it holds no mapping, or is no YAML that this project writes.
+        RequestError: there is no such file, or it holds no mapping that this project wrote.
     """
     if not file.is_file():
         raise RequestError(f"{file.parent}: not a run directory (no {file.name})")

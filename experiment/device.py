@@ -6,7 +6,7 @@ from errors import RequestError
 
 
 def pick_device(name: str) -> torch.device:
-    """Returns the device that `name` (auto, cpu or cuda) stands for; `auto` is CUDA where there is one.
+    """Returns the device that `name` stands for; `auto` is CUDA where there is one, else the CPU.
 
     Raises:
         RequestError: there is no such device.

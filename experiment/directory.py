@@ -52,7 +52,7 @@ class RunDirectory:
         return self.done_file.exists()
 
     def read_config(self) -> dict[str, Any]:
-        """Returns the plain values in config.yaml, with names in place of what earlier revisions wrote.
+        """Returns the plain values in config.yaml, as this revision would have written them.
 
         Raises:
             RequestError: there is no config.yaml, or it cannot be read.
@@ -106,7 +106,7 @@ class RunDirectory:
     def _accept(self, request: Request, resume: bool) -> None:
         """Refuses a request that does not continue the run that is here.
 
-        The checkpoint has the last word on what was trained: a damaged config.yaml is written again.
+        The checkpoint has the last word on what was trained: a damaged config.yaml is replaced.
         """
         difference = self._difference(request)
         if difference and not self._trained_with(request):
@@ -126,7 +126,7 @@ class RunDirectory:
             write_request(self.config_file, request)
 
     def _difference(self, request: Request) -> str | None:
-        """Returns why `request` cannot be the run that is here, or None if it can or there is none."""
+        """Returns why `request` cannot be the run that is here, or None if it can."""
         if not self.config_file.exists():
             holds = self.metrics_file.exists() or self.checkpoints.can_continue
             return "has results but no config.yaml" if holds else None

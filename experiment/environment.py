@@ -30,7 +30,7 @@ def environment(device: torch.device) -> dict[str, object]:
 
 
 def git_revision() -> str | None:
-    """Returns the revision of this code, with `+` if the tree has changes, or None outside a repository."""
+    """Returns the revision of this code, with `+` if there are changes, or None without git."""
     try:
         revision = _git("rev-parse", "HEAD").strip()
         changes = _git("status", "--porcelain").strip()

@@ -15,7 +15,7 @@ PACKAGES = ("data", "networks", "models", "guides", "inference")
 
 
 def migrated(plain: Plain) -> dict[str, Any]:
-    """Returns the request `plain` with the names of this project's choices in place of class paths."""
+    """Returns the request `plain` with names of choices in place of class paths."""
     names = dict(plain["choices"]) if isinstance(plain.get("choices"), dict) else {}
     nodes: dict[str, Any] = {}
     for axis in choices.AXES:
@@ -27,7 +27,7 @@ def migrated(plain: Plain) -> dict[str, Any]:
 
 
 def digest_then(plain: Plain) -> str:
-    """Returns the digest that revision cc0708d gave to the request `plain`, read as it is stored."""
+    """Returns the digest that revision cc0708d gave to the request `plain` as it is stored."""
     what = identity(plain)
     if isinstance(plain.get("data"), dict) and "cache" in plain["data"]:
         assert "data.cache" in WHERE_NOT_WHAT  # which it was not then
@@ -36,7 +36,7 @@ def digest_then(plain: Plain) -> str:
 
 
 def _name(axis: str, target: object) -> str | None:
-    """Returns the choice that lay at `target` then: its module or its function has the choice's name."""
+    """Returns the choice that lay at `target` then, in a module or function of its name."""
     parts = str(target).split(".")
     if len(parts) < 2 or parts[0] not in PACKAGES:
         return None

@@ -43,7 +43,7 @@ class Run:
         return self.request.plain()
 
     def data(self, split: str) -> Split:
-        """Returns the split `train`, `valid` or `test`; `run.data("test")[:10]` is its first ten data."""
+        """Returns the split `train`, `valid` or `test`; `run.data("test")[:10]` are ten data."""
         return self.dataset(split)
 
     @cached_property
@@ -127,7 +127,7 @@ def _built(
 
 
 def located(request: Request, places: Mapping[str, str]) -> Request:
-    """Returns `request` with whole paths: recorded ones start from the folder in which it was trained.
+    """Returns `request` with whole paths; recorded ones start from where the run was trained.
 
     Those of `places` start from here.
     """

@@ -28,7 +28,7 @@ def write_records(file: Path, records: Sequence[Record]) -> None:
 
 
 def read_records(file: Path) -> list[Record]:
-    """Returns the records of all whole lines; a kill may have cut the last, and any may be damaged."""
+    """Returns the records of all whole lines; a kill may have cut the last one."""
     if not file.exists():
         return []
     records = []

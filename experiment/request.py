@@ -34,7 +34,7 @@ Plain = Mapping[str, Any]  # a request as config.yaml holds it
 class Choice:
     """A component by the name of its choice, with its options.
 
-    `target` is the dotted path of a component from outside of this project, and None for all others.
+    `target` is the dotted path of a component that is foreign code, and None for all others.
     """
 
     name: str
@@ -118,10 +118,10 @@ class Request:
 
     @staticmethod
     def read(plain: Plain) -> "Request":
-        """Returns the request that `plain` values stand for; options that are left out have their defaults.
+        """Returns the request that `plain` values stand for; options left out have their defaults.
 
         Raises:
-            RequestError: a choice does not exist, or an option does not, or its value is not accepted.
+            RequestError: a choice or an option does not exist, or a value is not accepted.
         """
         known = {field.name for field in fields(Request)} | {"choices"}
         for name in set(plain) - known:
@@ -138,7 +138,7 @@ class Request:
 
 
 def identity(plain: Plain) -> dict[str, Option]:
-    """Returns the part of a request in `plain` values that makes the run what it is, by dotted names."""
+    """Returns what makes the run of the request `plain` what it is, by dotted names."""
 
     def flatten(node: Plain, prefix: str) -> Iterator[tuple[str, Option]]:
         for key, value in node.items():
@@ -177,7 +177,7 @@ def _read_choice(axis: str, names: object, node: object) -> Choice:
 
 
 def named(axis: str, name: str, target: str, options: Mapping[str, Option]) -> Choice:
-    """Returns the choice whose code lies at `target`: by its own name if it is one of this project's.
+    """Returns the choice whose code lies at `target`, by its own name if it is this project's.
 
     Raises:
         RequestError: `target` lies in this project, and is no choice of `axis`.
@@ -187,7 +187,8 @@ def named(axis: str, name: str, target: str, options: Mapping[str, Option]) -> C
         return Choice(name if _is(axis, name, target) else own, options)
     if choices.is_own(target):
         raise RequestError(
-            f"{axis}: {target!r} is no choice of {axis}; choose from {', '.join(choices.names(axis))}"
+            f"{axis}: {target!r} is no choice of {axis}; "
+            f"choose from {', '.join(choices.names(axis))}"
         )
     return Choice(name, options, target)
 

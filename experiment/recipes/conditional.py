@@ -11,8 +11,8 @@ from models.conditional import Conditional as ConditionalModel
 class Conditional(Recipe):
     """The conditional VAE of Sohn et al. 2015, with a prior that does not depend on y.
 
-    Its evidence is log p(x|y). The encoder makes `features` numbers of x, which one more layer joins
-    with the label.
+    Its evidence is log p(x|y). The encoder makes `features` numbers of x, and one more layer joins
+    them with the label.
     """
 
     given_labels: ClassVar[bool] = True

@@ -10,7 +10,7 @@ from models.hierarchical import Hierarchical as HierarchicalModel
 
 
 class Hierarchical(Recipe):
-    """z1 has `latent_dim` dimensions, z2 has `top_dim` (None: as many); between them lie perceptrons.
+    """z1 has `latent_dim` dimensions and z2 `top_dim` (None: as many), with perceptrons between.
 
     Each perceptron has one layer of `width`. A prior that is made of the guide's posteriors is one
     of q(z2|z1), at pseudo-inputs in the space of z1.
