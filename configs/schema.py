@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
+from data.names import BINARISATIONS, SPACE_NAMES
 from errors import RequestError, needs
 
 AXES = ("data", "model", "prior", "likelihood", "guide", "network", "objective")
@@ -88,12 +89,8 @@ def check(config: Mapping[str, Any]) -> None:
         ("train.schedule", train["schedule"], ("constant", "cosine")),
         ("train.compile", train["compile"], ("auto", "on", "off")),
         ("train.resume", train["resume"], ("auto", "never")),
-        (
-            "data.binarisation",
-            config["data"].get("binarisation"),
-            ("dynamic", "fixed", "threshold"),
-        ),
-        ("data.space", config["data"].get("space"), ("binary", "bytes", "unit", "real", "counts")),
+        ("data.binarisation", config["data"].get("binarisation"), BINARISATIONS),
+        ("data.space", config["data"].get("space"), SPACE_NAMES),
     ):
         if value not in choices and not (name == "data.space" and value is None):
             raise RequestError(f"{name}={value}: choose from {', '.join(map(str, choices))}")

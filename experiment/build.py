@@ -5,6 +5,7 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 import models.likelihoods
-from data import SPACES, Dataset, open_dataset
+from data import Dataset, View, open_dataset
+from data.names import SPACE_NAMES
+from data.raw import RawData
+from data.spaces import spaces_of
 from errors import RequestError
-from experiment.components import build, locate
+from experiment.components import build, locate, refusing
 from guides.families import Family
 from models.likelihoods import Likelihood
 from networks.inputs import LogCounts, Scaled
@@ -23,7 +27,7 @@ from networks.mlp import MLP
 from networks.start import start_each_output
 
 Config = Mapping[str, Any]
-OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed", "memory_limit")
+VIEW_OPTIONS = frozenset(field.name for field in fields(View))
 
 
 def build_data(config: Config, device: torch.device | str = "cpu", trust: bool = False) -> Dataset:
@@ -31,21 +35,28 @@ def build_data(config: Config, device: torch.device | str = "cpu", trust: bool =
 
     Without `data.space` it is the first of the likelihood's spaces that holds the data.
     """
-    options = {
-        key: value for key, value in config["data"].items() if key not in OBSERVATION_OPTIONS
-    }
-    raw = build("data", options, trust)
-    chosen = {key: config["data"].get(key) for key in OBSERVATION_OPTIONS}
+    given = config["data"]
+    chosen = {name: value for name, value in given.items() if name in VIEW_OPTIONS}
+    raw = build("data", {n: v for n, v in given.items() if n not in chosen}, trust)
     likelihood = _likelihood_class(config, trust)
-    if chosen["space"] is not None and chosen["space"] not in SPACES:
-        raise RequestError(f"data.space={chosen['space']}: choose from {', '.join(SPACES)}")
-    if chosen["space"] is None:
-        chosen["space"] = _space_for(raw, likelihood, config)
-    elif chosen["space"] not in likelihood.spaces:
-        raise _misfit(config, raw, chosen["space"], likelihood)
-    data = open_dataset(raw, _name(config, "data"), device=device, **chosen)
+    space = chosen.pop("space", None)
+    if space is not None and space not in SPACE_NAMES:
+        raise RequestError(f"data.space={space}: choose from {', '.join(SPACE_NAMES)}")
+    if space is None:
+        space = _space_for(raw, likelihood, config)
+    elif space not in likelihood.spaces:
+        raise _misfit(config, raw, space, likelihood)
+    with refusing("data", VIEW_OPTIONS):
+        data = open_dataset(raw, _name(config, "data"), View(space, **chosen), device)
     recipe = locate("model", str(config["model"].get("_target_", "")), trust)
-    return data.with_labels() if getattr(recipe, "given_labels", False) else data
+    if not getattr(recipe, "given_labels", False):
+        return data
+    try:
+        return data.with_labels()
+    except ValueError as error:
+        raise RequestError(
+            f"model={_name(config, 'model')}: {error}; choose data that has, or model=vae"
+        ) from error
 
 
 def build_pair(config: Config, data: Dataset, trust: bool = False) -> tuple[nn.Module, nn.Module]:
@@ -85,10 +96,8 @@ class Parts:
             raise RequestError(
                 f"prior.components={count}: there are only {len(self.data.train)} training examples to start from"
             )
-        batch = self.data.train[
-            torch.randperm(len(self.data.train))[:count].to(self.data.train.device)
-        ]
-        return (batch[0] if isinstance(batch, tuple) else batch).cpu()
+        chosen = torch.randperm(len(self.data.train))[:count].to(self.data.train.device)
+        return self.data.train.batch(chosen).x.cpu()
 
     @property
     def domain(self) -> constraints.Constraint:
@@ -163,16 +172,10 @@ def _likelihood_class(config: Config, trust: bool) -> type[Likelihood]:
     return found
 
 
-def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
+def _space_for(raw: RawData, likelihood: type[Likelihood], config: Config) -> str:
     if raw.levels is not None:
         return likelihood.spaces[0]
-    values = [
-        torch.tensor(np.array(getattr(raw, part).values[:1000]))
-        for part in ("train", "valid", "test")
-    ]
-    fits = [
-        name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)
-    ]
+    fits = spaces_of(torch.tensor(np.array(s.values[:1000])) for s in raw.splits.values())
     for space in likelihood.spaces:
         if space in fits:
             return space
@@ -181,7 +184,7 @@ def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
 
 def _misfit(
     config: Config,
-    raw: Any,
+    raw: RawData,
     space: str,
     likelihood: type[Likelihood],
     fits: list[str] | None = None,

@@ -6,9 +6,11 @@ project is ever named by a run directory that may be opened without trust.
 
 import importlib
 import inspect
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from errors import RequestError
@@ -36,7 +38,26 @@ def build(axis: str, node: Mapping[str, Any], trust: bool = False, **context: An
     wanted = {
         name: value for name, value in context.items() if name in parameters and name not in options
     }
-    return target(**wanted, **options)
+    with refusing(axis, parameters):
+        return target(**wanted, **options)
+
+
+@contextmanager
+def refusing(axis: str, options: Container[str]) -> Iterator[None]:
+    """Turns a ValueError whose message begins with one of `options` into a RequestError.
+
+    Components name their options as they know them, as in "width=0: must be at least 1"; here
+    `axis` is put before it. Any other ValueError is a bug and passes through.
+    """
+    try:
+        yield
+    except RequestError:
+        raise
+    except ValueError as error:
+        name = re.match(r"\w*", str(error))
+        if name is None or name[0] not in options:
+            raise
+        raise RequestError(f"{axis}.{error}") from error
 
 
 def locate(axis: str, path: str, trust: bool = False) -> Callable[..., Any]:

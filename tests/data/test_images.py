@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from data.sources import images
-from errors import RequestError
 
 
 @pytest.fixture
@@ -65,16 +64,16 @@ def test_given_splits(folder):
 
 def test_refusals_name_the_file(folder, tmp_path):
     Image.new("RGB", (3, 3)).save(folder / "odd.png")
-    with pytest.raises(RequestError, match=r"data\.size=N"):
+    with pytest.raises(ValueError, match=r"^path=.*size=N makes"):
         load(folder)
     (folder / "broken.png").write_bytes(b"\x89PNG no image")
-    with pytest.raises(RequestError, match=r"broken\.png cannot be read"):
+    with pytest.raises(ValueError, match=r"broken\.png cannot be read"):
         load(folder, size=4)
-    with pytest.raises(RequestError, match="no such folder"):
+    with pytest.raises(ValueError, match=r"^path=.*no such folder"):
         load(folder / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RequestError, match="no images"):
+    with pytest.raises(ValueError, match=r"^path=.*no images"):
         load(tmp_path / "empty")
-    with pytest.raises(RequestError, match=r"data\.size=0"):
+    with pytest.raises(ValueError, match=r"^size=0: must be"):
         load(folder, size=0)
     assert not list((tmp_path / "cache").glob(".*")) if (tmp_path / "cache").exists() else True

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 import inference.loop
-from data import open_dataset
-from data.memory_limit import in_bytes
+from data import View, open_dataset
 from data.sources import arrays
 from data.storage import InMemory
 from data.streaming import OnDisk
-from errors import RequestError
+from data.view import in_bytes
 from tests.conftest import ROOT
 
 ROWS, SHAPE = 5000, (6, 5)
@@ -26,6 +25,7 @@ GREY = np.random.default_rng(0).integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     np.save(folder / "grey.npy", GREY)
+    np.save(folder / "grey-in-unit.npy", GREY / np.float32(255))
     np.save(folder / "real.npy", np.random.default_rng(1).normal(size=(ROWS, 7)))
     np.save(folder / "labels.npy", np.arange(ROWS))
     return folder
@@ -33,13 +33,14 @@ def files(tmp_path_factory):
 
 def opened(file, space, limit, **options):
     raw = arrays.load(str(file), labels=str(file.with_name("labels.npy")))
-    return open_dataset(raw, "mine", space, memory_limit=limit, **options)
+    return open_dataset(raw, "mine", View(space, memory_limit=limit, **options))
 
 
 @pytest.mark.parametrize(
     ("name", "space", "binarisation"),
     [("grey", "bytes", "dynamic"), ("grey", "binary", "dynamic"), ("grey", "binary", "fixed"), ("grey", "binary", "threshold"),
-     ("grey", "unit", "dynamic"), ("grey", "real", "dynamic"), ("real", "real", "dynamic")],
+     ("grey", "unit", "dynamic"), ("grey", "real", "dynamic"), ("real", "real", "dynamic"),
+     ("grey-in-unit", "binary", "fixed"), ("grey-in-unit", "binary", "dynamic")],
 )  # fmt: skip
 def test_streamed_numbers_are_those_in_memory(files, monkeypatch, name, space, binarisation):
     """With noise, too; several blocks have seeds of their own."""
@@ -131,15 +132,15 @@ def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
 MEASURE = r"""
 import re, sys, torch
 from pathlib import Path
-from data import open_dataset
+from data import View, open_dataset
 from data.sources import arrays
 peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 torch.rand(2**20).double().sum()
 before = peak()
-data = open_dataset(arrays.load(sys.argv[1]), "mine", sys.argv[3], memory_limit=sys.argv[2])
-seen = sum(len(x) for x in data.train.shuffled(100))
+data = open_dataset(arrays.load(sys.argv[1]), "mine", View(sys.argv[3], memory_limit=sys.argv[2]))
+seen = sum(batch.size for batch in data.train.shuffled(100))
 for part in ("train", "valid", "test"):
-    seen += sum(len(x) for x in data(part).batches(500))
+    seen += sum(batch.size for batch in data(part).batches(500))
 print(seen, peak() - before)
 """
 
@@ -214,10 +215,12 @@ def test_what_cannot_be_streamed_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.asfortranarray(GREY))
     for name in ("x.npz", "x.npy"):
         with pytest.raises(
-            RequestError,
-            match=r"data.memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
+            ValueError,
+            match=r"^memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
         ):
-            open_dataset(arrays.load(str(tmp_path / name)), "mine", "bytes", memory_limit="20kB")
+            open_dataset(
+                arrays.load(str(tmp_path / name)), "mine", View("bytes", memory_limit="20kB")
+            )
 
 
 @pytest.mark.parametrize(
@@ -230,5 +233,5 @@ def test_limits_are_bytes(text, size):
 
 @pytest.mark.parametrize("text", ["4XB", "", "-1", "GB", 0, True, "1e9"])
 def test_wrong_limits(text):
-    with pytest.raises(RequestError, match=r"data\.memory_limit="):
+    with pytest.raises(ValueError, match=r"^memory_limit="):
         in_bytes(text)
