@@ -1,4 +1,4 @@
-"""Every source: shapes, splits, types; and torchvision's sets through files written in their own formats."""
+"""Every source: shapes, splits and types; torchvision's sets are read from files in their formats."""
 
 import gzip
 import pickle
@@ -30,14 +30,16 @@ def test_digits():
 
 
 def test_linear_gaussian_has_the_law_it_says():
-    """The mean log-density of N draws is minus the entropy within 5 standard errors (error probability < 1e-6)."""
+    """The mean log-density of N draws is minus the entropy within 5 standard errors.
+
+    The error probability is below 1e-6.
+    """
     raw = linear_gaussian.load(dimensions=6, factors=2, noise=0.7, examples=20_000)
     log_prob = raw.truth.log_prob(raw.train.values.double())
     error = (log_prob.mean() + raw.truth.entropy()).abs() / (log_prob.std() / len(log_prob) ** 0.5)
     assert error < 5
-    shifted = raw.truth.log_prob(
-        raw.train.values.double() + 0.1
-    )  # planted: a shifted law is noticed
+    # A planted bug: a shifted law is noticed.
+    shifted = raw.truth.log_prob(raw.train.values.double() + 0.1)
     assert (shifted.mean() + raw.truth.entropy()).abs() / (shifted.std() / len(shifted) ** 0.5) > 5
     assert torch.equal(
         raw.train.values,

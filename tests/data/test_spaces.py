@@ -1,4 +1,4 @@
-"""Putting values into a space: membership, laws of the noise, splits that repeat."""
+"""Values are put into a space: they lie in it, noise has its law, and splits repeat."""
 
 import math
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from data import SPACES, View, open_dataset
 from data.names import SPACE_NAMES
@@ -52,10 +53,19 @@ def test_validation_and_test_repeat_and_do_not_follow_the_run(raw, space):
 
 @pytest.mark.parametrize(
     ("space", "binarisation", "redrawn"),
-    [("binary", "dynamic", True), ("binary", "fixed", False), ("binary", "threshold", False), ("unit", "dynamic", True),
-     ("real", "dynamic", True), ("bytes", "dynamic", False), ("counts", "dynamic", False)],
-)  # fmt: skip
-def test_training_is_drawn_anew_where_it_is_said(raw, space, binarisation, redrawn):
+    [
+        ("binary", "dynamic", True),
+        ("binary", "fixed", False),
+        ("binary", "threshold", False),
+        ("unit", "dynamic", True),
+        ("real", "dynamic", True),
+        ("bytes", "dynamic", False),
+        ("counts", "dynamic", False),
+    ],
+)
+def test_training_noise_is_drawn_for_every_batch_where_it_is_dynamic(
+    raw, space, binarisation, redrawn
+):
     train = opened(raw, space, binarisation=binarisation).train
     assert torch.equal(train[:50], train[:50]) != redrawn
 
@@ -69,13 +79,13 @@ def test_opening_leaves_the_generator_alone(raw):
 
 
 def z_scores(draws, mean, variance):
-    """Standardised deviation of the average of `draws` (N, …) from a known mean."""
+    """The standardised deviation of the average of `draws` (N, …) from a known mean."""
     return (draws.double().mean(0) - mean) / (variance / len(draws)) ** 0.5
 
 
 @pytest.mark.parametrize("levels", [17, 256])
 def test_binarisation_has_the_grey_value_as_its_mean(levels):
-    """All grey levels at once, by one chi-square statement: the sum of squared z-scores of `levels`−2 averages."""
+    """One chi-square statement covers all grey levels: it sums their `levels`−2 squared z-scores."""
     grey = torch.arange(levels, dtype=torch.uint8).reshape(1, levels)
     values = RawSplit(np.repeat(grey.numpy(), 10, 0))
     train = open_dataset(RawData(values, values, values, levels), "grey", View("binary")).train
@@ -85,12 +95,12 @@ def test_binarisation_has_the_grey_value_as_its_mean(levels):
     assert (draws[:, 0] == 0).all() and (draws[:, -1] == 1).all(), "black and white are certain"
 
     def excess(mean):
-        """Standard normal under the hypothesis, nearly: (χ² − k)/√(2k)."""
+        """Returns (χ² − k)/√(2k), which is nearly standard normal under the hypothesis."""
         chi = (z_scores(draws[:, 1:-1], mean, mean * (1 - mean)) ** 2).sum()
         return float((chi - len(mean)) / math.sqrt(2 * len(mean)))
 
     assert abs(excess(p[1:-1].double())) < Z_SCORE
-    if levels == 17:  # planted: the common slip of dividing by the number of levels
+    if levels == 17:  # a planted bug: the common slip of dividing by the number of levels
         assert excess((torch.arange(levels)[1:-1] / levels).double()) > Z_SCORE
 
 
@@ -190,6 +200,18 @@ def test_values_outside_the_space_are_refused(values, space, message):
 def test_a_wrong_view_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         View(**({"space": "binary"} | options))
+
+
+def test_options_have_the_defaults_of_a_view():
+    options = yaml.safe_load((ROOT / "configs/view.yaml").read_text())
+    assert options.pop("space") is None  # chosen by the likelihood
+    assert options == {name: getattr(View("binary"), name) for name in options}
+
+
+@pytest.mark.parametrize("name", sorted(f.stem for f in (ROOT / "configs/data").glob("*.yaml")))
+def test_every_data_set_has_the_options_of_a_view(name):
+    options = request(f"data={name}")["data"]
+    assert {"space", "binarisation", "limit", "seed"} < options.keys()
 
 
 def test_every_name_of_a_space_is_a_space():

@@ -68,12 +68,13 @@ def options():
         f"train.{name}"
         for name in yaml.safe_load((ROOT / "configs/train.yaml").read_text())["train"]
     ]
+    found += [f"data.{name}" for name in yaml.safe_load((ROOT / "configs/view.yaml").read_text())]
     for axis in ("data", "model", "prior", "likelihood", "guide", "network", "objective"):
         for file in (ROOT / "configs" / axis).glob("*.yaml"):
             found += [
                 f"{axis}.{name}"
                 for name in yaml.safe_load(file.read_text()) or {}
-                if name not in ("download", "cache")
+                if name not in ("download", "cache", "defaults")
             ]
     return sorted({name for name in found if name.isprintable()})
 
