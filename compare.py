@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from data.names import SPLITS
 from errors import Parser, RequestError, needs
 
 
@@ -26,7 +27,7 @@ def parser() -> Parser:
     new.add_argument(
         "--split",
         default="test",
-        choices=("train", "valid", "test"),
+        choices=SPLITS,
         help="that evaluate.py measured on (test)",
     )
     new.add_argument(

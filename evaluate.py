@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from configs.cli import complain, spin_briefly
+from data.names import SPLITS
 from errors import Parser, RequestError, TrainingError
 from parallel import launch
 
@@ -35,7 +36,7 @@ def parser() -> Parser:
     new.add_argument(
         "--split",
         default="test",
-        choices=("train", "valid", "test"),
+        choices=SPLITS,
         help="what to measure on (test); files of another split have its name: evaluation_train.json, figures_train/, …",
     )
     new.add_argument(

@@ -36,7 +36,7 @@ def compare(run: Run) -> None:
         raise RequestError(
             f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)"
         )
-    x = run.data("train")[:].double()
+    x = run.data("train").batch(slice(None)).x.double()
     torch.manual_seed(0)
     _, highest = probabilistic_pca(x.flatten(1), run.request.latent_dim)
     rows = {

@@ -18,9 +18,8 @@ from benchmarks.peers import ours, pyro_tutorial
 from benchmarks.timing import Clock, clock, environment, table, write
 from benchmarks.workload import LEARNING_RATE, Batches
 from configs.schema import Train
-from data import Dataset, Split, open_dataset
+from data import Dataset, Split, View, open_dataset
 from data.sources.vision import mnist
-from errors import RequestError
 from evidence import elbo
 from inference.fast.compile_choice import choose
 from inference.fast.step import Step
@@ -44,19 +43,19 @@ def this_project(
     started = (
         time.perf_counter()
     )  # compilers are processes of their own, whose time only a wall clock sees
-    step.loss.loss_and_grads(model, guide, data.train[:BATCH].flatten(1))
+    step.loss.loss_and_grads(model, guide, data.train.batch(slice(BATCH)).x.flatten(1))
     optimiser.adam.zero_grad()
     compiling = time.perf_counter() - started
 
     def epoch() -> None:
         torch.set_flush_denormal(True)  # as train.py does
-        for x in data.train.shuffled(BATCH):
+        for (x,) in data.train.shuffled(BATCH):
             step(x.flatten(1))
         torch.set_flush_denormal(False)
 
     return (
         epoch,
-        lambda: elbo(model, guide, data.test[:].flatten(1), num_particles=1).mean,
+        lambda: elbo(model, guide, data.test.batch(slice(None)).x.flatten(1), num_particles=1).mean,
         compiling,
     )
 
@@ -66,12 +65,16 @@ def tutorial(data: Dataset, epochs: int) -> tuple[Epoch, Measure, float]:
     vae, svi = pyro_tutorial.vae_and_svi(TUTORIAL, Batches(BATCH))
 
     def epoch() -> None:
-        for x in data.train.shuffled(BATCH):
+        for (x,) in data.train.shuffled(BATCH):
             svi.step(x.flatten(1))
 
     return (
         epoch,
-        lambda: elbo(vae.model, vae.guide, data.test[:].flatten(1), num_particles=1).mean,
+        lambda: (
+            elbo(
+                vae.model, vae.guide, data.test.batch(slice(None)).x.flatten(1), num_particles=1
+            ).mean
+        ),
         0.0,
     )
 
@@ -101,8 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = options.parse_args(arguments)
     chosen = clock(given.busy)
     try:
-        data = open_dataset(mnist(root=given.root), "mnist", "binary")
-    except RequestError as error:
+        data = open_dataset(mnist(root=given.root), "mnist", View("binary"))
+    except ValueError as error:
         options.error(f"--root: {error}")
     assert isinstance(data.test, Split)
     runs: dict[str, Any] = {}

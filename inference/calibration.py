@@ -51,9 +51,8 @@ def decoded(
     )
     try:
         for batch in split.batches(BATCH):
-            batch = batch if isinstance(batch, tuple) else (batch,)
             trace = poutine.trace(guide).get_trace(*batch)
             poutine.replay(model, trace=trace)(*batch)
-            yield given.pop(), batch[0]
+            yield given.pop(), batch.x
     finally:
         handle.remove()

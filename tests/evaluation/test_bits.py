@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from data import open_dataset
+from data import View, open_dataset
 from data.raw import RawData, RawSplit
 from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics
@@ -26,7 +26,7 @@ def evaluation(space: str) -> Evaluation:
     """Of levels drawn from MASS, under the density of which MASS are the integrals."""
     levels = np.random.default_rng(0).choice(LEVELS, (COUNT, 1), p=MASS).astype(np.uint8)
     split = RawSplit(levels)
-    data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", space)
+    data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", View(space))
     x = data.test[:].double()
     width = (
         1.0 if data.quantum is None else data.quantum * LEVELS
@@ -76,8 +76,7 @@ def test_the_jacobian_of_dequantisation_left_out_is_rejected(
     right = dataset.observe
 
     def wrong(*arguments):
-        seen = right(*arguments)
-        return type(seen)(seen.draw, 1.0, seen.redraw)
+        return replace(right(*arguments), quantum=1.0)
 
     fine = bits(space)
     monkeypatch.setattr(dataset, "observe", wrong)
