@@ -6,6 +6,7 @@ project is ever named by a run directory that may be opened without trust.
 
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -36,7 +37,12 @@ def build(axis: str, node: Mapping[str, Any], trust: bool = False, **context: An
     wanted = {
         name: value for name, value in context.items() if name in parameters and name not in options
     }
-    return target(**wanted, **options)
+    try:
+        return target(**wanted, **options)
+    except ValueError as error:
+        if isinstance(error, RequestError) or not re.match(r"\w+=", str(error)):
+            raise  # not a component's complaint about one of its options
+        raise RequestError(f"{axis}.{error}") from error
 
 
 def locate(axis: str, path: str, trust: bool = False) -> Callable[..., Any]:
