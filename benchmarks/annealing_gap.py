@@ -16,7 +16,7 @@ from benchmarks.command import at_least
 from errors import Parser
 from evidence import Annealing, bidirectional
 from evidence.estimate import measured
-from models.tractable import ExactPosterior, FactorAnalysis
+from models.joints import ExactPosterior, FactorAnalysis
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from errors import Parser, RequestError
 from evidence import elbo
 from experiment import Run, load_run
-from models.tractable import as_factor_analysis, probabilistic_pca
+from models import Generative
+from models.joints import probabilistic_pca
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
 def compare(run: Run) -> None:
     """Print the four numbers, and what dividing by N − 1 is worth, in nats per datum."""
     model, guide = run.model.double(), run.guide.double()
-    found = as_factor_analysis(model)
+    found = model.tractable() if isinstance(model, Generative) else None
     if found is None:
         raise RequestError(
             f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)"

@@ -24,7 +24,7 @@ from guides.amortized import Amortized
 from guides.families.base import Family
 from guides.families.coupling import Coupling
 from guides.families.flow import FlowFamily
-from guides.local import Local, starts
+from guides.local import Local
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,15 @@ def check_finite(what: str, estimate: Estimate) -> None:
 
 
 def local_starts(family: Family, x: Tensor, fit: Fit, encoded: Tensor | None = None) -> list[Local]:
-    """Free guides of `x` to be fitted, one a restart, each with a family of its own."""
-    return [
-        Local(copy.deepcopy(family), start.to(x))
-        for start in starts(family, len(x), fit.restarts, encoded)
-    ]
+    """Makes the free guides of `x` to be fitted, one a restart, each with a family of its own.
+
+    The first starts at `encoded`, the encoder's output for this family, or at zero if it is None;
+    the others start at zero with more and more noise.
+    """
+    zero = torch.zeros(len(x), family.num_parameters)
+    first = zero if encoded is None else encoded
+    noisy = [zero + 0.3 * k * torch.randn_like(zero) for k in range(1, fit.restarts)]
+    return [Local(copy.deepcopy(family), start.to(x)) for start in (first, *noisy)]
 
 
 def deeper(guide: Amortized, x: Float[Tensor, " N *shape"]) -> FlowFamily:

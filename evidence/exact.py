@@ -10,7 +10,8 @@ from evidence.estimate import Estimate
 from evidence.quadrature import quadrature
 from evidence.upper import Latents
 from evidence.weights import Batch, Program, as_batch
-from models.tractable import Tractable, as_factor_analysis
+from models import Generative
+from models.joints import Tractable
 
 MOST_CONDITIONS = 100
 """Different values of what x is given (labels, say) that are integrated one after the other."""
@@ -40,7 +41,7 @@ def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> 
 
 def tractable(model: Program) -> Tractable | None:
     """The joint with a closed form that `model` is, be it in disguise."""
-    return model if isinstance(model, Tractable) else as_factor_analysis(model)
+    return model.tractable() if isinstance(model, Tractable | Generative) else None
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from experiment.request import Choice, Request
 from guides.families import Family
 from inference.objectives.base import Objective
 from models.likelihoods import Likelihood
+from models.priors.base import Prior
 from networks.base import Network
 from networks.inputs import LogCounts, Scaled
 from networks.mlp import MLP
@@ -84,7 +85,7 @@ class Parts:
     def _build(self, axis: str, **context: object) -> Any:
         return build(axis, self.request.choice(axis), self.trust, **context)
 
-    def prior(self, latent_dim: int, **context: object) -> nn.Module:
+    def prior(self, latent_dim: int, **context: object) -> Prior:
         """Returns p(z) over `latent_dim` dimensions; `context` is what else the recipe offers."""
         given = {"latent_dim": latent_dim} | context
         choice = self.request.prior
@@ -96,7 +97,7 @@ class Parts:
                     f"prior={choice.name}: needs `{name}`, which model={self.request.model.name} "
                     "has not; choose another prior or model=vae"
                 )
-        prior: nn.Module = self._build("prior", **given)
+        prior: Prior = self._build("prior", **given)
         return prior
 
     def examples(self, count: int) -> Tensor:

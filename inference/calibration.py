@@ -35,10 +35,10 @@ def calibrate(model: nn.Module, guide: nn.Module, train: Split) -> None:
     """
     device = train.device
     for likelihood in model.modules():
-        if isinstance(likelihood, Likelihood) and likelihood.needs_calibration:
+        if isinstance(likelihood, Likelihood) and likelihood.needs_refit:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(SEED)
-                likelihood.calibrate(decoded(model, guide, likelihood, train))
+                likelihood.refit(decoded(model, guide, likelihood, train))
 
 
 def decoded(

@@ -21,7 +21,7 @@ from inference.fast.step import Step
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from models.clustered import Component
+from models.distributions import Component
 from tests.components.factories import GUIDES, MODELS, PRIORS, cases, config, dataset
 
 LEGAL = {

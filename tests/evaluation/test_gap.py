@@ -14,7 +14,7 @@ from evidence.estimate import Estimate
 from guides import Amortized
 from guides.families.full_covariance import FullCovariance
 from guides.families.mean_field import MeanField
-from models.tractable import ExactPosterior, FactorAnalysis
+from models.joints import ExactPosterior, FactorAnalysis
 from networks.mlp import MLP
 
 

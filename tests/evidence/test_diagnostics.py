@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evidence.diagnostics import latent_usage, pareto_k, reliability, simulation_based_calibration
-from models.tractable import ExactPosterior, FactorAnalysis, Posterior
+from models.joints import ExactPosterior, FactorAnalysis, Posterior
 
 
 def joint() -> FactorAnalysis:

@@ -15,10 +15,7 @@ from evidence.section import FAMILIES, table
 from guides import Amortized
 from guides.families.mean_field import MeanField
 from models import Generative
-from models.likelihoods.bernoulli import Bernoulli
-from models.likelihoods.gaussian import Gaussian
-from models.priors.standard_normal import StandardNormal
-from models.tractable import (
+from models.joints import (
     BetaBernoulli,
     ExactPosterior,
     FactorAnalysis,
@@ -27,6 +24,9 @@ from models.tractable import (
     Posterior,
     Tractable,
 )
+from models.likelihoods.bernoulli import Bernoulli
+from models.likelihoods.gaussian import Gaussian
+from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
 
 
