@@ -8,7 +8,8 @@ from torch import Tensor
 from evaluation.result import Evaluation
 from evidence.weights import as_batch
 from experiment import Run
-from experiment.directory import of_split, write_arrays
+from experiment.directory import of_split
+from experiment.files import write_arrays
 from report.figures.pictures import generate, posterior_means, reconstruct
 
 BLOCK = 250

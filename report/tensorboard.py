@@ -1,6 +1,5 @@
 """Training as TensorBoard shows it, live: python train.py train.tensorboard=true; tensorboard --logdir runs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,8 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from data import Dataset
-from experiment.directory import identity
 from experiment.load import Run
+from experiment.request import Request
 from inference.loop import Training
 from report.figures.pictures import generate, is_picture, mosaic, reconstruct
 
@@ -28,8 +27,8 @@ class TensorBoard:
     A run that continues hides from TensorBoard what a killed one wrote beyond the checkpoint (`purge_step`).
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config, self.folder = config, Path(config["run_dir"]) / "tensorboard"
+    def __init__(self, request: Request) -> None:
+        self.request, self.folder = request, Path(request.run_dir) / "tensorboard"
         self.writer: SummaryWriter | None = None
 
     def __enter__(self) -> "TensorBoard":
@@ -49,7 +48,7 @@ class TensorBoard:
         if self.writer is None:  # not before the run directory is this process's own
             self.writer = self._open(training.epoch)
         self._scalars(self.writer, training)
-        epochs = self.config["train"]["epochs"]
+        epochs = self.request.train.epochs
         if is_picture(data.shape) and (
             training.epoch == 1 or training.epoch % max(1, epochs // PICTURES) == 0
         ):
@@ -67,10 +66,10 @@ class TensorBoard:
         return writer
 
     def _options(self) -> list[tuple[str, Any]]:
-        chosen = [(axis, name) for axis, name in self.config["choices"].items()]
+        chosen = [(axis, name) for axis, name in self.request.names.items()]
         return chosen + [
             (n, v)
-            for n, v in identity(self.config).items()
+            for n, v in self.request.identity.items()
             if not n.startswith("choices.") and "_target_" not in n
         ]
 
@@ -88,7 +87,7 @@ class TensorBoard:
         batch, device = data.valid[:COLUMNS], next(training.model.parameters()).device
         run = Run(
             self.folder.parent,
-            dict(self.config),
+            self.request,
             training.model,
             training.guide,
             data,

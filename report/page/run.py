@@ -5,7 +5,9 @@ from pathlib import Path
 
 from evaluation.result import Evaluation
 from experiment import Run
-from experiment.directory import identity, of_split, write_whole
+from experiment.directory import of_split
+from experiment.files import write_whole
+from experiment.request import identity
 from report.page.explorer import explorer
 from report.page.pictures import picture
 from report.page.run_charts import ladder, learning_curves
