@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     from report.comparison.command import compare_all
 
     try:
-        compare_all(options)
+        compare_all(**vars(options))
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from errors import RequestError
-from experiment.directory import digest, identity, of_split
+from experiment.choices import Option
+from experiment.directory import digest, of_split
 from report.comparison.reading import EvaluatedRun
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def find_or_create(client: "MlflowClient", run: EvaluatedRun, ended: int) -> "Ru
     """Returns the store's run with this identity."""
     experiment = client.get_experiment_by_name(run.data.name)
     place = experiment.experiment_id if experiment else client.create_experiment(run.data.name)
-    key = digest(run.config)
+    key = digest(run.identity)
     there = client.search_runs([place], f"tags.`{TAG}` = '{key}'", max_results=1)
     if there:
         return there[0]
@@ -102,9 +103,9 @@ def _milliseconds(run: EvaluatedRun) -> int:
     return int(1000 * max((epoch.seconds or 0.0 for epoch in run.epochs), default=0.0))
 
 
-def parameters(run: EvaluatedRun) -> dict[str, object]:
+def parameters(run: EvaluatedRun) -> dict[str, Option]:
     """Returns the choice on every axis, and every option that makes the run what it is."""
-    named = {name.removeprefix("choices."): value for name, value in identity(run.config).items()}
+    named = {name.removeprefix("choices."): value for name, value in run.identity.items()}
     return {name: value for name, value in named.items() if not name.endswith("_target_")}
 
 

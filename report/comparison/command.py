@@ -1,7 +1,7 @@
 """What compare.py does with the runs that it is given."""
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from errors import needs
@@ -10,23 +10,32 @@ from report.comparison.reading import read_run
 from report.comparison.tables import FORMATS
 
 
-def compare_all(options: argparse.Namespace) -> None:
+def compare_all(
+    runs: Sequence[str],
+    split: str,
+    by: str | None,
+    format: str,
+    out: str | None,
+    export: str | None,
+) -> None:
     """Prints the tables; writes the page and logs the runs, if that is asked for.
+
+    The arguments are the options of compare.py.
 
     Raises:
         RequestError: in one line, for whatever was wrong with the request.
     """
-    if options.export:
-        needs("mlflow", "--export mlflow")
-    runs = [read_run(path, options.split) for path in options.runs]
-    comparisons = compare(runs, options.by)
-    if options.out:
+    if export:
+        needs("mlflow", f"--export {export}")
+    read = [read_run(path, split) for path in runs]
+    comparisons = compare(read, by)
+    if out:
         from report.page.comparison import write_page
 
-        write_page(comparisons, Path(options.out))
-        print(f"wrote {options.out}", file=sys.stderr)
-    if options.export:
-        from report.mlflow import export
+        write_page(comparisons, Path(out))
+        print(f"wrote {out}", file=sys.stderr)
+    if export:
+        from report.mlflow import export as log
 
-        print(f"logged {len(runs)} runs to {export(runs)}", file=sys.stderr)
-    print(FORMATS[options.format](comparisons))
+        print(f"logged {len(read)} runs to {log(read)}", file=sys.stderr)
+    print(FORMATS[format](comparisons))

@@ -1,6 +1,6 @@
 """Which runs measure the same thing: only those may stand in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from report.comparison.reading import EvaluatedRun, MeasuredData, Settings
@@ -37,7 +37,7 @@ class Group:
         return _title(self.data, self.data.observation or self.data.space)
 
     @property
-    def facts(self) -> Settings:
+    def facts(self) -> Mapping[str, object]:
         """Everything in which two groups can differ, by name."""
         return asdict(self.data) | {f"data.{key}": value for key, value in self.options.items()}
 
@@ -129,7 +129,7 @@ def convertible(groups: Sequence[Group]) -> list[Convertible]:
     stored level (Theis et al. 2016): both are then bits per dimension of the same integers. Data
     that were never quantised have no levels to convert to, and binarised data are other data.
     """
-    found: list[tuple[Settings, Convertible]] = []
+    found: list[tuple[Mapping[str, object], Convertible]] = []
     for one in groups:
         width = width_in_bits(one.runs[0])
         unquantised = one.data.space in DENSITIES and width is not None and abs(width) < 1e-6

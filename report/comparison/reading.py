@@ -18,7 +18,8 @@ from jaxtyping import Float64
 from numpy.lib import format as npy
 
 from errors import RequestError
-from experiment.directory import Config, RunDirectory, identity, of_split
+from experiment.choices import Option
+from experiment.directory import RunDirectory, identity, of_split
 
 # In bytes and in examples.
 LARGEST_FILE = 10_000_000
@@ -34,7 +35,7 @@ DAMAGED = (
 
 # What a file says, before anything about it is checked.
 Json = Mapping[str, Any]
-Settings = Mapping[str, object]
+Settings = Mapping[str, Option]
 Values = Float64[np.ndarray, " data"]
 
 
@@ -95,13 +96,13 @@ class EvaluatedRun:
     """A run that evaluate.py has measured on `split`.
 
     `nats[name]` is a mean with what is known about it; `per_datum[name]` (N,) are the values in
-    nats that it is the mean of, where all data were measured. `seed` is None in a configuration
-    without one.
+    nats that it is the mean of, where all data were measured. `identity` are the options that make
+    the run what it is; `seed` is None in a configuration without one.
     """
 
     path: Path
     split: str
-    config: Config
+    identity: Settings
     seed: int | None
     data: MeasuredData
     nats: Mapping[str, Measurement]
@@ -111,7 +112,7 @@ class EvaluatedRun:
     @cached_property
     def settings(self) -> Settings:
         """All options that make the run what it is, except for the seed."""
-        named = {name: value for name, value in identity(self.config).items() if name != "seed"}
+        named = {name: value for name, value in self.identity.items() if name != "seed"}
         # In the configuration, null stands for the space that the likelihood chose.
         return named | {"data.space": self.data.space}
 
@@ -151,7 +152,9 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     told = files.read_json()
     data, nats = files.data(told), files.nats(told)
     per_datum = files.read_arrays(data.num_examples, nats)
-    return EvaluatedRun(Path(path), split, config, seed, data, nats, _bits(told), per_datum)
+    return EvaluatedRun(
+        Path(path), split, identity(config), seed, data, nats, _bits(told), per_datum
+    )
 
 
 @dataclass(frozen=True)
