@@ -1,70 +1,39 @@
 """Put finished runs side by side, fairly: python compare.py RUN [RUN …]."""
 
 import sys
-from pathlib import Path
 
-from data.names import SPLITS
-from errors import Parser, RequestError, needs
+from errors import Parser, RequestError
 
 
 def parser() -> Parser:
-    """The command line."""
+    """Returns the parser of the command line."""
     new = Parser(
-        description="Compare evaluated runs: seeds averaged, differences paired per datum and tested, one table for each "
-        "set of runs that measure the same thing. Prints the tables; --out writes a page that works offline.",
+        description="Compare evaluated runs: seeds averaged, differences paired per datum and "
+        "tested, one table for each set of runs that measure the same thing. Prints the tables; "
+        "--out writes a page that works offline.",
         epilog="example: python compare.py runs/digits/* --out report.html",
     )
-    new.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run directory that evaluate.py has measured"
-    )
+    runs = "a run directory that evaluate.py has measured"
+    new.add_argument("runs", nargs="+", metavar="RUN", help=runs)
     new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
-    new.add_argument(
-        "--format",
-        default="text",
-        choices=("text", "csv", "markdown", "latex"),
-        help="of the tables (text)",
-    )
-    new.add_argument(
-        "--split",
-        default="test",
-        choices=SPLITS,
-        help="that evaluate.py measured on (test)",
-    )
-    new.add_argument(
-        "--by",
-        metavar="QUANTITY",
-        help="order by elbo, iwae, exact, … (the tightest that all runs have)",
-    )
-    new.add_argument(
-        "--export",
-        choices=("mlflow",),
-        help="also log every run to the store that MLFLOW_TRACKING_URI names",
-    )
+    formats = ("text", "csv", "markdown", "latex")
+    new.add_argument("--format", default="text", choices=formats, help="of the tables (text)")
+    splits, measured = ("train", "valid", "test"), "that evaluate.py measured on (test)"
+    new.add_argument("--split", default="test", choices=splits, help=measured)
+    by = "order by elbo, iwae, exact, … (the tightest that all runs have)"
+    new.add_argument("--by", metavar="QUANTITY", help=by)
+    store = "also log every run to the store that MLFLOW_TRACKING_URI names"
+    new.add_argument("--export", choices=("mlflow",), help=store)
     return new
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 compared; 2 the request was wrong, in one line."""
+    """Returns 0 if runs were compared, 2 if the request was wrong."""
     options = parser().parse_args(arguments)
-    from report.comparison.comparing import compare
-    from report.comparison.reading import read_run
-    from report.comparison.tables import FORMATS
+    from report.comparison.command import compare_all
 
     try:
-        if options.export:
-            needs("mlflow", "--export mlflow")
-        runs = [read_run(path, options.split) for path in options.runs]
-        comparisons = compare(runs, options.by)
-        if options.out:
-            from report.page.comparison import write_page
-
-            write_page(comparisons, Path(options.out))
-            print(f"wrote {options.out}", file=sys.stderr)
-        if options.export:
-            from report.mlflow import export
-
-            print(f"logged {len(runs)} runs to {export(runs)}", file=sys.stderr)
-        print(FORMATS[options.format](comparisons))
+        compare_all(**vars(options))
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

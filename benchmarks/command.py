@@ -1,4 +1,4 @@
-"""Command lines of the benchmarks: a wrong request is refused in one line, before anything is measured."""
+"""Command lines of the benchmarks: a wrong request is refused before anything is measured."""
 
 import argparse
 from collections.abc import Callable, Iterable
@@ -8,51 +8,39 @@ from errors import Parser
 
 
 def parser(doc: str | None, rounds: int | None = None) -> Parser:
-    """With the first paragraph of `doc`, and the options that they share; `rounds` are the default number."""
+    """Returns a parser with the first paragraph of `doc` and the options that benchmarks share.
+
+    `rounds` is the default of `--rounds`; None leaves this option out.
+    """
     new = Parser(description=(doc or "").split("\n\n")[0])
-    new.add_argument(
-        "--json",
-        type=new_file,
-        metavar="FILE",
-        help="write the figures here, with versions and device",
-    )
+    figures = "write the figures here, with versions and device"
+    new.add_argument("--json", type=new_file, metavar="FILE", help=figures)
     if rounds is not None:
-        new.add_argument(
-            "--rounds",
-            type=at_least(2),
-            default=rounds,
-            help=f"of all contenders in turn ({rounds})",
-        )
+        turns = f"of all contenders in turn ({rounds})"
+        new.add_argument("--rounds", type=at_least(2), default=rounds, help=turns)
     return new
 
 
 def add_clock(parser: Parser) -> None:
-    """The option `--busy`."""
-    parser.add_argument(
-        "--busy", action="store_true", help="others use this machine: one thread, processor time"
-    )
+    """Adds the option `--busy`."""
+    text = "others use this machine: one thread, processor time"
+    parser.add_argument("--busy", action="store_true", help=text)
 
 
 def add_case(parser: Parser, cases: Iterable[str]) -> None:
-    """The option `--case`: a list of some of `cases`."""
-    listed = "; ".join(cases)
-    parser.add_argument(
-        "--case",
-        type=among(cases),
-        default="",
-        help=f"only cases that contain this; there are {listed}",
-    )
+    """Adds the option `--case`, which becomes a list of some of `cases`."""
+    text = f"only cases that contain this; there are {'; '.join(cases)}"
+    parser.add_argument("--case", type=among(cases), default="", help=text)
 
 
 def add_device(parser: Parser) -> None:
-    """The option `--device`."""
-    parser.add_argument(
-        "--device", type=device, default="cpu", metavar="{cpu,cuda}", help="where to compute (cpu)"
-    )
+    """Adds the option `--device`."""
+    text, choices = "where to compute (cpu)", "{cpu,cuda}"
+    parser.add_argument("--device", type=device, default="cpu", metavar=choices, help=text)
 
 
 def among(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """The names that contain a text: at least one."""
+    """Returns a type of argument: the names, at least one, that contain a text."""
     names = list(names)
 
     def containing(text: str) -> list[str]:
@@ -65,7 +53,7 @@ def among(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A whole number that is not smaller."""
+    """Returns a type of argument: a whole number that is not smaller than `least`."""
 
     def number(text: str) -> int:
         value = int(text) if text.isdecimal() else -1
@@ -77,7 +65,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def new_file(text: str) -> Path:
-    """A file that can be written, as far as its folder tells."""
+    """Accepts the path of a file that can be written, as far as its folder tells."""
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r}: there is no folder {str(path.parent)!r}")
@@ -87,7 +75,7 @@ def new_file(text: str) -> Path:
 
 
 def device(text: str) -> str:
-    """cpu, or cuda where there is one."""
+    """Accepts cpu, and cuda where there is a GPU."""
     if text not in ("cpu", "cuda"):
         raise argparse.ArgumentTypeError(f"{text!r}: choose from cpu, cuda")
     import torch

@@ -1,27 +1,27 @@
-"""python -m benchmarks.linear_vae RUN: a trained linear VAE beside the probabilistic PCA that it should have found.
+"""A trained linear VAE beside the probabilistic PCA that it should have found.
 
-The maximum of the likelihood is known in closed form (Tipping & Bishop 1999); everything here is computed in float64 on the
-training data, from the last checkpoint.
+python -m benchmarks.linear_vae RUN
+
+The maximum of the likelihood is known in closed form (Tipping & Bishop 1999). Everything here is
+computed in float64 on the training data, from the last checkpoint.
 """
 
 import math
 
 import torch
+from models.tractable import as_factor_analysis, probabilistic_pca
 from torch import Tensor
 
 from errors import Parser, RequestError
 from evidence import elbo
 from experiment import Run, load_run
-from models import Generative
-from models.joints import probabilistic_pca
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the numbers, in nats per datum, of the RUN that is named."""
+    """Prints the numbers, in nats per datum, of the RUN that is named."""
     parser = Parser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "run", help="trained with network.layers=0 likelihood=gaussian likelihood.scale=learned"
-    )
+    trained = "trained with network.layers=0 likelihood=gaussian likelihood.scale=learned"
+    parser.add_argument("run", help=trained)
     given = parser.parse_args(arguments)
     try:
         compare(load_run(given.run, "last", "cpu"))
@@ -30,13 +30,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def compare(run: Run) -> None:
-    """Print the four numbers, and what dividing by N − 1 is worth, in nats per datum."""
+    """Prints the four numbers, and what dividing by N − 1 is worth, in nats per datum."""
     model, guide = run.model.double(), run.guide.double()
-    found = model.tractable() if isinstance(model, Generative) else None
+    found = as_factor_analysis(model)
     if found is None:
-        raise RequestError(
-            f"{run.path}: not a linear VAE (network.layers=0 likelihood=gaussian, a standard normal prior)"
-        )
+        linear = "network.layers=0 likelihood=gaussian, a standard normal prior"
+        raise RequestError(f"{run.path}: not a linear VAE ({linear})")
     x = run.data("train").batch(slice(None)).x.double()
     torch.manual_seed(0)
     _, highest = probabilistic_pca(x.flatten(1), run.request.latent_dim)
@@ -54,7 +53,10 @@ def compare(run: Run) -> None:
 
 
 def unbiased_formula(x: Tensor, factors: int) -> float:
-    """−½(d log 2π + Σ_q log λ + (d − q) log σ² + d) with the λ of the covariance that divides by N − 1: no likelihood."""
+    """Returns −½(d log 2π + Σ_q log λ + (d − q) log σ² + d).
+
+    The λ are those of the covariance that divides by N − 1, so this is no likelihood.
+    """
     dimensions = x.shape[1]
     values = torch.linalg.eigvalsh(torch.cov(x.T))
     discarded, leading = values[: dimensions - factors], values[dimensions - factors :]

@@ -1,4 +1,7 @@
-"""The networks that are trained: each as this project has it, and as layers in a row, as one writes it by hand."""
+"""The networks that are trained.
+
+Each is there as this project has it, and as layers in a row, as one writes it by hand.
+"""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -15,28 +18,31 @@ PIXELS = SIDE * SIDE
 
 
 class Network(ABC):
-    """Encoder and decoder of one VAE on images of 28×28 pixels. By hand, both ends are flat."""
+    """Encoder and decoder of one VAE on images of 28×28 pixels.
+
+    `shape` is that of one image, as this project's network takes and gives it. By hand, both ends
+    are flat.
+    """
 
     latent: int
     shape: tuple[int, ...]
-    """Of one image, as this project's network takes and gives it."""
 
     @abstractmethod
     def project(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> nn.Module:
-        """This project's network `(N, *in_shape)` → `(N, *out_shape)`; one of them is `shape`."""
+        """Makes this project's `(N, *in_shape)` → `(N, *out_shape)`; one of them is `shape`."""
 
     @abstractmethod
     def encoder(self) -> nn.Sequential:
-        """By hand: (N, 784) → (N, 2·latent)."""
+        """Makes (N, 784) → (N, 2·latent) by hand."""
 
     @abstractmethod
     def decoder(self) -> nn.Sequential:
-        """By hand: (N, latent) → logits (N, 784)."""
+        """Makes (N, latent) → logits (N, 784) by hand."""
 
 
 @dataclass(frozen=True)
 class Perceptron(Network):
-    """The same hidden layers, all of one width, on both sides; softplus between them, as in Pyro's tutorial."""
+    """Hidden layers of one width, with softplus between them, as in Pyro's tutorial."""
 
     hidden: tuple[int, ...]
     latent: int
@@ -62,7 +68,7 @@ def _linear(*widths: int) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class Convolutional(Network):
-    """networks/conv.py with its two halvings, 28 → 14 → 7, and as many channels at the finest level as it has by itself."""
+    """networks/conv.py with its two halvings, 28 → 14 → 7, and its own number of channels."""
 
     latent: int
     width: int = 32
@@ -108,7 +114,7 @@ class Convolutional(Network):
 
 
 class Bias(nn.Module):
-    """x + b, b of `size` numbers."""
+    """x + b, where b has `size` numbers."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

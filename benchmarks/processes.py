@@ -1,100 +1,84 @@
-"""Throughput of two processes with one thread each beside one process with two: python -m benchmarks.processes [--json FILE].
+"""Throughput of two processes with one thread each beside one process with two.
 
-Both train the same network on the same global batches, compiled, as train.py does. Rounds alternate: while one contender
-takes its turn, the other's processes sleep, so a slow minute of the machine slows both. (`--processes N` compares N with one
-of N threads.)
+python -m benchmarks.processes [--json FILE]
+
+Both train the same network on the same global batches, compiled, as train.py does, and are started
+by torchrun, as it is. Rounds alternate: while one contender takes its turn, the other's processes
+sleep, so a slow minute of the machine slows both. (`--processes N` compares N with one of N
+threads.)
 """
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from typing import IO, Any
+from collections.abc import Iterator
 
 from benchmarks.command import add_device, at_least, parser
 
-PAIRS = ("one process", "several processes")
 SECONDS = 1.0
+# A message to a process, the number of steps of its next turn, has so many bytes.
+MESSAGE = 8
+COLUMNS = {
+    "784-400-50, batch": "{batch}",
+    "processes": "{processes}",
+    "threads each": "{threads}",
+    "examples a second": "{examples_per_second:,.0f}",
+    "quartiles": "{quartiles[0]:,.0f}–{quartiles[1]:,.0f}",
+    "of one process": "{ratio:.2f} ×",
+}
 
 
 class Contender:
-    """Processes that wait for a number of steps on stdin and answer with the seconds that these took."""
+    """Processes that read a number of steps and answer with the seconds that these took.
 
-    def __init__(self, count: int, threads: int, batch: int, device: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.processes = [
-            _start(rank, count, port, threads, batch, device) for rank in range(count)
-        ]
-        for process in self.processes:  # has compiled
-            self._answer(process)
+    All read from one pipe, a message each: no process can take two of a turn, since it cannot end
+    its steps before all others have begun theirs.
+    """
+
+    def __init__(self, processes: int, threads: int, batch: int, device: str) -> None:
+        self.processes, self.threads, self.batch = processes, threads, batch
+        torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        worker = ["benchmarks.processes", "--worker", f"--batch={batch}", f"--device={device}"]
+        self.torchrun = subprocess.Popen(
+            [sys.executable, "-m", *torchrun, "-m", *worker],
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.answers()  # every process has compiled
 
     def seconds(self, steps: int) -> float:
-        """Of the slowest process, for so many steps."""
-        for process in self.processes:
-            print(steps, file=_pipe(process.stdin), flush=True)
-        return max(self._answer(process) for process in self.processes)
+        """Returns how long the slowest process takes for so many steps."""
+        assert self.torchrun.stdin is not None
+        self.torchrun.stdin.write(steps.to_bytes(MESSAGE, "big") * self.processes)
+        self.torchrun.stdin.flush()
+        return max(self.answers())
+
+    def answers(self) -> list[float]:
+        """Waits for an answer of every process."""
+        assert self.torchrun.stdout is not None
+        lines = [self.torchrun.stdout.readline() for _ in range(self.processes)]
+        if not all(lines):
+            raise RuntimeError("a process ended; its words are above")
+        return [float(line) for line in lines]
 
     def end(self) -> None:
-        """Close their stdin, and wait for them."""
-        for process in self.processes:  # each ends when all do
-            _pipe(process.stdin).close()
-        for process in self.processes:
-            process.wait()
-
-    @staticmethod
-    def _answer(process: "subprocess.Popen[str]") -> float:
-        line = _pipe(process.stdout).readline()
-        if not line:
-            raise RuntimeError("a process ended; its words are above")
-        return float(line)
+        """Closes the pipe, at which all processes end, and waits for them."""
+        self.torchrun.communicate()
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None
-    return pipe
-
-
-def _start(
-    rank: int, count: int, port: int, threads: int, batch: int, device: str
-) -> "subprocess.Popen[str]":
-    names: dict[str, int | str] = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": count,
-        "LOCAL_WORLD_SIZE": count,
-        "MASTER_PORT": port,
-    }
-    names |= {
-        "TORCHELASTIC_RUN_ID": "benchmark",
-        "MASTER_ADDR": "127.0.0.1",
-        "OMP_NUM_THREADS": threads,
-    }
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.processes",
-            "--worker",
-            "--batch",
-            str(batch),
-            "--device",
-            device,
-        ],
-        env=os.environ | {name: str(value) for name, value in names.items()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def turns() -> Iterator[int]:
+    """Yields the numbers of steps that this process is asked for."""
+    while message := os.read(sys.stdin.fileno(), MESSAGE):
+        yield int.from_bytes(message, "big")
 
 
 def work(batch: int, device: str) -> None:
-    """What each process does: its part of `batch` data, step after step."""
-    answers = os.fdopen(os.dup(1), "w")  # what joined() silences is another stdout
+    """Takes part in training, as one of the processes: its share of `batch` data at every step."""
+    answers = os.fdopen(os.dup(1), "w")  # only the first process has a voice once it has joined
     from configs.cli import spin_briefly
 
     spin_briefly()
@@ -113,11 +97,10 @@ def work(batch: int, device: str) -> None:
 
         torch.set_flush_denormal(True)  # as train.py does
         start, stop = group.share(batch, group.rank(), group.count())
-        batches = Batches(stop - start, device=device)
         model, guide = (module.to(device) for module in pair(TUTORIAL))
         group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
         step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), compiled=True)
-        stream = iter(batches)
+        stream = iter(Batches(stop - start, device=device))
 
         def run(steps: int) -> float:
             started = time.perf_counter()
@@ -132,88 +115,58 @@ def work(batch: int, device: str) -> None:
         if not step.is_compiled:
             raise RuntimeError(f"not compiled: {step.loss.why_eager}")
         print(0.0, file=answers, flush=True)
-        for line in sys.stdin:
-            print(run(int(line)), file=answers, flush=True)
+        for steps in turns():
+            print(run(steps), file=answers, flush=True)
 
 
-def measure(count: int, batch: int, device: str, rounds: int) -> list[dict[str, Any]]:
-    """One record a contender: median examples per second, quartiles, and the ratio of its median to one process's."""
-    contenders = dict(
-        zip(
-            PAIRS,
-            (Contender(1, count, batch, device), Contender(count, 1, batch, device)),
-            strict=True,
-        )
-    )
-    steps = {
-        name: max(10, round(20 * SECONDS / contender.seconds(20)))
-        for name, contender in contenders.items()
-    }
-    rates: dict[str, list[float]] = {name: [] for name in PAIRS}
+def measure(count: int, batch: int, device: str, rounds: int) -> list[dict[str, object]]:
+    """Measures examples a second of `count` processes, and of one with as many threads."""
+    contenders = (Contender(1, count, batch, device), Contender(count, 1, batch, device))
+    steps = [max(10, round(20 * SECONDS / one.seconds(20))) for one in contenders]
+    rates: tuple[list[float], ...] = ([], [])
     for _ in range(rounds):
-        for name, contender in contenders.items():
-            contender.seconds(3)  # what the other left in the caches
-            rates[name].append(batch * steps[name] / contender.seconds(steps[name]))
-    for contender in contenders.values():
-        contender.end()
-    base = statistics.median(rates[PAIRS[0]])
-    found = []
-    for name, values in rates.items():
-        low, median, high = statistics.quantiles(values, n=4)
-        counts = (
-            {"processes": 1, "threads": count}
-            if name == PAIRS[0]
-            else {"processes": count, "threads": 1}
-        )
-        found.append(
-            counts
-            | {
+        for one, number, found in zip(contenders, steps, rates, strict=True):
+            one.seconds(3)  # clears the caches of what the other has left there
+            found.append(batch * number / one.seconds(number))
+    for one in contenders:
+        one.end()
+    base = statistics.median(rates[0])
+    records: list[dict[str, object]] = []
+    for one, found in zip(contenders, rates, strict=True):
+        low, median, high = statistics.quantiles(found, n=4)
+        records.append(
+            {
+                "processes": one.processes,
+                "threads": one.threads,
                 "batch": batch,
                 "examples_per_second": median,
                 "quartiles": [low, high],
                 "ratio": median / base,
             }
         )
-    return found
+    return records
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print examples a second (median, quartiles) of both contenders at every batch size."""
+    """Prints examples a second (median, quartiles) of both contenders at every batch size."""
     options = parser(__doc__, rounds=9)
     add_device(options)
-    options.add_argument(
-        "--processes",
-        type=at_least(2),
-        default=2,
-        help="of one thread each, beside one of as many threads",
-    )
-    options.add_argument(
-        "--batch",
-        type=at_least(2),
-        action="append",
-        help="of all processes together (128 and 1024)",
-    )
+    processes = "of one thread each, beside one of as many threads"
+    options.add_argument("--processes", type=at_least(2), default=2, help=processes)
+    batch = "of all processes together (128 and 1024)"
+    options.add_argument("--batch", type=at_least(2), action="append", help=batch)
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args(arguments)
     if given.worker:
         work(given.batch[0], given.device)
         return
-    from benchmarks.timing import environment, table, write
+    from benchmarks.figures import report
 
-    print(", ".join(f"{key} {value}" for key, value in environment(given.device).items()))
-    records: list[dict[str, Any]] = []
-    for batch in given.batch or (128, 1024):
-        records += measure(given.processes, batch, given.device, given.rounds)
-        write(given.json, given.device, records)
-    columns = {
-        "784-400-50, batch": "{batch}",
-        "processes": "{processes}",
-        "threads each": "{threads}",
-        "examples a second": "{examples_per_second:,.0f}",
-        "quartiles": "{quartiles[0]:,.0f}–{quartiles[1]:,.0f}",
-        "of one process": "{ratio:.2f} ×",
-    }
-    print("\n" + table(records, columns))
+    tables = (
+        (COLUMNS, measure(given.processes, batch, given.device, given.rounds))
+        for batch in given.batch or (128, 1024)
+    )
+    report(tables, given.device, given.json)
 
 
 if __name__ == "__main__":

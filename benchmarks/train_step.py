@@ -1,15 +1,18 @@
-"""Time of one training step in milliseconds, this project beside its peers: python -m benchmarks.train_step [--json FILE]."""
+"""Time of one training step in milliseconds, this project beside its peers.
+
+python -m benchmarks.train_step [--json FILE]
+"""
 
 import importlib.util
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 
 from benchmarks.command import add_case, add_clock, add_device, among, at_least, parser
+from benchmarks.figures import Record, report
 from benchmarks.networks import CONVOLUTIONAL, DEEPER, TUTORIAL, Network
 from benchmarks.peers import matrix_products, ours, pyro_tutorial, torch_loop
-from benchmarks.timing import Clock, Run, clock, environment, interleaved, rows, table, write
+from benchmarks.timing import Clock, Run, clock, interleaved, timings
 from benchmarks.workload import Batches
 
 Peer = Callable[[Network, Batches], Run]
@@ -25,7 +28,7 @@ REFERENCE = "this project, compiled"
 
 
 def contenders(device: str) -> dict[str, Peer]:
-    """Everyone who can run here."""
+    """Returns everyone who can run here."""
     found: dict[str, Peer] = {
         REFERENCE: ours.compiled,
         "this project, eager": ours.eager,
@@ -42,71 +45,62 @@ def contenders(device: str) -> dict[str, Peer]:
 
 
 def numpyro(network: Network, batches: Batches) -> Run:
-    """NumPyro's loop; JAX, which counts its threads when it is imported, is imported when it takes part."""
+    """Makes NumPyro's loop.
+
+    JAX counts its threads when it is imported, so this happens only when NumPyro takes part.
+    """
     from benchmarks.peers.numpyro_loop import Loop
 
     return Loop(network, batches)
 
 
 def measure(
-    case: str, device: str, rounds: int, peers: list[str], clock: Clock
-) -> list[dict[str, Any]]:
-    """The reference and `peers` on one case: a record for each, in milliseconds a step."""
+    case: str, device: str, rounds: int, peers: Sequence[str], clock: Clock
+) -> list[Record]:
+    """Measures the reference and `peers` on one case, in milliseconds a step."""
     network, batches = CASES[case]
     batches = Batches(batches.size, batches.binarise, device)
     torch.manual_seed(0)
-    makers = {
-        name: make
+    runs = {
+        name: make(network, batches)
         for name, make in contenders(device).items()
         if name in peers or name == REFERENCE
     }
-    times = interleaved(
-        {name: make(network, batches) for name, make in makers.items()}, rounds, clock
-    )
-    return rows(
-        times,
-        REFERENCE,
-        case=case,
-        network=str(network),
-        batch=batches.size,
-        binarise=batches.binarise,
-    )
+    what = {
+        "case": case,
+        "network": str(network),
+        "batch": batches.size,
+        "binarise": batches.binarise,
+    }
+    return [what | vars(t) for t in timings(interleaved(runs, rounds, clock), REFERENCE)]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print milliseconds a step (median, quartiles) of every contender, a table for each case."""
+    """Prints milliseconds a step (median, quartiles) of every contender, a table for each case."""
     options = parser(__doc__, rounds=15)
     add_device(options)
-    options.add_argument(
-        "--threads", type=at_least(1), default=torch.get_num_threads(), help="of torch"
-    )
+    threads = torch.get_num_threads()
+    options.add_argument("--threads", type=at_least(1), default=threads, help="of torch")
     add_case(options, CASES)
     names = contenders("cpu")
-    options.add_argument(
-        "--peer",
-        type=among(names),
-        default="",
-        help=f"only peers that contain this, beside this project; {'; '.join(names)}",
-    )
+    peers = f"only peers that contain this, beside this project; {'; '.join(names)}"
+    options.add_argument("--peer", type=among(names), default="", help=peers)
     add_clock(options)
     given = options.parse_args(arguments)
     if not set(given.peer) & set(contenders(given.device)):
         options.error(f"--peer: none of {'; '.join(given.peer)} runs with --device {given.device}")
     torch.set_num_threads(given.threads)
     chosen = clock(given.busy)
-    print(", ".join(f"{key} {value}" for key, value in environment(given.device).items()))
-    records: list[dict[str, Any]] = []
-    for case in given.case:
-        found = measure(case, given.device, given.rounds, given.peer, chosen)
-        columns = {
-            case: "{peer}",
-            "ms a step": "{ms:.2f}",
-            "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}",
-        }
-        columns["time, of this project's"] = "{ratio:.2f} ×"
-        print("\n" + table(found, columns), flush=True)
-        records += found
-        write(given.json, given.device, records)
+    columns = {
+        "ms a step": "{ms:.2f}",
+        "quartiles": "{quartiles_ms[0]:.2f}–{quartiles_ms[1]:.2f}",
+        "time, of this project's": "{ratio:.2f} ×",
+    }
+    tables = (
+        ({case: "{peer}"} | columns, measure(case, given.device, given.rounds, given.peer, chosen))
+        for case in given.case
+    )
+    report(tables, given.device, given.json)
 
 
 if __name__ == "__main__":

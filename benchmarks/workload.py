@@ -17,34 +17,32 @@ LEARNING_RATE = 1e-3
 
 @cache
 def grey() -> Tensor:
-    """scikit-learn's 1,797 digits, enlarged to 28×28: (N, 784) bytes, dark for the most part, as MNIST is."""
+    """Returns scikit-learn's 1,797 digits, enlarged to 28×28: (N, 784) bytes, mostly dark."""
     small = torch.from_numpy(load_digits().images).float()[:, None] / 16
-    return (
-        (F.interpolate(small, size=SIDE, mode="bilinear") * 255).round().to(torch.uint8).flatten(1)
-    )
+    large = F.interpolate(small, size=SIDE, mode="bilinear")
+    return (large * 255).round().to(torch.uint8).flatten(1)
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of `size`: binarised beforehand, or anew at every step (`binarise`), drawn as train.py draws them."""
+    """Batches of `size`, drawn as train.py draws them.
+
+    They are binarised beforehand, or at every step (`binarise`).
+    """
 
     size: int
     binarise: bool = False
     device: str = "cpu"
 
     def ready(self) -> Tensor:
-        """Batches binarised beforehand, (M, size, 784) float32, in a fixed random order."""
-        generator = torch.Generator().manual_seed(0)
-        images = grey()[
-            torch.randint(
-                len(grey()), (max(4, 2048 // self.size) * self.size,), generator=generator
-            )
-        ]
+        """Returns batches (M, size, 784) float32, binarised beforehand, in a fixed random order."""
+        generator, count = torch.Generator().manual_seed(0), max(4, 2048 // self.size) * self.size
+        images = grey()[torch.randint(len(grey()), (count,), generator=generator)]
         bits = (torch.rand(images.shape, generator=generator) * 255 < images).float()
         return bits.view(-1, self.size, PIXELS).to(self.device)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """(size, 784) float32, without end."""
+        """Yields batches (size, 784) float32, without end."""
         if not self.binarise:
             yield from itertools.cycle(self.ready())
         images = grey().to(self.device)

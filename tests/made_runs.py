@@ -15,9 +15,8 @@ CONFIG = {
         "likelihood": "bernoulli",
         "guide": "mean_field",
     },
-    "data": {"_target_": "data.sources.digits.load", "space": None, "limit": None, "seed": 0},
-    "prior": {"_target_": "models.priors.standard_normal.StandardNormal"},
-    "network": {"_target_": "networks.mlp.MLP", "width": 200},
+    "data": {"space": None, "limit": None, "seed": 0},
+    "network": {"width": 200},
     "seed": 0,
     "latent_dim": 2,
     "run_dir": None,
@@ -41,7 +40,7 @@ def make_run(
     extra=None,
     **options,
 ) -> Path:
-    """A finished, evaluated run whose per-datum ELBO is `elbo` (N,) and whose IWAE is half a nat above."""
+    """A finished, evaluated run: its ELBO per datum is `elbo` (N,), its IWAE half a nat above."""
     elbo = np.asarray(elbo, dtype=np.float64)
     config = copy.deepcopy(CONFIG) | {"seed": seed, "run_dir": str(path)}
     config["choices"] |= options.pop("choices", {})

@@ -86,6 +86,19 @@ def test_what_is_not_the_same_is_kept_apart_with_the_reason(run, tmp_path, what,
     assert out.count("Δ to best") == 2 and reason in out
 
 
+def test_runs_with_and_without_paths_of_classes_meet_in_one_table(run, tmp_path):
+    """Configurations of earlier revisions have paths of classes, which are no part of the data."""
+    old = {"network": {"_target_": "networks.mlp.MLP", "width": 100}}
+    data = {"data": {"_target_": "data.sources.digits.load", "space": None, "seed": 0}}
+    runs = [
+        make_run(tmp_path / "old", values(-30), **old, **data),
+        make_run(tmp_path / "new", values(-30)),
+    ]
+    status, out, _ = run(*runs)
+    assert status == 0 and out.count("Δ to best") == 1
+    assert "network.width=100" in out and "_target_" not in out
+
+
 def test_fewer_examples_are_another_table(run, tmp_path):
     _, out, _ = run(
         make_run(tmp_path / "a", values(-30)), make_run(tmp_path / "b", values(-30, count=20))
@@ -154,6 +167,37 @@ def refused(result):
     return error
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("name", None),
+        ("split", 3),
+        ("observation", 3),
+        ("num_examples", 0),
+        ("num_examples", "50"),
+        ("dimensions", "64"),
+        ("fingerprint", [1]),
+    ],
+)
+def test_data_that_are_not_told_right_are_refused(run, tmp_path, part, value):
+    """What was measured decides what may be compared: nothing about it is guessed."""
+    path = make_run(tmp_path / "run", values(-30))
+    content = json.loads((path / "evaluation.json").read_text())
+    content["data"][part] = value
+    (path / "evaluation.json").write_text(json.dumps(content))
+    assert f"data.{part}" in refused(run(path))
+
+
+def test_unknown_entries_are_left_aside(run, tmp_path):
+    """An evaluation of a later revision can be compared."""
+    path = make_run(tmp_path / "run", values(-30))
+    content = json.loads((path / "evaluation.json").read_text())
+    content["data"]["weather"] = content["more"] = "fine"
+    content["nats"]["elbo"]["colour"] = [1, 2]
+    (path / "evaluation.json").write_text(json.dumps(content))
+    assert run(path)[0] == 0
+
+
 def test_refusals_are_one_line(run, tmp_path):
     assert "not a run directory" in refused(run(tmp_path))
     bare = make_run(tmp_path / "bare", values(-30))
@@ -217,7 +261,10 @@ def test_sixty_runs_in_ten_seconds_without_torch(tmp_path):
         for dim in range(20)
         for seed in range(3)
     ]
-    code = "import sys, compare; status = compare.main(sys.argv[1:]); sys.exit(status or int('torch' in sys.modules))"
+    code = (
+        "import sys, compare; status = compare.main(sys.argv[1:]);"
+        "sys.exit(status or int('torch' in sys.modules))"
+    )
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, paths), "--out", str(tmp_path / "page.html")],

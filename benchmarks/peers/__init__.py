@@ -1,1 +1,4 @@
-"""Contenders: each file has functions `(network, batches) -> run`, where `run(steps)` trains for that many steps."""
+"""Contenders.
+
+Each file has functions `(network, batches) -> run`, where `run(steps)` trains for that many steps.
+"""

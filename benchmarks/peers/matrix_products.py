@@ -1,7 +1,8 @@
 """The floor: the matrix products and convolutions of one step and nothing else.
 
-Products go into memory that is there already. Convolutions have their arguments there, channels last, which is up to twice as
-fast as torch's own order, and make their result: aten's variants with `out=` would copy it.
+Products go into memory that is there already. Convolutions have their arguments there, channels
+last, which is up to twice as fast as torch's own order, and allocate their result: aten's variants
+with `out=` would copy it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,12 +15,12 @@ from benchmarks.networks import PIXELS, Network
 from benchmarks.timing import Run
 from benchmarks.workload import Batches
 
+# A layer that multiplies, what goes into it and what comes out.
 Layer = tuple[nn.Linear | nn.Conv2d, Tensor, Tensor]
-"""A layer that multiplies, what goes into it and what comes out."""
 
 
 def multiplying(layers: nn.Sequential, x: Tensor) -> Iterator[Layer]:
-    """Those of `layers`, at `x`."""
+    """Yields those of `layers` that multiply, at the input `x`."""
     for layer in layers:
         y = layer(x)
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -29,7 +30,7 @@ def multiplying(layers: nn.Sequential, x: Tensor) -> Iterator[Layer]:
 
 @torch.no_grad()
 def multiplications(network: Network) -> tuple[int, int]:
-    """Of one datum through the encoder, and of one particle through the decoder, forwards."""
+    """Counts those of a datum in the encoder and of a particle in the decoder, forwards."""
     ends = (
         (network.encoder(), torch.zeros(1, PIXELS)),
         (network.decoder(), torch.zeros(1, network.latent)),
@@ -41,18 +42,16 @@ def multiplications(network: Network) -> tuple[int, int]:
 
 
 def _multiplications(layer: nn.Linear | nn.Conv2d, x: Tensor, y: Tensor) -> int:
-    """Each number that comes out is one product with a row of weights (at the border of an image, with zeros, too)."""
+    """Counts a row of weights for each number of y; at the border of an image, with zeros, too."""
     return y.numel() * layer.weight[0].numel()
 
 
 @torch.no_grad()
 def products(network: Network, batches: Batches, particles: int = 1) -> Run:
-    """Forwards; backwards to the weights and, but for the first layer, to what came in."""
+    """Makes them forwards, backwards to the weights and, after the first layer, to the input."""
     device, calls = batches.device, list[Callable[[], object]]()
-    x, z = (
-        torch.randn(batches.size, PIXELS, device=device),
-        torch.randn(batches.size * particles, network.latent, device=device),
-    )
+    x = torch.randn(batches.size, PIXELS, device=device)
+    z = torch.randn(batches.size * particles, network.latent, device=device)
     for layer, at, y in multiplying(network.encoder().to(device), x):
         calls += _calls(layer, at, y, backwards=bool(calls))
     for layer, at, y in multiplying(network.decoder().to(device), z):
@@ -76,8 +75,8 @@ def _calls(
         return [partial(torch.mm, left, right, out=out) for left, right, out in found]
     x, y, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, y, w))
     how = (layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups)
-    forwards = partial(torch.ops.aten.convolution, x, w, None, *how)
+    wanted = (backwards, True, False)
     return [
-        forwards,
-        partial(torch.ops.aten.convolution_backward, y, x, w, None, *how, (backwards, True, False)),
+        partial(torch.ops.aten.convolution, x, w, None, *how),
+        partial(torch.ops.aten.convolution_backward, y, x, w, None, *how, wanted),
     ]

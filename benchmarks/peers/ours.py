@@ -1,7 +1,5 @@
 """This project: its components, its optimiser, its step."""
 
-from typing import Any
-
 import pyro
 import torch
 
@@ -12,32 +10,32 @@ from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.fast.step import Step
 from inference.objectives.elbo import ELBO
+from inference.objectives.iwae import IWAE
 from inference.optimiser import FusedAdam
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal
 
 
-def pair(network: Network) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """p(z) p(x|z) and q(z|x), with x of `network.shape`."""
+def pair(network: Network) -> tuple[Generative, Amortized]:
+    """Makes p(z) p(x|z) and q(z|x), with x of `network.shape`."""
     family = MeanField(network.latent)
     guide = Amortized(network.project(network.shape, (family.num_parameters,)), family)
     decoder = network.project((network.latent,), network.shape)
     return Generative(StandardNormal(network.latent), decoder, Bernoulli(network.shape)), guide
 
 
-def step_run(network: Network, batches: Batches, compiled: bool, objective: Any = None) -> Run:
-    """Steps of SVI on `objective` (the ELBO)."""
+def step_run(
+    network: Network, batches: Batches, compiled: bool, objective: ELBO | IWAE | None = None
+) -> Run:
+    """Makes steps of SVI on `objective`, by default the ELBO."""
     model, guide = (module.to(batches.device) for module in pair(network))
-    step = Step(
-        model, guide, FusedAdam((model, guide), LEARNING_RATE), objective or ELBO(), compiled
-    )
+    optimiser = FusedAdam((model, guide), LEARNING_RATE)
+    step = Step(model, guide, optimiser, objective or ELBO(), compiled)
     stream = iter(batches)
 
     def run(steps: int) -> None:
-        torch.set_flush_denormal(
-            True
-        )  # as train.py does; the peers run with what torch does by itself
+        torch.set_flush_denormal(True)  # as train.py does; peers run with torch's own setting
         with pyro.validation_enabled(False):
             for _ in range(steps):
                 step(next(stream).view(-1, *network.shape))
@@ -49,10 +47,10 @@ def step_run(network: Network, batches: Batches, compiled: bool, objective: Any 
 
 
 def compiled(network: Network, batches: Batches) -> Run:
-    """train.compile=on."""
+    """Makes the step that train.compile=on takes."""
     return step_run(network, batches, compiled=True)
 
 
 def eager(network: Network, batches: Batches) -> Run:
-    """train.compile=off."""
+    """Makes the step that train.compile=off takes."""
     return step_run(network, batches, compiled=False)

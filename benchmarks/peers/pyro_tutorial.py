@@ -26,7 +26,7 @@ class VAE(nn.Module):
         self.encoder, self.decoder = network.encoder(), network.decoder()
 
     def model(self, x: Tensor) -> None:
-        """p(z) p(x|z)."""
+        """Samples from p(z) p(x|z)."""
         pyro.module("decoder", self.decoder)
         with pyro.plate("data", x.shape[0]):
             loc, scale = x.new_zeros(x.shape[0], self.latent), x.new_ones(x.shape[0], self.latent)
@@ -35,25 +35,28 @@ class VAE(nn.Module):
             pyro.sample("obs", dist.Bernoulli(probs, validate_args=False).to_event(1), obs=x)
 
     def guide(self, x: Tensor) -> None:
-        """q(z|x)."""
+        """Samples from q(z|x)."""
         pyro.module("encoder", self.encoder)
         with pyro.plate("data", x.shape[0]):
             loc, raw_scale = self.encoder(x).chunk(2, dim=-1)
-            scale = posterior_scale(raw_scale)  # everyone's: the same function of the same weights
+            scale = posterior_scale(raw_scale)  # the same for all contenders
             pyro.sample("latent", dist.Normal(loc, scale).to_event(1))
 
 
 def vae_and_svi(
     network: Network, batches: Batches, loss: Trace_ELBO | None = None
 ) -> tuple[VAE, SVI]:
-    """The tutorial's objects; parameters live in Pyro's global store."""
+    """Makes the tutorial's objects, whose parameters live in Pyro's global store."""
     vae = VAE(network).to(batches.device)
     return vae, SVI(vae.model, vae.guide, Adam({"lr": LEARNING_RATE}), loss=loss or Trace_ELBO())
 
 
 @contextmanager
 def store_of(own: StateDict) -> Iterator[None]:
-    """Pyro's global parameter store holds `own`, which keeps what becomes of it; then what it held before."""
+    """Lets Pyro's global parameter store hold `own` inside; afterwards it holds what it did before.
+
+    `own` keeps what becomes of it.
+    """
     store = pyro.get_param_store()
     others = store.get_state()
     store.clear()  # set_state adds to what is there
@@ -79,10 +82,10 @@ def _run(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
 
 
 def svi(network: Network, batches: Batches) -> Run:
-    """The tutorial."""
+    """Makes the tutorial's loop."""
     return _run(network, batches, Trace_ELBO())
 
 
 def jit(network: Network, batches: Batches) -> Run:
-    """The tutorial with --jit."""
+    """Makes the tutorial's loop with --jit."""
     return _run(network, batches, JitTrace_ELBO())

@@ -1,4 +1,7 @@
-"""Importance sampling and Hamiltonian transitions as one writes them by hand in torch, on the networks of this project."""
+"""Importance sampling and Hamiltonian transitions as one writes them by hand in torch.
+
+They run on the networks of this project.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,7 +12,7 @@ from torch.distributions import Bernoulli, Independent, Normal
 
 
 def log_joint(decoder: nn.Module, x: Tensor, z: Tensor, beta: float = 1.0) -> Tensor:
-    """log p(z) + β log p(x|z), z (chains, N, latent)."""
+    """Returns log p(z) + β log p(x|z) at z (chains, N, latent)."""
     prior = Independent(Normal(torch.zeros_like(z), torch.ones_like(z)), 1)
     logits = decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
     likelihood = Independent(Bernoulli(logits=logits), 1)
@@ -24,7 +27,7 @@ def iwae(
     particles: int,
     at_once: int,
 ) -> Tensor:
-    """log (1/K) Σ w, `at_once` particles of every datum at a time."""
+    """Returns log (1/K) Σ w, with `at_once` particles of every datum at a time."""
     q, chunks = posterior(x), []
     for _ in range(particles // at_once):
         z = q.rsample((at_once,))
@@ -35,8 +38,9 @@ def iwae(
 def transition(
     decoder: nn.Module, x: Tensor, z: Tensor, beta: float, step: Tensor, leapfrogs: int
 ) -> Tensor:
-    """Hamiltonian Monte Carlo as public code for annealing has it: a gradient before and after each leapfrog, then the energy
-    of both ends for the decision.
+    """Makes a transition of Hamiltonian Monte Carlo, as public code for annealing has it.
+
+    It takes a gradient before and after each leapfrog, then the energy of both ends.
     """
 
     def potential(z: Tensor) -> Tensor:
@@ -53,11 +57,7 @@ def transition(
         new = new + size * momentum
         momentum = momentum - (1.0 if k < leapfrogs - 1 else 0.5) * size * gradient(new)
     with torch.no_grad():
-        change = (
-            potential(z)
-            + 0.5 * start.square().sum(-1)
-            - potential(new)
-            - 0.5 * momentum.square().sum(-1)
-        )
+        before = potential(z) + 0.5 * start.square().sum(-1)
+        change = before - potential(new) - 0.5 * momentum.square().sum(-1)
         accepted = torch.rand_like(change).log() < change
         return torch.where(accepted.unsqueeze(-1), new, z)

@@ -21,7 +21,7 @@ class VAE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean, raw_scale = self.encoder(x).chunk(2, dim=-1)
-        scale = posterior_scale(raw_scale)  # everyone's: the same function of the same weights
+        scale = posterior_scale(raw_scale)  # the same for all contenders
         z = mean + scale * torch.randn_like(mean)
         cross_entropy = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
         kl = 0.5 * torch.sum(mean.pow(2) + scale.pow(2) - 1 - 2 * scale.log())
@@ -48,15 +48,15 @@ def _loop(
 
 
 def plain(network: Network, batches: Batches) -> Run:
-    """Adam as torch configures it by default."""
+    """Makes the loop with Adam as torch configures it by default."""
     return _loop(network, batches, fused=False, wrap=lambda vae: vae)
 
 
 def fused(network: Network, batches: Batches) -> Run:
-    """Adam as one fused kernel."""
+    """Makes the loop with Adam as one fused kernel."""
     return _loop(network, batches, fused=True, wrap=lambda vae: vae)
 
 
 def compiled(network: Network, batches: Batches) -> Run:
-    """The loss under torch.compile, fused Adam."""
+    """Makes the loop with the loss under torch.compile, and fused Adam."""
     return _loop(network, batches, fused=True, wrap=lambda vae: torch.compile(vae, dynamic=False))

@@ -1,4 +1,5 @@
-"""Several runs side by side: read, grouped by what they measure, averaged over seeds, tested, set in tables.
+"""Several runs side by side: read, grouped by what they measure, averaged over seeds, and tested.
 
-Needs numpy and scipy only: no model is rebuilt, and nothing in a run directory is executed.
+This package needs numpy and scipy only: no model is rebuilt, and nothing in a run directory is
+executed.
 """

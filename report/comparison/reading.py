@@ -1,63 +1,133 @@
-"""One evaluated run as plain numbers. Its files may be anybody's: sizes and shapes are checked before they are read."""
+"""One evaluated run as typed numbers.
+
+The files may be anybody's: sizes, shapes and kinds are checked before anything is believed. What
+else an evaluation holds is left aside.
+"""
 
 import json
 import zipfile
 import zlib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.lib import format as npy
 
 from errors import RequestError
+from experiment.choices import Option
 from experiment.directory import RunDirectory, identity, of_split
 
+# In bytes and in examples.
 LARGEST_FILE = 10_000_000
 LARGEST_SPLIT = 10_000_000
+# In nats; the square of this number is a float, too.
 LARGEST_VALUE = 1e30
-"""Nats; its square is a number, too."""
-DATA_KEYS = {"name": str, "split": str, "space": str, "num_examples": int}
+
+# What a damaged archive raises when it is read.
+DAMAGED = (
+    *(ValueError, OSError, EOFError, KeyError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+# What a file says, before anything about it is checked.
+Json = Mapping[str, Any]
+Settings = Mapping[str, Option]
+Values = Float64[np.ndarray, " data"]
+
+
+@dataclass(frozen=True)
+class MeasuredData:
+    """What was measured: the entry `data` of evaluation.json."""
+
+    name: str
+    split: str
+    space: str
+    observation: str | None
+    num_examples: int
+    dimensions: int | None
+    fingerprint: str | None
+
+
+DATA_KINDS = get_type_hints(MeasuredData)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One entry of `nats` in evaluation.json.
+
+    `num_examples`, where it is known, counts the data of the mean, which may be the first ones
+    only. `particles`, `temperatures` and `start` say what was spent; `above_iwae` is the mean
+    paired difference to IWAE on the same data.
+    """
+
+    mean: float
+    se: float | None = None
+    num_examples: int | None = None
+    particles: int | None = None
+    temperatures: int | None = None
+    start: str | None = None
+    above_iwae: float | None = None
+
+
+@dataclass(frozen=True)
+class Bits:
+    """The mean bits per dimension, which were computed from the bound called `origin`."""
+
+    mean: float
+    origin: str
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.jsonl: the finite numbers of an epoch, and the seconds until its end."""
+
+    number: int
+    split: str
+    seconds: float | None
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A run directory that evaluate.py has measured: `nats[name]` are means with errors, `per_datum[name]` (N,) nats.
+    """A run that evaluate.py has measured on `split`.
 
-    `split` is the one whose files were read.
+    `nats[name]` is a mean with what is known about it; `per_datum[name]` (N,) are the values in
+    nats that it is the mean of, where all data were measured. `identity` are the options that make
+    the run what it is; `seed` is None in a configuration without one.
     """
 
     path: Path
-    config: dict[str, Any]
-    data: dict[str, Any]
-    nats: dict[str, dict[str, Any]]
-    bits: dict[str, Any]
-    diagnostics: dict[str, Any]
-    per_datum: dict[str, Float64[np.ndarray, " data"]]
-    split: str = "test"
-
-    @property
-    def seed(self) -> int | None:
-        """Of weights, batches and noise; None in a configuration without."""
-        return self.config.get("seed")
+    split: str
+    identity: Settings
+    seed: int | None
+    data: MeasuredData
+    nats: Mapping[str, Measurement]
+    bits: Bits | None
+    per_datum: Mapping[str, Values]
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
-        """What makes the run what it is, but for the seed: the same for all seeds of one setting."""
-        named = {name: value for name, value in identity(self.config).items() if name != "seed"}
-        return named | {
-            "data.space": self.data["space"]
-        }  # null stands for the space that the likelihood chose
+    def settings(self) -> Settings:
+        """All options that make the run what it is, except for the seed."""
+        named = {name: value for name, value in self.identity.items() if name != "seed"}
+        # In the configuration, null stands for the space that the likelihood chose.
+        return named | {"data.space": self.data.space}
 
     @cached_property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
-        return RunDirectory(self.path).read_metrics()
+    def setting(self) -> str:
+        """The settings as a key, which is the same for all seeds of one setting."""
+        return repr(sorted(self.settings.items()))
+
+    @cached_property
+    def epochs(self) -> list[Epoch]:
+        """The lines of metrics.jsonl, in their order."""
+        return [_epoch(record) for record in RunDirectory(self.path).read_metrics()]
 
     def figure(self, name: str) -> bytes | None:
-        """The PNG of that name, or None. Links that lead out of the directory are not followed."""
+        """Returns the PNG called `name`, or None; no link out of the run directory is followed."""
         path = self.path / of_split("figures", self.split) / f"{name}.png"
         if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
             return None
@@ -66,119 +136,152 @@ class EvaluatedRun:
 
 
 def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
-    """What evaluate.py measured on `split`.
+    """Reads what evaluate.py measured on `split`.
 
-    Raises RequestError, in one line, for a directory that is no run, not evaluated, or damaged.
+    Raises:
+        RequestError: in one line, for a directory that is no run, not evaluated, or damaged.
     """
-    directory = RunDirectory(path)
-    config = directory.read_config()
-    for part in ("choices", "data"):
-        if not isinstance(config.get(part, {}), dict):
-            raise _damaged(
-                path,
-                split,
-                f"config.yaml: {part} is {type(config[part]).__name__}, not a group of options",
-            )
-    told, arrays = (of_split(name, split) for name in ("evaluation.json", "evaluation.npz"))
-    measured = _read_json(directory.path / told, path, split)
-    data, nats = measured.get("data"), measured.get("nats")
-    if not isinstance(data, dict) or not isinstance(nats, dict):
-        raise _damaged(path, split, f"{told} has no data or no nats")
-    for key, kind in DATA_KEYS.items():
-        if not isinstance(data.get(key), kind):
-            raise _damaged(path, split, f"{told}: data.{key} is missing or not {kind.__name__}")
-    if not 0 < data["num_examples"] <= LARGEST_SPLIT:
-        raise _damaged(path, split, f"{told}: data.num_examples is {data['num_examples']}")
-    for name, entry in nats.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("mean"), int | float):
-            raise _damaged(path, split, f"{told}: nats.{name} has no mean")
-    if "elbo" not in nats:
-        raise _damaged(path, split, f"{told} has no ELBO")
-    per_datum = _read_arrays(directory.path / arrays, path, split, data["num_examples"])
-    bits, diagnostics = (
-        value if isinstance(value := measured.get(key), dict) else {}
-        for key in ("bits_per_dim", "diagnostics")
-    )
+    files = _Files(Path(path), split)
+    config = RunDirectory(path).read_config()
+    for group in ("choices", "data"):
+        if not isinstance(config.get(group, {}), dict):
+            raise files.damaged(f"config.yaml: {group} is not a group of options")
+    seed = config.get("seed")
+    if not isinstance(seed, int | None):
+        raise files.damaged("config.yaml: seed is not a whole number")
+    told = files.read_json()
+    data, nats = files.data(told), files.nats(told)
+    per_datum = files.read_arrays(data.num_examples, nats)
     return EvaluatedRun(
-        Path(path),
-        config,
-        data,
-        nats,
-        bits if _are_bits(bits) else {},
-        diagnostics,
-        per_datum,
-        split,
+        Path(path), split, identity(config), seed, data, nats, _bits(told), per_datum
     )
 
 
-def _are_bits(bits: dict[str, Any]) -> bool:
-    """A number, and the name of the bound that it comes from."""
-    mean = bits.get("mean")
-    return (
-        isinstance(mean, int | float)
-        and abs(mean) < LARGEST_VALUE
-        and isinstance(bits.get("from"), str)
-    )
+@dataclass(frozen=True)
+class _Files:
+    """The files of one evaluation, and the words with which they are refused."""
 
+    path: Path
+    split: str
 
-def _read_json(file: Path, run: str | Path, split: str) -> dict[str, Any]:
-    if not file.is_file():
-        raise RequestError(f"{run}: not evaluated (no {file.name}); first: {_command(run, split)}")
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
-        content = json.loads(file.read_text())
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-    except (ValueError, OSError, RecursionError) as error:
-        raise _damaged(run, split, f"{file.name} cannot be read: {error}") from error
-    return content
+    @property
+    def command(self) -> str:
+        option = "" if self.split == "test" else f" --split {self.split}"
+        return f"python evaluate.py {self.path}{option}"
 
+    def damaged(self, what: str) -> RequestError:
+        return RequestError(f"{self.path}: {' '.join(what.split())}; measure again: {self.command}")
 
-def _read_arrays(
-    file: Path, run: str | Path, split: str, num_examples: int
-) -> dict[str, Float64[np.ndarray, " data"]]:
-    """Arrays (N,) of float64; a header that says anything else is refused before memory is taken for it."""
-    if not file.is_file():
-        raise RequestError(f"{run}: not evaluated (no {file.name}); first: {_command(run, split)}")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            arrays = {}
-            for member in archive.infolist():
-                with archive.open(member) as stream:
-                    if npy.read_magic(stream) != (1, 0):
-                        raise ValueError(f"{member.filename} is in another format")
-                    shape, _, kind = npy.read_array_header_1_0(stream)
+    def file(self, name: str) -> Path:
+        file = self.path / of_split(name, self.split)
+        if not file.is_file():
+            missing = f"not evaluated (no {file.name}); first: {self.command}"
+            raise RequestError(f"{self.path}: {missing}")
+        return file
+
+    def read_json(self) -> Json:
+        file = self.file("evaluation.json")
+        try:
+            if file.stat().st_size > LARGEST_FILE:
+                raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
+            content = json.loads(file.read_text())
+            if not isinstance(content, dict):
+                raise ValueError("not an object")
+        except (ValueError, OSError, RecursionError) as error:
+            raise self.damaged(f"{file.name} cannot be read: {error}") from error
+        return content
+
+    def data(self, told: Json) -> MeasuredData:
+        entry = _mapping(told.get("data"))
+        values: dict[str, Any] = {key: entry.get(key) for key in DATA_KINDS}
+        for key, kind in DATA_KINDS.items():
+            if not isinstance(values[key], kind):
+                raise self.damaged(f"data.{key} of the evaluation is {str(values[key])[:60]}")
+        data = MeasuredData(**values)
+        if not 0 < data.num_examples <= LARGEST_SPLIT:
+            raise self.damaged(f"data.num_examples of the evaluation is {data.num_examples}")
+        return data
+
+    def nats(self, told: Json) -> dict[str, Measurement]:
+        found = {}
+        for name, entry in _mapping(told.get("nats")).items():
+            measurement = _measurement(_mapping(entry))
+            if measurement is None:
+                raise self.damaged(f"nats.{name} of the evaluation has no mean")
+            found[name] = measurement
+        if "elbo" not in found:
+            raise self.damaged("the evaluation has no ELBO")
+        return found
+
+    def read_arrays(self, num_examples: int, names: Container[str]) -> dict[str, Values]:
+        """Reads the arrays (N,) of float64 that are called by one of `names`.
+
+        Headers are read first: one that announces anything else takes no memory.
+        """
+        file = self.file("evaluation.npz")
+        arrays = {}
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for member in archive.infolist():
                     name = member.filename.removesuffix(".npy")
-                    if kind != np.float64 or shape != (num_examples,) or not name.isidentifier():
-                        continue  # what else an evaluation may hold is not compared
-                    content = stream.read(8 * num_examples)
-                arrays[name] = np.frombuffer(content, np.float64, num_examples)
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise _damaged(run, split, f"{file.name} cannot be read: {error}") from error
-    for name, values in arrays.items():
-        if not bool((np.abs(values) < LARGEST_VALUE).all()):
-            raise _damaged(
-                run,
-                split,
-                f"{file.name}: {name} has values that are not finite, which have no mean to compare",
-            )
-    if "elbo" not in arrays:
-        raise _damaged(run, split, f"{file.name} has no per-datum ELBO of {num_examples} examples")
-    return arrays
+                    with archive.open(member) as stream:
+                        if npy.read_magic(stream) != (1, 0):
+                            raise ValueError(f"{member.filename} is in another format")
+                        shape, _, kind = npy.read_array_header_1_0(stream)
+                        if kind == np.float64 and shape == (num_examples,) and name in names:
+                            content = stream.read(8 * num_examples)
+                            arrays[name] = np.frombuffer(content, np.float64, num_examples)
+        except DAMAGED as error:
+            raise self.damaged(f"{file.name} cannot be read: {error}") from error
+        for name, values in arrays.items():
+            if not bool((np.abs(values) < LARGEST_VALUE).all()):
+                raise self.damaged(f"{file.name}: {name} has values that are not finite")
+        if "elbo" not in arrays:
+            raise self.damaged(f"{file.name} has no ELBO of each of {num_examples} examples")
+        return arrays
 
 
-def _damaged(run: str | Path, split: str, what: str) -> RequestError:
-    return RequestError(f"{run}: {' '.join(what.split())}; measure again: {_command(run, split)}")
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
-def _command(run: str | Path, split: str) -> str:
-    return f"python evaluate.py {run}" + ("" if split == "test" else f" --split {split}")
+def _number(value: object) -> float | None:
+    """Returns a finite number, None for anything else."""
+    if not isinstance(value, int | float) or not abs(value) < LARGEST_VALUE:
+        return None
+    return float(value)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _measurement(entry: Json) -> Measurement | None:
+    mean, start = _number(entry.get("mean")), entry.get("start")
+    if mean is None:
+        return None
+    return Measurement(
+        mean,
+        _number(entry.get("se")),
+        _whole(entry.get("num_examples")),
+        _whole(entry.get("particles")),
+        _whole(entry.get("temperatures")),
+        start if isinstance(start, str) else None,
+        _number(_mapping(entry.get("above_iwae")).get("mean")),
+    )
+
+
+def _bits(told: Json) -> Bits | None:
+    entry = _mapping(told.get("bits_per_dim"))
+    mean, origin = _number(entry.get("mean")), entry.get("from")
+    return Bits(mean, origin) if mean is not None and isinstance(origin, str) else None
+
+
+def _epoch(record: Json) -> Epoch:
+    numbers = {
+        name: float(value)
+        for name, value in record.items()
+        if name != "epoch" and isinstance(value, int | float) and abs(value) < LARGEST_VALUE
+    }
+    number = _whole(record.get("epoch")) or 0
+    return Epoch(number, str(record.get("split")), numbers.get("seconds"), numbers)

@@ -1,25 +1,29 @@
-"""Is one setting better than another? Paired differences, their intervals, and what many comparisons cost."""
+"""Is one setting better than another? Paired differences, their intervals, and their price.
+
+Many comparisons are made at once: intervals are wider and p-values larger than for a single one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import stdtr, stdtrit
 
-Values = Float64[np.ndarray, " seeds data"]
-"""One setting: a run per row, all measured on the same data in the same order."""
-
+# One setting: a row for each run, all measured on the same data in the same order.
+ValuesBySeed = Float64[np.ndarray, " seeds data"]
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`mean` of a setting minus the best one, with its simultaneous interval and its Holm-adjusted p-value.
+    """A setting minus the best one, with a simultaneous interval and a Holm-adjusted p-value.
 
-    `seeds_too` says whether the interval knows how much seeds differ (two or more on either side); if not, it covers
-    the sampling of the data only, and speaks of these trained runs, not of the settings.
+    `seeds_too` says whether the interval knows how much seeds differ (two or more on either side);
+    if not, it covers the sampling of the data only, and speaks of these trained runs instead of
+    their settings.
     """
 
     mean: float
@@ -30,21 +34,37 @@ class Difference:
     seeds_too: bool
 
 
-def mean_and_error(values: Values) -> tuple[float, float]:
-    """Mean over data and seeds, and its standard error over seeds; NaN for a single seed."""
+class Average(NamedTuple):
+    """The mean over data and seeds, and its standard error over seeds: NaN for a single seed."""
+
+    mean: float
+    error: float
+
+
+def average(values: ValuesBySeed) -> Average:
+    """Averages the values of one setting."""
     runs = values.mean(axis=1)
     error = runs.std(ddof=1) / np.sqrt(len(runs)) if len(runs) > 1 else np.nan
-    return float(runs.mean()), float(error)
+    return Average(float(runs.mean()), float(error))
 
 
 def differences_to_best(
-    settings: Sequence[Values], higher_is_better: bool = True
+    settings: Sequence[ValuesBySeed], higher_is_better: bool = True
 ) -> tuple[int, list[Difference | None]]:
-    """The index of the best setting, and every other setting's paired difference to it (None for itself).
+    """Compares every setting with the best one.
 
-    The best is chosen by the same numbers that it is then tested with, and the best of many equals looks good by luck.
-    So p-values are Holm-adjusted (Holm 1979) and intervals Bonferroni-widened over *all* pairs of settings, which
-    includes the pair that luck has picked, not just over those that are shown.
+    The best is chosen by the same numbers that it is then tested with, and the best of many equals
+    looks good by luck. So p-values are Holm-adjusted (Holm 1979) and intervals Bonferroni-widened
+    over *all* pairs of settings, which includes the pair that luck has picked, and not just over
+    those that are shown.
+
+    Arguments:
+        settings: the values of each setting; all settings share the data.
+        higher_is_better: whether the best setting has the highest mean, or the lowest.
+
+    Returns:
+        The index of the best setting, and every setting's paired difference to it, which is None
+        for the best itself.
     """
     means = np.array([values.mean() for values in settings])
     best = int(np.argmax(means if higher_is_better else -means))
@@ -77,23 +97,24 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """Two-sided, of the mean being zero."""
+        """The p-value of the two-sided test that the mean is zero."""
         if self.error == 0:
             return 1.0 if self.mean == 0 else 0.0
         return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
     def half_width(self, level: float) -> float:
-        """Of the two-sided interval that covers with probability `level`."""
+        """Returns half the width of the two-sided interval that covers with that probability."""
         return float(-stdtrit(self.freedom, (1 - level) / 2)) * self.error
 
 
-def paired(a: Values, b: Values) -> Paired:
-    """The difference of two settings that were measured on the same data.
+def paired(a: ValuesBySeed, b: ValuesBySeed) -> Paired:
+    """Subtracts two settings that were measured on the same data.
 
-    Two things vary: which data were drawn, and which seeds. Averaged over seeds, the per-datum differences give the
-    variance of the first, in which the spread between easy and hard data has cancelled; the spread of a's runs and of
-    b's gives that of the second. Their sum errs, if at all, on the safe side (the noise that is neither is counted in
-    both, as in the pigeonhole bootstrap of Owen 2007), and Satterthwaite's formula gives its degrees of freedom.
+    Two things vary: which data were drawn, and which seeds. Averaged over seeds, the per-datum
+    differences give the variance of the first, in which the spread between easy and hard data has
+    cancelled; the spread of a's runs and of b's gives that of the second. Their sum errs, if at
+    all, on the safe side (the noise that is neither is counted in both, as in the pigeonhole
+    bootstrap of Owen 2007), and Satterthwaite's formula gives its degrees of freedom.
     """
     d = a.mean(axis=0) - b.mean(axis=0)
     parts = [(d.var(ddof=1) / len(d), len(d) - 1)] if len(d) > 1 else []
@@ -115,7 +136,13 @@ def paired(a: Values, b: Values) -> Paired:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values adjusted so that rejecting those below α makes a false rejection at all with probability at most α."""
+    """Adjusts p-values for being many.
+
+    Whoever rejects those below α then makes any false rejection with probability at most α.
+
+    >>> holm([0.01, 0.04])
+    [0.02, 0.04]
+    """
     order = np.argsort(p, kind="stable")
     stepped = (len(p) - np.arange(len(p))) * np.asarray(p, dtype=float)[order]
     adjusted = np.empty(len(p))

@@ -5,122 +5,96 @@ import io
 import math
 from collections.abc import Callable, Sequence
 
-from report.comparison.comparing import Comparison, Setting, measure_name
-from report.comparison.statistics import LEVEL
+from report.comparison.comparing import Comparison, Setting
+from report.comparison.measure import measure_name
+from report.comparison.quantities import Quantity
+from report.comparison.statistics import LEVEL, Average
+from report.comparison.units import Unit
 
 
-def number(pair: tuple[float, float] | None, digits: int = 2) -> str:
-    """`mean ± s.e.`; the mean alone for a single seed."""
-    if pair is None:
+def number(average: Average | None, digits: int = 2) -> str:
+    """Writes `mean ± standard error`, or the mean alone for a single seed."""
+    if average is None:
         return "–"
-    mean, error = pair
-    return f"{mean:.{digits}f}" + ("" if math.isnan(error) else f" ± {error:.{digits}f}")
+    error = "" if math.isnan(average.error) else f" ± {average.error:.{digits}f}"
+    return f"{average.mean:.{digits}f}{error}"
 
 
 def difference(setting: Setting, digits: int = 2) -> str:
-    """Paired, to the best, with its simultaneous interval."""
+    """Writes the difference to the best setting with its simultaneous interval."""
     d = setting.difference
-    return (
-        "best" if d is None else f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
-    )
+    if d is None:
+        return "best"
+    return f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
 
 
 def p_value(setting: Setting) -> str:
-    """Holm-adjusted."""
+    """Writes the Holm-adjusted p-value."""
     if setting.difference is None:
         return ""
     return "<0.001" if setting.difference.p < 0.001 else f"{setting.difference.p:.3f}"
 
 
 def difference_digits(comparison: Comparison) -> int:
-    """Enough for two significant digits of a typical standard error, from 2 to 5."""
-    errors = sorted(
-        s.difference.standard_error for s in comparison.settings if s.difference is not None
-    )
+    """Returns how many decimals show two digits of a typical standard error, from 2 to 5."""
+    differences = [s.difference for s in comparison.settings if s.difference is not None]
+    errors = sorted(difference.standard_error for difference in differences)
     typical = errors[len(errors) // 2] if errors else 0.0
     return min(max(1 - math.floor(math.log10(typical)), 2), 5) if typical > 0 else 2
 
 
-def digits_of(comparison: Comparison) -> int:
-    """Bits per dimension differ in the fourth decimal, nats in the second."""
-    return 4 if comparison.unit.startswith("bits") else 2
-
-
 def caption(comparison: Comparison) -> str:
-    """What the columns mean, once."""
+    """Says once what the columns mean."""
     return (
-        f"{comparison.unit}; mean ± standard error over seeds; ordered by {comparison.measure_name}; Δ: paired per datum to "
-        f"the best, {LEVEL:.0%} simultaneous interval; p: Holm-adjusted over all pairs"
+        f"{comparison.unit}; mean ± standard error over seeds; ordered by "
+        f"{comparison.measure_name}; Δ: paired per datum to the best, {LEVEL:.0%} simultaneous "
+        "interval; p: Holm-adjusted over all pairs"
     )
 
 
 def cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """The table as words."""
-    runs = [run for setting in comparison.settings for run in setting.runs]
-    names = [
-        measure_name(name, runs) if name != "bits_per_dim" else "bits/dim"
-        for name in comparison.columns
+    """Returns the heading and the rows of a table as words."""
+    columns, runs = comparison.columns, comparison.runs
+    names = [measure_name(name, runs) for name in columns]
+    digits = {name: comparison.unit.digits for name in columns}
+    digits[Quantity.BITS] = Unit.BITS.digits
+    rows = [
+        [
+            setting.label,
+            str(len(setting.runs)),
+            *(number(setting.averages.get(name), digits[name]) for name in columns),
+            difference(setting, difference_digits(comparison)),
+            p_value(setting),
+        ]
+        for setting in comparison.settings
     ]
-    header = ["setting", "seeds", *names, "Δ to best", "p"]
-    digits = digits_of(comparison)
-    rows = []
-    for setting in comparison.settings:
-        measured = [
-            number(setting.summary.get(c), 4 if c == "bits_per_dim" else digits)
-            for c in comparison.columns
-        ]
-        rows.append(
-            [
-                setting.label,
-                str(len(setting.runs)),
-                *measured,
-                difference(setting, difference_digits(comparison)),
-                p_value(setting),
-            ]
-        )
-    return header, rows
+    return ["setting", "seeds", *names, "Δ to best", "p"], rows
 
 
-def text(comparisons: Sequence[Comparison]) -> str:
-    """For a terminal."""
-    blocks = []
-    for comparison in comparisons:
-        header, rows = cells(comparison)
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        lines = [
-            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in [header, *rows]
-        ]
-        blocks.append(
-            "\n".join(
-                [
-                    comparison.title,
-                    caption(comparison),
-                    *(f"! {n}" for n in comparison.notes),
-                    "",
-                    *lines,
-                ]
-            )
-        )
-    return "\n\n".join(blocks) + "\n"
+def text(comparison: Comparison) -> str:
+    """Writes aligned columns for a terminal."""
+    header, rows = cells(comparison)
+    table = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in table
+    ]
+    notes = [f"! {note}" for note in comparison.notes]
+    return "\n".join([comparison.title, caption(comparison), *notes, "", *lines])
 
 
-def markdown(comparisons: Sequence[Comparison]) -> str:
-    """Pipe tables."""
-    blocks = []
-    for comparison in comparisons:
-        header, rows = cells(comparison)
-        escaped = [
-            [cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [header, *rows]
-        ]
-        lines = ["| " + " | ".join(row) + " |" for row in escaped]
-        rule = "|---|" + "---:|" * (len(header) - 1)
-        notes = "".join(f"\n> {note}\n" for note in comparison.notes)
-        blocks.append(
-            f"**{comparison.title}**\n\n{caption(comparison)}\n{notes}\n"
-            + "\n".join([lines[0], rule, *lines[1:]])
-        )
-    return "\n\n".join(blocks) + "\n"
+def markdown(comparison: Comparison) -> str:
+    """Writes a pipe table."""
+    header, rows = cells(comparison)
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+        for row in [header, *rows]
+    ]
+    rule = "|---|" + "---:|" * (len(header) - 1)
+    notes = "".join(f"\n> {note}\n" for note in comparison.notes)
+    table = "\n".join([lines[0], rule, *lines[1:]])
+    return f"**{comparison.title}**\n\n{caption(comparison)}\n{notes}\n{table}"
 
 
 LATEX = {
@@ -132,8 +106,6 @@ LATEX = {
     "&": r"\&",
     "#": r"\#",
     "$": r"\$",
-}
-LATEX |= {
     "^": r"\^{}",
     "~": r"\~{}",
     "±": r"$\pm$",
@@ -145,63 +117,52 @@ LATEX |= {
 }
 
 
-def latex(comparisons: Sequence[Comparison]) -> str:
-    """booktabs tables, ready to include."""
-    blocks = []
-    for comparison in comparisons:
-        header, rows = cells(comparison)
+def latex(comparison: Comparison) -> str:
+    """Writes a booktabs table, ready to include."""
+    header, rows = cells(comparison)
+    title = ". ".join([comparison.title, caption(comparison), *comparison.notes])
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{_escaped(title)}.}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+        r"  \toprule",
+        _latex_row(header),
+        r"  \midrule",
+        *map(_latex_row, rows),
+        r"  \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines)
 
-        def line(row: Sequence[str]) -> str:
-            return (
-                "  " + " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in row) + r" \\"
-            )
 
-        title = "".join(
-            LATEX.get(c, c)
-            for c in ". ".join([comparison.title, caption(comparison), *comparison.notes])
-        )
-        top = [
-            r"\begin{table}",
-            r"  \centering",
-            f"  \\caption{{{title}.}}",
-            f"  \\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        ]
-        body = [r"  \toprule", line(header), r"  \midrule", *map(line, rows), r"  \bottomrule"]
-        blocks.append("\n".join([*top, *body, r"  \end{tabular}", r"\end{table}"]))
-    return "\n\n".join(blocks) + "\n"
+def _latex_row(row: Sequence[str]) -> str:
+    return "  " + " & ".join(map(_escaped, row)) + r" \\"
+
+
+def _escaped(words: str) -> str:
+    return "".join(LATEX.get(c, c) for c in words)
 
 
 def as_csv(comparisons: Sequence[Comparison]) -> str:
-    """One line a setting, full precision, every number in a column of its own."""
+    """Writes one line for each setting, with every number in full and in a column of its own."""
     columns = list(dict.fromkeys(name for comparison in comparisons for name in comparison.columns))
-    fixed = ["comparison", "unit", "setting", "seeds", "runs"]
-    numbers = [f"{name}_{part}" for name in columns for part in ("mean", "se")]
-    tests = ["measure", "difference", "difference_low", "difference_high", "p_holm"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*fixed, *numbers, *tests])
+    measured = [f"{name}_{part}" for name in columns for part in ("mean", "se")]
+    tests = ["measure", "difference", "difference_low", "difference_high", "p_holm"]
+    writer.writerow(["comparison", "unit", "setting", "seeds", "runs", *measured, *tests])
+    missing = Average(math.nan, math.nan)
     for comparison in comparisons:
         for s in comparison.settings:
-            measured = [
-                _plain(v) for name in columns for v in s.summary.get(name, (math.nan, math.nan))
-            ]
+            averages = [value for name in columns for value in s.averages.get(name, missing)]
             d = s.difference
-            tested = (
-                ["", "", "", ""] if d is None else [_plain(v) for v in (d.mean, d.low, d.high, d.p)]
-            )
+            tested = [math.nan] * 4 if d is None else [d.mean, d.low, d.high, d.p]
             runs = " ".join(str(run.path) for run in s.runs)
-            writer.writerow(
-                [
-                    comparison.title,
-                    comparison.unit,
-                    s.label,
-                    len(s.runs),
-                    runs,
-                    *measured,
-                    comparison.measure,
-                    *tested,
-                ]
-            )
+            what = [comparison.title, comparison.unit, s.label, len(s.runs), runs]
+            numbers = [*map(_plain, averages), comparison.measure, *map(_plain, tested)]
+            writer.writerow([*what, *numbers])
     return buffer.getvalue()
 
 
@@ -209,9 +170,15 @@ def _plain(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
 
+def _one_after_the_other(
+    write: Callable[[Comparison], str],
+) -> Callable[[Sequence[Comparison]], str]:
+    return lambda comparisons: "\n\n".join(map(write, comparisons)) + "\n"
+
+
 FORMATS: dict[str, Callable[[Sequence[Comparison]], str]] = {
-    "text": text,
+    "text": _one_after_the_other(text),
     "csv": as_csv,
-    "markdown": markdown,
-    "latex": latex,
+    "markdown": _one_after_the_other(markdown),
+    "latex": _one_after_the_other(latex),
 }

@@ -1,11 +1,15 @@
 """The charts of a comparison."""
 
-import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from report.comparison.comparing import Comparison, measure_name
+from report.comparison.comparing import Comparison
+from report.comparison.measure import measure_name
+from report.comparison.quantities import GAP_PARTS, SIDES, Quantity
 from report.comparison.reading import EvaluatedRun
+from report.comparison.units import Unit
 from report.page.chart import (
     BOTTOM,
     GLYPHS,
@@ -22,219 +26,193 @@ from report.page.chart import (
 )
 
 MOST_POINTS = 200
-BOUNDS = {"elbo": "lower", "iwae": "lower", "ais": "lower", "exact": "exact", "upper": "upper"}
+
+
+class Shown(NamedTuple):
+    """A run in a chart: the number of its setting, from 0, and what the run is called."""
+
+    series: int
+    label: str
+    run: EvaluatedRun
 
 
 def charts(comparison: Comparison) -> list[Chart]:
-    """Those that the runs have the numbers for."""
-    if not comparison.unit.startswith("nats"):
+    """Draws the charts that the runs have numbers for."""
+    if comparison.unit is not Unit.NATS:
         return []
-    made = [
-        learning_curves(comparison),
-        ladder(comparison),
-        rate_distortion(comparison),
-        gaps(comparison),
+    runs = [
+        Shown(series, f"{setting.label}, seed {run.seed}", run)
+        for series, setting in enumerate(comparison.settings)
+        for run in setting.runs
     ]
+    made = [learning_curves(runs), ladder(runs), rate_distortion(runs), gaps(runs)]
     return [chart for chart in made if chart is not None]
 
 
-def each_run(comparison: Comparison) -> list[tuple[int, str, EvaluatedRun]]:
-    """(number of the setting, what the run is called, the run)."""
-    return [
-        (index, f"{setting.label}, seed {run.seed}", run)
-        for index, setting in enumerate(comparison.settings)
-        for run in setting.runs
-    ]
+def learning_curves(runs: Sequence[Shown]) -> Chart | None:
+    """Draws the validation ELBO by epoch, one line for each run.
 
-
-def learning_curves(comparison: Comparison) -> Chart | None:
-    """Validation ELBO by epoch, one line a run. The first twentieth of each would flatten the rest: it may leave the top."""
-    curves = [(index, label, valid_elbo(run)) for index, label, run in each_run(comparison)]
-    curves = [curve for curve in curves if len(curve[2]) > 1]
-    if not curves:
+    The scale leaves out the first twentieth of each line, which would flatten the rest.
+    """
+    lines = [(shown, valid_elbo(shown.run)) for shown in runs]
+    lines = [(shown, line) for shown, line in lines if len(line) > 1]
+    if not lines:
         return None
-    x = scale([epoch for _, _, curve in curves for epoch, _ in curve], LEFT, WIDTH - RIGHT, 0.0)
-    settled = [value for _, _, curve in curves for _, value in curve[len(curve) // 20 :]]
+    x = scale([epoch for _, line in lines for epoch, _ in line], LEFT, WIDTH - RIGHT, 0.0)
+    settled = [value for _, line in lines for _, value in line[len(line) // 20 :]]
     y = scale(settled, HEIGHT - BOTTOM, TOP)
     marks = []
-    for index, label, curve in curves:
-        thinned = [*curve[:: max(1, len(curve) // MOST_POINTS)], curve[-1]]
-        marks.append(
-            Mark(index, label, path=polyline([(x(e), y(max(v, y.low))) for e, v in thinned]))
-        )
+    for shown, line in lines:
+        thinned = [*line[:: max(1, len(line) // MOST_POINTS)], line[-1]]
+        path = polyline([(x(epoch), y(max(value, y.low))) for epoch, value in thinned])
+        marks.append(Mark(shown.series, shown.label, path=path))
     return Chart(
-        "learning",
-        "Learning curves",
-        "Validation ELBO, one line a run.",
-        x,
-        "epoch",
-        y,
-        "nats per datum",
-        marks,
+        name="learning",
+        title="Learning curves",
+        note="Validation ELBO, one line a run.",
+        x=x,
+        xlabel="epoch",
+        y=y,
+        ylabel=Unit.NATS,
+        marks=marks,
     )
 
 
 def valid_elbo(run: EvaluatedRun) -> list[tuple[float, float]]:
-    """(epoch, ELBO), numbers only, whatever the file holds."""
-    lines = [(r.get("epoch"), r.get("elbo")) for r in run.metrics if r.get("split") == "valid"]
+    """Returns (epoch, ELBO on the validation split)."""
     return [
-        (e, v)
-        for e, v in lines
-        if isinstance(e, int) and isinstance(v, int | float) and math.isfinite(v)
+        (epoch.number, epoch.values["elbo"])
+        for epoch in run.epochs
+        if epoch.split == "valid" and "elbo" in epoch.values
     ]
 
 
-def ladder(comparison: Comparison) -> Chart:
-    """Every bound of every run on one axis: the truth lies between the last ▶ and ◀, or at ◆."""
-    runs = each_run(comparison)
-    height = TOP + BOTTOM + ROW * len(runs)
-    found = {n for _, _, run in runs for n in run.nats if n in BOUNDS}
-    x = scale(
-        [bound_at(run, n) for _, _, run in runs for n in found if n in run.nats],
-        LEFT,
-        WIDTH - RIGHT,
-    )
-    marks, rows, guides = [], [], []
-    for row, (index, label, run) in enumerate(runs):
-        y = TOP + ROW * (row + 0.5)
-        rows.append((y, f"{index + 1} · s{run.seed}", index))
-        places = [(x(bound_at(run, name)), name) for name in BOUNDS if name in run.nats]
-        guides.append(polyline([(places[0][0], y), (max(p for p, _ in places), y)]))
-        for place, name in places:
-            value = f"{label}: {measure_name(name, [run])} {bound_at(run, name):.2f}{on_fewer(run, name)}"
-            marks.append(Mark(index, value, x=place, y=y, glyph=GLYPHS[BOUNDS[name]]))
-    note = (
-        "▶ lower bounds, ELBO first"
-        + ", ◆ exact" * ("exact" in found)
-        + ", ◀ upper bound" * ("upper" in found)
-        + "."
-    )
+def ladder(runs: Sequence[Shown]) -> Chart:
+    """Draws all bounds of a run on one axis: the truth lies between the last ▶ and ◀, or at ◆."""
+    found = {name for shown in runs for name in SIDES if name in shown.run.nats}
+    values = [bound_at(one.run, name) for one in runs for name in found if name in one.run.nats]
+    x = scale(values, LEFT, WIDTH - RIGHT)
+    marks, guides = [], []
+    for row, (series, label, run) in enumerate(runs):
+        y = _height(row)
+        places = {name: x(bound_at(run, name)) for name in SIDES if name in run.nats}
+        guides.append(polyline([(places[Quantity.ELBO], y), (max(places.values()), y)]))
+        for name, place in places.items():
+            value = f"{bound_at(run, name):.2f}{on_fewer(run, name)}"
+            words = f"{label}: {measure_name(name, [run])} {value}"
+            marks.append(Mark(series, words, x=place, y=y, glyph=GLYPHS[SIDES[name]]))
+    exact = ", ◆ exact" if Quantity.EXACT in found else ""
+    upper = ", ◀ upper bound" if Quantity.UPPER in found else ""
     return Chart(
-        "ladder",
-        "The ladder of bounds",
-        note,
-        x,
-        "nats per datum",
-        None,
-        "",
-        marks,
-        guides,
-        rows,
-        height,
+        name="ladder",
+        title="The ladder of bounds",
+        note=f"▶ lower bounds, ELBO first{exact}{upper}.",
+        x=x,
+        xlabel=Unit.NATS,
+        marks=marks,
+        guides=guides,
+        rows=_rows(runs),
+        height=TOP + ROW * len(runs) + BOTTOM,
     )
+
+
+def _height(row: int) -> float:
+    """Returns the height of the middle of a row."""
+    return TOP + ROW * (row + 0.5)
+
+
+def _rows(runs: Sequence[Shown]) -> list[tuple[float, str, int]]:
+    return [
+        (_height(row), f"{shown.series + 1} · s{shown.run.seed}", shown.series)
+        for row, shown in enumerate(runs)
+    ]
 
 
 def bound_at(run: EvaluatedRun, name: str) -> float:
-    """The bound's mean over all data. Annealing of the first few is set where it stands above IWAE on those few (paired):
-    their own mean would tell how hard these data are."""
-    mean = float(run.nats[name]["mean"])
-    if on_fewer(run, name) and "iwae" in run.nats:
-        above = run.nats[name].get("above_iwae")
-        above = above.get("mean") if isinstance(above, dict) else None
-        return float(run.nats["iwae"]["mean"]) + above if isinstance(above, int | float) else mean
-    return mean
+    """Returns where a bound stands among those of all data.
+
+    The mean of annealing on the first few data would tell how hard these data are. It is set where
+    it stands above IWAE on those few (paired).
+    """
+    bound, iwae = run.nats[name], run.nats.get(Quantity.IWAE)
+    if on_fewer(run, name) and iwae is not None and bound.above_iwae is not None:
+        return iwae.mean + bound.above_iwae
+    return bound.mean
 
 
 def on_fewer(run: EvaluatedRun, name: str) -> str:
-    """How many data it was measured on, if not on all, in words."""
-    count = run.nats[name].get("num_examples")
-    return (
-        f", from the first {count} data"
-        if isinstance(count, int) and count != run.data["num_examples"]
-        else ""
-    )
+    """Says how many data a number was measured on, if not on all."""
+    count = run.nats[name].num_examples
+    return "" if count in (None, run.data.num_examples) else f", from the first {count} data"
 
 
-def rate_distortion(comparison: Comparison) -> Chart | None:
-    """Rate against distortion; along a diagonal the ELBO is the same, and lower left is better (Alemi et al. 2018)."""
-    runs = [
-        (i, label, run)
-        for i, label, run in each_run(comparison)
-        if {"kl", "reconstruction"} <= set(run.nats)
-    ]
-    if not runs:
-        return None
+def rate_distortion(runs: Sequence[Shown]) -> Chart | None:
+    """Draws rate against distortion: along a diagonal the ELBO is the same (Alemi et al. 2018)."""
     points = [
-        (i, label, run.nats["kl"]["mean"], -run.nats["reconstruction"]["mean"])
-        for i, label, run in runs
+        (shown, shown.run.nats[Quantity.RATE].mean, -shown.run.nats[Quantity.RECONSTRUCTION].mean)
+        for shown in runs
+        if {Quantity.RATE, Quantity.RECONSTRUCTION} <= set(shown.run.nats)
     ]
-    x = scale([p[2] for p in points], LEFT, WIDTH - RIGHT, 0.15)
-    y = scale([p[3] for p in points], HEIGHT - BOTTOM, TOP, 0.15)
-    marks = [
-        Mark(
-            i,
-            f"{label}: rate {rate:.2f}, distortion {d:.2f}, ELBO {-rate - d:.2f}",
-            x=x(rate),
-            y=y(d),
-            glyph="●",
-        )
-        for i, label, rate, d in points
-    ]
+    if not points:
+        return None
+    x = scale([rate for _, rate, _ in points], LEFT, WIDTH - RIGHT, 0.15)
+    y = scale([distortion for _, _, distortion in points], HEIGHT - BOTTOM, TOP, 0.15)
+    marks = []
+    for shown, rate, distortion in points:
+        sizes = f"rate {rate:.2f}, distortion {distortion:.2f}, ELBO {-rate - distortion:.2f}"
+        label = f"{shown.label}: {sizes}"
+        marks.append(Mark(shown.series, label, x=x(rate), y=y(distortion), glyph="●"))
     guides = []
-    low, high = x.low + y.low, x.high + y.high
-    for total in np.linspace(low, high, 7)[1:-1]:  # rate + distortion = −ELBO
+    for total in np.linspace(x.low + y.low, x.high + y.high, 7)[1:-1]:  # rate + distortion = −ELBO
         left, right = max(x.low, total - y.high), min(x.high, total - y.low)
         guides.append(polyline([(x(left), y(total - left)), (x(right), y(total - right))]))
-    note = "Along a dashed line the ELBO is the same; towards the lower left it is higher."
     return Chart(
-        "rate-distortion",
-        "Rate and distortion",
-        note,
-        x,
-        "rate  KL(q‖p), nats",
-        y,
-        "distortion  −E log p(x|z)",
-        marks,
-        guides,
+        name="rate-distortion",
+        title="Rate and distortion",
+        note="Along a dashed line the ELBO is the same; towards the lower left it is higher.",
+        x=x,
+        xlabel="rate  KL(q‖p), nats",
+        y=y,
+        ylabel="distortion  −E log p(x|z)",
+        marks=marks,
+        guides=guides,
     )
 
 
-GAP_PARTS = {"approximation_gap": "the family's part", "amortization_gap": "the encoder's part"}
-
-
-def gaps(comparison: Comparison) -> Chart | None:
-    """How far the ELBO stays below log p(x), where that is known, and in its parts where they were measured."""
-    runs = [
-        (i, label, run, parts)
-        for i, label, run in each_run(comparison)
-        if (parts := gap_parts(run))
-    ]
-    if not runs:
+def gaps(runs: Sequence[Shown]) -> Chart | None:
+    """Draws how far the ELBO stays below log p(x), where that is known, and of what it is made."""
+    known = [(shown, parts) for shown in runs if (parts := gap_parts(shown.run))]
+    if not known:
         return None
-    height = TOP + BOTTOM + ROW * len(runs)
-    x = scale(
-        [0.0, *(sum(value for _, value in parts) for _, _, _, parts in runs)],
-        LEFT,
-        WIDTH - RIGHT,
-        0.03,
-    )
-    marks, rows = [], []
-    for row, (index, label, run, parts) in enumerate(runs):
-        y = TOP + ROW * (row + 0.5)
-        rows.append((y, f"{index + 1} · s{run.seed}", index))
-        start = 0.0
+    ends = [0.0, *(sum(value for _, value in parts) for _, parts in known)]
+    x = scale(ends, LEFT, WIDTH - RIGHT, 0.03)
+    marks = []
+    for row, (shown, parts) in enumerate(known):
+        start, top, bottom = 0.0, _height(row) - 5, _height(row) + 5
         for word, value in parts:
-            box = [
-                (x(start), y - 5),
-                (x(start + value), y - 5),
-                (x(start + value), y + 5),
-                (x(start), y + 5),
-            ]
-            marks.append(
-                Mark(index, f"{label}: {word} {value:.3f}", path=polyline(box) + "Z", glyph="bar")
-            )
+            left, right = x(start), x(start + value)
+            box = polyline([(left, top), (right, top), (right, bottom), (left, bottom)]) + "Z"
+            label = f"{shown.label}: {word} {value:.3f}"
+            marks.append(Mark(shown.series, label, path=box, glyph="bar"))
             start += value
-    note = "log p(x) − ELBO = KL(q(z|x)‖p(z|x)), in its parts where they were measured."
-    return Chart("gaps", "The gap", note, x, "nats per datum", None, "", marks, [], rows, height)
+    return Chart(
+        name="gaps",
+        title="The gap",
+        note="log p(x) − ELBO = KL(q(z|x)‖p(z|x)), in its parts where they were measured.",
+        x=x,
+        xlabel=Unit.NATS,
+        marks=marks,
+        rows=_rows([shown for shown, _ in known]),
+        height=TOP + ROW * len(known) + BOTTOM,
+    )
 
 
 def gap_parts(run: EvaluatedRun) -> list[tuple[str, float]]:
-    """What the gap is made of, in words and nats: its parts, else the whole, else nothing."""
+    """Returns what the gap is made of, in words and nats: its parts, or the whole, or nothing."""
     if set(GAP_PARTS) <= set(run.nats):
         return [
-            (word + on_fewer(run, name), float(run.nats[name]["mean"]))
-            for name, word in GAP_PARTS.items()
+            (words + on_fewer(run, name), run.nats[name].mean) for name, words in GAP_PARTS.items()
         ]
-    if {"exact", "elbo"} <= set(run.nats):
-        return [("gap", run.nats["exact"]["mean"] - run.nats["elbo"]["mean"])]
+    if Quantity.EXACT in run.nats:
+        return [("gap", run.nats[Quantity.EXACT].mean - run.nats[Quantity.ELBO].mean)]
     return []

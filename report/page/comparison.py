@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from errors import RequestError
 from experiment.files import write_whole
 from report.comparison import tables
-from report.comparison.comparing import Comparison, Setting, differing
+from report.comparison.comparing import Comparison, Setting
+from report.comparison.labels import differing
 from report.page.chart import Chart, Scale
 from report.page.charts import charts
 from report.page.pictures import picture
@@ -20,16 +21,42 @@ FIGURES = {
     "samples": "Samples",
     "latent_space": "Latent spaces",
 }
+# Bytes of all figures of a page together; base64 makes a third more of them.
 FIGURE_BYTES = 15_000_000
-"""For all figures of a page together; base64 makes a third more of them."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A number as it is shown and as it is sorted."""
 
     text: str
     value: float | str
+
+
+class Interval(NamedTuple):
+    """A difference to the best setting as places on a line of 120 pixels."""
+
+    low: float
+    mean: float
+    high: float
+    zero: float
+
+
+class Picture(NamedTuple):
+    """A figure of the setting of that number, as a data: address."""
+
+    series: int
+    label: str
+    source: str
+
+
+class Row(NamedTuple):
+    """One run in the list of all runs."""
+
+    series: int
+    seed: int | None
+    mean: float | str
+    se: float | str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -39,17 +66,18 @@ class Section:
     comparison: Comparison
     header: list[str]
     rows: list[list[Cell]]
-    forest: list[dict[str, Any] | None]
+    forest: list[Interval | None]
     charts: list[Chart]
-    figures: dict[str, list[tuple[int, str, str]]]
-    """By heading: (number of the setting, its label, the picture as a data: address)."""
-    differences: tuple[list[str], list[list[str]]]
+    figures: dict[str, list[Picture]]
+    options: list[str]
+    values: list[list[str]]
+    runs: list[Row]
     caption: str
 
 
 def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
-    """One self-contained HTML file at `path`."""
-    most = _most(comparisons)
+    """Writes one self-contained HTML file to `path`."""
+    most = _figure_bytes(comparisons)
     sections = [_section(comparison, most) for comparison in comparisons]
     page = render("comparison.html.j2", sections=sections, title="Comparison of runs")
     try:
@@ -58,8 +86,12 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
         raise RequestError(f"--out {path}: cannot be written ({error.strerror})") from error
 
 
-def _most(comparisons: Sequence[Comparison]) -> int:
-    """Bytes of one figure: as it is where all together are few enough, else an equal share; drawing smaller takes time."""
+def _figure_bytes(comparisons: Sequence[Comparison]) -> int:
+    """Returns the most bytes that one figure may have.
+
+    Drawing a figure smaller takes time: if all together have few enough bytes, all stay as they
+    are, and otherwise each gets an equal share.
+    """
     settings = [setting for comparison in comparisons for setting in comparison.settings]
     figures = [setting.runs[0].figure(name) for setting in settings for name in FIGURES]
     sizes = [len(figure) for figure in figures if figure is not None]
@@ -68,75 +100,61 @@ def _most(comparisons: Sequence[Comparison]) -> int:
 
 def _section(comparison: Comparison, most: int) -> Section:
     header, words = tables.cells(comparison)
-    rows: list[list[Cell]] = []
-    for row, setting in zip(words, comparison.settings, strict=True):
-        rows.append(
-            [
-                Cell(text, value)
-                for text, value in zip(row, _values(comparison, setting), strict=True)
-            ]
-        )
+    every = [setting.runs[0].settings for setting in comparison.settings]
+    options = differing(every)
+    pictures = {title: _pictures(comparison, name, most) for name, title in FIGURES.items()}
     return Section(
         comparison,
         header,
-        rows,
-        _forest(comparison.settings),
-        charts(comparison),
-        {
-            title: pictures
-            for name, title in FIGURES.items()
-            if (pictures := _pictures(comparison, name, most))
-        },
-        _differences(comparison.settings),
-        tables.caption(comparison),
+        rows=[
+            [Cell(*cell) for cell in zip(row, _values(comparison, setting), strict=True)]
+            for row, setting in zip(words, comparison.settings, strict=True)
+        ],
+        forest=_forest(comparison.settings),
+        charts=charts(comparison),
+        figures={title: found for title, found in pictures.items() if found},
+        options=options,
+        values=[[str(one.get(option, "–")) for option in options] for one in every],
+        runs=_runs(comparison),
+        caption=tables.caption(comparison),
     )
 
 
 def _values(comparison: Comparison, setting: Setting) -> list[float | str]:
-    d = setting.difference
-    measured = [setting.summary[c][0] if c in setting.summary else "" for c in comparison.columns]
-    return [
-        setting.label,
-        len(setting.runs),
-        *measured,
-        0.0 if d is None else d.mean,
-        2.0 if d is None else d.p,
-    ]
+    """Returns what each cell of a row is sorted by."""
+    d, averages = setting.difference, setting.averages
+    measured = [averages[name].mean if name in averages else "" for name in comparison.columns]
+    tested = (0.0, 2.0) if d is None else (d.mean, d.p)
+    return [setting.label, len(setting.runs), *measured, *tested]
 
 
-def _forest(settings: Sequence[Setting]) -> list[dict[str, Any] | None]:
-    """Each difference with its interval, on one scale of 120 pixels; None for the best."""
-    shown = [s.difference for s in settings if s.difference is not None]
-    ends = [0.0, *(v for d in shown for v in (d.mean, d.low, d.high))]
+def _forest(settings: Sequence[Setting]) -> list[Interval | None]:
+    """Returns each difference with its interval, on one scale, and None for the best setting."""
+    shown = [s.difference for s in settings]
+    ends = [0.0, *(v for d in shown if d is not None for v in (d.mean, d.low, d.high))]
     x = Scale(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 4, 116)
-    return [
-        None
-        if d is None
-        else {"low": x(d.low), "high": x(d.high), "mean": x(d.mean), "zero": x(0.0)}
-        for d in (s.difference for s in settings)
-    ]
+    return [None if d is None else Interval(x(d.low), x(d.mean), x(d.high), x(0.0)) for d in shown]
 
 
-def _pictures(comparison: Comparison, name: str, most: int) -> list[tuple[int, str, str]]:
-    """The first seed of every setting that has the figure."""
-    found = []
-    for index, setting in enumerate(comparison.settings):
-        content = setting.runs[0].figure(name)
-        if content is not None:
-            found.append((index, f"{setting.label}, seed {setting.runs[0].seed}", content))
-    with (
-        ThreadPoolExecutor() as pool
-    ):  # packing a picture closer holds no lock, and is most of the time of a large page
-        sources = pool.map(lambda one: picture(one[2], most), found)
+def _pictures(comparison: Comparison, name: str, most: int) -> list[Picture]:
+    """Returns the figure `name` of the first seed of every setting that has it."""
+    firsts = [setting.runs[0] for setting in comparison.settings]
+    found = [(i, content) for i, run in enumerate(firsts) if (content := run.figure(name))]
+    # Packing a picture closer holds no lock, and is most of the time of a large page.
+    with ThreadPoolExecutor() as pool:
+        sources = pool.map(lambda one: picture(one[1], most), found)
         return [
-            (index, label, source) for (index, label, _), source in zip(found, sources, strict=True)
+            Picture(i, f"{comparison.settings[i].label}, seed {firsts[i].seed}", source)
+            for (i, _), source in zip(found, sources, strict=True)
         ]
 
 
-def _differences(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
-    """Options in which the settings differ, and each setting's values."""
-    every = [setting.runs[0].settings for setting in settings]
-    options = differing(every)
-    return options, [
-        ["–" if option not in one else str(one[option]) for option in options] for one in every
-    ]
+def _runs(comparison: Comparison) -> list[Row]:
+    """Returns every run with the measure of the table, in nats."""
+    rows = []
+    for series, setting in enumerate(comparison.settings):
+        for run in setting.runs:
+            measured = run.nats[comparison.measure]
+            error = "–" if measured.se is None else measured.se
+            rows.append(Row(series, run.seed, measured.mean, error, run.path))
+    return rows

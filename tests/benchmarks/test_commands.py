@@ -1,4 +1,4 @@
-"""Command lines of the benchmarks: help, refusals before any work, and figures as they are printed and written."""
+"""Command lines of the benchmarks: help, refusals before any work, and the figures at the end."""
 
 import importlib
 import json
@@ -79,8 +79,19 @@ def test_no_gpu(capsys):
     assert "--device" in refusal("train_step", ["--device", "cuda"], capsys)
 
 
+@pytest.mark.verify
+def test_processes_are_started_measured_and_ended(tmp_path, capsys):
+    """The contenders are real: torchrun, two processes that add up gradients, and one."""
+    arguments = ["--batch", "8", "--rounds", "2", "--json", str(tmp_path / "x.json")]
+    importlib.import_module("benchmarks.processes").main(arguments)
+    records = json.loads((tmp_path / "x.json").read_text())["records"]
+    assert [(r["processes"], r["threads"], r["batch"]) for r in records] == [(1, 2, 8), (2, 1, 8)]
+    assert records[0]["ratio"] == 1 and all(r["examples_per_second"] > 0 for r in records)
+    assert "| 8 | 2 | 1 |" in capsys.readouterr().out
+
+
 def test_figures_are_printed_and_written(tmp_path, monkeypatch, capsys):
-    """Contenders that do nothing, on two of three cases: what is written is what is printed, in the same order."""
+    """Contenders do nothing, on two of three cases: what is written is what is printed."""
 
     def idle(network, batches):
         assert (network, batches) == (Perceptron((4,), 2), Batches(5, device="cpu"))
@@ -96,20 +107,8 @@ def test_figures_are_printed_and_written(tmp_path, monkeypatch, capsys):
     ticks = iter(range(10**6))
     monkeypatch.setattr(train_step, "clock", lambda busy: lambda: float(next(ticks)))
     threads = str(torch.get_num_threads())
-    train_step.main(
-        [
-            "--case",
-            " a",
-            "--peer",
-            "another",
-            "--rounds",
-            "2",
-            "--json",
-            str(tmp_path / "x.json"),
-            "--threads",
-            threads,
-        ]
-    )
+    file, two = str(tmp_path / "x.json"), ["--case", " a", "--peer", "another", "--rounds", "2"]
+    train_step.main([*two, "--json", file, "--threads", threads])
     records = json.loads((tmp_path / "x.json").read_text())["records"]
     assert [(r["case"], r["peer"]) for r in records] == [
         (c, p) for c in ("one a", "two a") for p in (train_step.REFERENCE, "another")

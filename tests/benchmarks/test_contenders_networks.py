@@ -1,4 +1,7 @@
-"""One network, whoever builds it: this project, by hand in torch, in JAX; and what it takes to multiply through it."""
+"""One network, whoever builds it: this project, torch by hand, JAX.
+
+The tests also count what it takes to multiply through it.
+"""
 
 import importlib.util
 

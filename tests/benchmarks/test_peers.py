@@ -1,4 +1,7 @@
-"""Contenders do the same work: the same loss at the same weights and noise, the same weights after training."""
+"""Contenders do the same work.
+
+They have the same loss at the same weights and noise, and the same weights after training.
+"""
 
 import importlib.util
 
@@ -38,7 +41,7 @@ def uncompiled(monkeypatch):
 
 @pytest.fixture
 def noiseless(monkeypatch):
-    """z is the mean of q. Where q is narrow, too, all estimators of the ELBO have the same gradients."""
+    """z is the mean of q. If q is also narrow, all estimators of the ELBO have equal gradients."""
     monkeypatch.setattr(torch, "randn_like", lambda like: torch.zeros(like.shape))
     monkeypatch.setattr(
         torch.distributions.normal,
@@ -74,9 +77,8 @@ def distance_from_by_hand(name: str, network: Network) -> float:
 @every_network
 @every_contender
 def test_contenders_end_where_torch_by_hand_does(name, network, uncompiled, noiseless):
-    assert (
-        distance_from_by_hand(name, network) < 1e-3
-    )  # found: 6e-5, as Adam's ε weighs less beside a loss of all data
+    # It is 6e-5, since Adam's ε weighs less beside a loss of all data.
+    assert distance_from_by_hand(name, network) < 1e-3
 
 
 @pytest.mark.verify

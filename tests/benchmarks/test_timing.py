@@ -1,6 +1,5 @@
-"""Times and tables of contenders whose times are known, on a clock that they move themselves."""
+"""Times of contenders whose times are known, on a clock that they move themselves."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +17,7 @@ class World:
         return self.now
 
     def contender(self, name: str, seconds: Callable[[int], float]):
-        """`seconds(turn)` a step, where turns count the calls of more than three steps: those that are measured."""
+        """Takes `seconds(turn)` a step; a turn is a call that is measured, of over three steps."""
         turns = 0
 
         def run(steps: int) -> None:
@@ -49,22 +48,18 @@ def test_contenders_alternate_and_each_warms_up_before_its_turn():
     world = World()
     runs = {name: world.contender(name, constant(1e-3)) for name in "abc"}
     timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)
-    before = [
-        (name, 3) for name in "abc" for _ in range(2)
-    ]  # to compile, and to see how long a step takes
-    assert world.log == before + [
-        (name, steps) for _ in range(3) for name in "abc" for steps in (3, 100)
-    ]
+    # Twice to compile and to see how long a step takes.
+    before = [(name, 3) for name in "abc" for _ in range(2)]
+    rounds = [(name, steps) for _ in range(3) for name in "abc" for steps in (3, 100)]
+    assert world.log == before + rounds
 
 
 def test_the_first_round_is_thrown_away():
+    """The contender is slow in its first round only."""
     world = World()
-    runs = {
-        "late": world.contender("late", lambda turn: 1e-3 if turn else 5e-3)
-    }  # slow in its first round only
-    assert timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)[
-        "late"
-    ] == pytest.approx([1.0, 1.0])
+    runs = {"late": world.contender("late", lambda turn: 1e-3 if turn else 5e-3)}
+    times = timing.interleaved(runs, rounds=2, clock=world.clock, seconds=0.1)
+    assert times["late"] == pytest.approx([1.0, 1.0])
 
 
 def test_a_slow_minute_of_the_machine_leaves_the_ratio_alone():
@@ -73,36 +68,16 @@ def test_a_slow_minute_of_the_machine_leaves_the_ratio_alone():
         name: world.contender(name, lambda turn, base=base: base * slowness[turn])
         for name, base in (("ours", 2e-3), ("theirs", 6e-3))
     }
-    records = timing.rows(timing.interleaved(runs, 6, world.clock, seconds=0.1), "ours")
-    assert [record["ratio"] for record in records] == pytest.approx([1.0, 3.0])
-    assert [record["ms"] for record in records] == pytest.approx([2.0, 6.0])
+    found = timing.timings(timing.interleaved(runs, 6, world.clock, seconds=0.1), "ours")
+    assert [t.ratio for t in found] == pytest.approx([1.0, 3.0])
+    assert [t.ms for t in found] == pytest.approx([2.0, 6.0])
 
 
 def test_medians_quartiles_and_ratios():
-    found = timing.rows({"a": [1.0, 2.0, 3.0, 4.0, 100.0], "b": [6.0, 6.0, 6.0]}, "a", case="x")
+    found = timing.timings({"a": [1.0, 2.0, 3.0, 4.0, 100.0], "b": [6.0, 6.0, 6.0]}, "a")
     assert found == [
-        {"case": "x", "peer": "a", "ms": 3.0, "quartiles_ms": [2.0, 4.0], "ratio": 1.0},
-        {"case": "x", "peer": "b", "ms": 6.0, "quartiles_ms": [6.0, 6.0], "ratio": 2.0},
+        timing.Timing("a", ms=3.0, quartiles_ms=(2.0, 4.0), ratio=1.0),
+        timing.Timing("b", ms=6.0, quartiles_ms=(6.0, 6.0), ratio=2.0),
     ]
-    low, high = timing.rows({"a": [1.0, 2.0]}, "a")[0]["quartiles_ms"]
+    low, high = timing.timings({"a": [1.0, 2.0]}, "a")[0].quartiles_ms
     assert 1.0 <= low <= high <= 2.0, "quartiles outside of what was measured"
-
-
-def test_a_table_is_markdown():
-    records = [{"peer": "a", "ms": 1.234}, {"peer": "b", "ms": 2.0}]
-    assert (
-        timing.table(records, {"": "{peer}", "ms": "{ms:.1f}"})
-        == "|  | ms |\n|---|---|\n| a | 1.2 |\n| b | 2.0 |"
-    )
-
-
-def test_figures_come_back_from_json_with_what_they_depend_on(tmp_path):
-    records = timing.rows(
-        {"Pyro’s": [0.1, 0.2, 0.4], "ours": [0.1, 0.1, 0.3]}, "ours", batch=20, binarise=False
-    )
-    timing.write(tmp_path / "figures.json", "cpu", records)
-    read = json.loads((tmp_path / "figures.json").read_text())
-    assert read["records"] == records
-    assert read["environment"] == timing.environment("cpu") and read["environment"]["torch"]
-    timing.write(None, "cpu", records)  # asked for no file
-    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]

@@ -1,24 +1,24 @@
-"""Networks for contenders that start from given weights, and whose weights can be looked at after training."""
+"""Networks for contenders: they start from given weights, which can be read after training."""
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.networks import Convolutional, Network, Perceptron
 
+# Networks like those that are measured.
 SMALL = {"perceptron": Perceptron((8, 8), 3), "convolutional": Convolutional(3, width=2)}
-"""Networks like those that are measured."""
 
+# The weights of "encoder" and "decoder".
 Weights = dict[str, list[Tensor]]
-"""Of "encoder" and "decoder"."""
 
 
 def weights(module: nn.Module) -> list[nn.Parameter]:
-    """In an order that this project's network and the one by hand share: by size, then as they come."""
+    """The weights by size: an order that this project's network shares with the one by hand."""
     return sorted(module.parameters(), key=lambda parameter: parameter.numel())
 
 
 def start(network: Network, raw_scale: float = 0.0) -> Weights:
-    """Weights from which all contenders start, with `raw_scale` added to the encoder's raw scales."""
+    """Weights from which all start, with `raw_scale` added to the raw scales of the encoder."""
     encoder, decoder = network.encoder(), network.decoder()
     encoder[-1].bias.data[network.latent :] += raw_scale
     return {
@@ -63,7 +63,7 @@ class Watched(Network):
         return {end: [w.detach() for w in weights(module)] for end, module in self.made.items()}
 
     def take(self, parameters) -> None:
-        """Weights from JAX, which have their inputs before their outputs, and before both the axes of an image."""
+        """Takes weights from JAX: the axes of an image come first, then inputs, then outputs."""
         for name, value in parameters.items():
             end, _, key = name.partition(".")
             array = value.__array__()

@@ -160,12 +160,14 @@ def test_a_checkpoint_that_unpacks_to_more_than_it_is(run):
 
 
 def test_a_figure_outside_the_directory_is_not_read(run, tmp_path):
-    from report.comparison.reading import EvaluatedRun
+    from report.comparison.reading import EvaluatedRun, MeasuredData
 
     (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\nsecret")
     (run / "figures").mkdir()
     (run / "figures" / "samples.png").symlink_to(tmp_path / "secret.png")
-    assert EvaluatedRun(run, {}, {}, {}, {}, {}, {}).figure("samples") is None
+    data = MeasuredData("digits", "test", "binary", None, 1, None, None)
+    evaluated = EvaluatedRun(run, "test", {}, 0, data, {}, None, {})
+    assert evaluated.figure("samples") is None
 
 
 def test_flipped_bits_and_cuts_in_a_configuration(run):

@@ -16,16 +16,13 @@ pytest.importorskip("sqlalchemy", reason="pip install -r requirements/tracking.t
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """Two runs, exported; returns the folder, the runs and a function that exports again and returns what is there."""
+    """The folder, two runs, and a function that exports them and returns what is in the store."""
     folder = tmp_path_factory.mktemp("mlflow")
     noise = np.random.default_rng(0)
     runs = [
         make_run(folder / f"run-{seed}", noise.normal(-30, 5, 40), seed=seed) for seed in (0, 1)
     ]
-    before = {
-        name: os.environ.get(name)
-        for name in ("MLFLOW_TRACKING_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")
-    }
+    before = dict(os.environ)  # MLflow sets variables of its own
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'store.db'}"
     here = Path.cwd()
     os.chdir(folder)  # where MLflow keeps artefacts
@@ -40,10 +37,8 @@ def exported(tmp_path_factory):
 
     yield folder, runs, again
     os.chdir(here)
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def histories(client, run):

@@ -1,6 +1,6 @@
 """What a setting is called in a table: enough to tell it from every other."""
 
-from report.comparison.comparing import labels_of
+from report.comparison.labels import labels_of
 
 
 def test_settings_of_one_choice_are_told_apart_by_its_options():
@@ -23,3 +23,20 @@ def test_an_option_that_only_one_choice_has_is_left_to_its_name():
         [{"choices.prior": "vamp", "prior.components": 500}, {"choices.prior": "standard_normal"}],
     )
     assert labels == ["prior=vamp", "prior=standard_normal"]
+
+
+def test_paths_of_classes_are_no_options():
+    """Configurations of earlier revisions have them; a class that moved is no difference."""
+    labels = labels_of(
+        [
+            {"choices.prior": "vamp", "prior._target_": "models.vamp", "latent_dim": 2},
+            {"choices.prior": "vamp", "prior._target_": "models.priors.vamp", "latent_dim": 3},
+            {"choices.prior": "vamp", "latent_dim": 4},
+        ]
+    )
+    assert labels == ["latent_dim=2", "latent_dim=3", "latent_dim=4"]
+
+
+def test_an_absent_option_is_not_one_that_is_null():
+    labels = labels_of([{"a": None, "b": 1}, {"b": 1}])
+    assert labels == ["a=None", "defaults"]

@@ -4,11 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from report.comparison.statistics import differences_to_best, holm, mean_and_error, paired
+from report.comparison.statistics import average, differences_to_best, holm, paired
 
 
 def draw(generator, settings, seeds=3, data=100, between_seeds=0.3, noise=0.5, advantage=0.0):
-    """Equal settings, but for `advantage` of the first: per-datum difficulty of 20 nats, a luck of each seed, noise."""
+    """Settings that are equal, except that the first one has an `advantage`.
+
+    The difficulty of a datum varies by 20 nats; every seed has its luck; the rest is noise.
+    """
     difficulty = generator.normal(0, 20, data)
     shape = (settings, seeds, data)
     values = (
@@ -64,13 +67,13 @@ def ours(values):
 
 
 def test_equal_settings_are_seldom_called_different():
-    """At most 5 % by construction; 8.5 % of 400 has a probability below 0.002 if the rate is 5 %."""
+    """The rate is 5 % at most: 8.5 % of 400 then has a probability below 0.002."""
     assert false_alarms(6, ours) <= 0.085
     assert false_alarms(2, ours) <= 0.085
 
 
 def test_a_test_that_forgets_the_choice_of_the_best_would_be_caught():
-    """The planted bug: Holm over the comparisons shown only, although the data chose which one is the best."""
+    """The planted bug: Holm over the comparisons that are shown only, of a best that luck chose."""
 
     def shown_only(values):
         best = int(np.argmax([v.mean() for v in values]))
@@ -80,7 +83,7 @@ def test_a_test_that_forgets_the_choice_of_the_best_would_be_caught():
 
 
 def test_a_test_that_forgets_the_seeds_would_be_caught():
-    """The planted bug: only the data vary. Seeds that differ by 0.3 nats then look like settings that differ."""
+    """The planted bug: only the data vary, so seeds that differ look like settings that differ."""
 
     def data_only(values):
         return [stats.ttest_rel(values[0].mean(0), v.mean(0)).pvalue for v in values[1:]]
@@ -89,7 +92,7 @@ def test_a_test_that_forgets_the_seeds_would_be_caught():
 
 
 def test_intervals_cover_and_real_differences_are_found():
-    """Simultaneous 95 % intervals of differences from the best: less than 91 % of 400 has probability below 0.001."""
+    """Intervals hold together at 95 %: less than 91 % of 400 has a probability below 0.001."""
     generator = np.random.default_rng(2)
     covered = found = 0
     for _ in range(400):
@@ -112,5 +115,5 @@ def test_lower_can_be_better():
 
 
 def test_one_seed_has_no_error_over_seeds():
-    assert np.isnan(mean_and_error(np.ones((1, 5)))[1])
-    assert mean_and_error(np.array([[1.0, 3.0], [3.0, 5.0]])) == pytest.approx((3.0, 1.0))
+    assert np.isnan(average(np.ones((1, 5)))[1])
+    assert average(np.array([[1.0, 3.0], [3.0, 5.0]])) == pytest.approx((3.0, 1.0))

@@ -17,6 +17,10 @@ FLAGS = (
     "--disable-dev-shm-usage",
 )
 
+MILLISECONDS_TO_OPEN = (
+    "const t = performance.getEntriesByType('navigation')[0];return t.loadEventEnd - t.startTime"
+)
+
 
 def open_browser(profile: Path, width: int = 1280):
     """A Selenium driver; skips the test where there is no browser to drive."""

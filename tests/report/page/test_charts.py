@@ -7,7 +7,7 @@ import pytest
 
 from report.comparison.comparing import compare
 from report.comparison.reading import read_run
-from report.page.charts import bound_at, gap_parts, gaps, ladder
+from report.page.charts import bound_at, charts, gap_parts
 from tests.made_runs import make_run
 
 
@@ -19,6 +19,11 @@ def measured(path, **nats):
     content["nats"] |= nats
     file.write_text(json.dumps(content))
     return read_run(run)
+
+
+def drawn(comparison):
+    """The charts of a comparison by name."""
+    return {chart.name: chart for chart in charts(comparison)}
 
 
 def test_annealing_of_few_data_stands_where_its_paired_difference_puts_it(tmp_path):
@@ -35,9 +40,9 @@ def test_annealing_of_few_data_stands_where_its_paired_difference_puts_it(tmp_pa
     run = measured(
         tmp_path / "run", ais=ais | {"above_iwae": {"mean": 0.3, "se": 0.1, "num_examples": 10}}
     )
-    assert bound_at(run, "ais") == pytest.approx(run.nats["iwae"]["mean"] + 0.3)
+    assert bound_at(run, "ais") == pytest.approx(run.nats["iwae"].mean + 0.3)
     (comparison,) = compare([run])
-    labels = [mark.label for mark in ladder(comparison).marks]
+    labels = [mark.label for mark in drawn(comparison)["ladder"].marks]
     assert any("AIS-1000" in label and "from the first 10 data" in label for label in labels)
     assert "ais" not in comparison.columns, "a mean over other data has no place in the table"
 
@@ -61,6 +66,5 @@ def test_the_parts_of_a_gap_are_drawn_without_an_exact_value(tmp_path):
         ("the encoder's part, from the first 10 data", 1.9),
     ]
     (comparison,) = compare([run])
-    chart = gaps(comparison)
-    assert chart is not None and len(chart.marks) == 2
+    assert len(drawn(comparison)["gaps"].marks) == 2
     assert gap_parts(measured(tmp_path / "none")) == []

@@ -1,0 +1,41 @@
+"""What compare.py does with the runs that it is given."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import needs
+from report.comparison.comparing import compare
+from report.comparison.reading import read_run
+from report.comparison.tables import FORMATS
+
+
+def compare_all(
+    runs: Sequence[str],
+    split: str,
+    by: str | None,
+    format: str,
+    out: str | None,
+    export: str | None,
+) -> None:
+    """Prints the tables; writes the page and logs the runs, if that is asked for.
+
+    The arguments are the options of compare.py.
+
+    Raises:
+        RequestError: in one line, for whatever was wrong with the request.
+    """
+    if export:
+        needs("mlflow", f"--export {export}")
+    read = [read_run(path, split) for path in runs]
+    comparisons = compare(read, by)
+    if out:
+        from report.page.comparison import write_page
+
+        write_page(comparisons, Path(out))
+        print(f"wrote {out}", file=sys.stderr)
+    if export:
+        from report.mlflow import export as log
+
+        print(f"logged {len(read)} runs to {log(read)}", file=sys.stderr)
+    print(FORMATS[format](comparisons))
