@@ -1,4 +1,8 @@
-"""Training as TensorBoard shows it, live: python train.py train.tensorboard=true; tensorboard --logdir runs."""
+"""Training as TensorBoard shows it, live.
+
+python train.py train.tensorboard=true
+tensorboard --logdir runs
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +15,24 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from data import Dataset
+from evaluation.predictions import generate, reconstruct
+from evidence.batch import Batch
+from evidence.noise import forked
 from experiment.directory import identity
-from experiment.load import Run
 from inference.loop import Training
-from report.figures.pictures import generate, is_picture, mosaic, reconstruct
+from report.figures.mosaic import is_picture, mosaic
 
+# How often in a training pictures are drawn at most; they are always drawn after the first epoch.
 PICTURES = 20
-"""How often in a training, at most, pictures are drawn; after the first epoch in any case."""
 COLUMNS = 8
 BEST = "hparams/best_elbo"
 
 
 class TensorBoard:
-    """Called after every epoch: writes events into <run_dir>/tensorboard. Draws from a generator of its own.
+    """An observer of training that writes events into <run_dir>/tensorboard after every epoch.
 
-    A run that continues hides from TensorBoard what a killed one wrote beyond the checkpoint (`purge_step`).
+    It draws from a generator of its own. A run that continues hides from TensorBoard what a killed
+    one wrote beyond its checkpoint (`purge_step`).
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -46,7 +53,7 @@ class TensorBoard:
 
     @torch.no_grad()
     def __call__(self, training: Training, data: Dataset) -> None:
-        if self.writer is None:  # not before the run directory is this process's own
+        if self.writer is None:  # now the run directory belongs to this process
             self.writer = self._open(training.epoch)
         self._scalars(self.writer, training)
         epochs = self.config["train"]["epochs"]
@@ -75,7 +82,7 @@ class TensorBoard:
         ]
 
     def _scalars(self, writer: SummaryWriter, training: Training) -> None:
-        for record in training.metrics[-2:]:  # this epoch's, of training and of validation
+        for record in training.metrics[-2:]:  # this epoch's two: training and validation
             for name, value in record.items():
                 if isinstance(value, float):
                     writer.add_scalar(f"{name}/{record['split']}", value, training.epoch)
@@ -85,26 +92,14 @@ class TensorBoard:
         writer.add_scalar(BEST, training.best_elbo, training.epoch)
 
     def _pictures(self, writer: SummaryWriter, training: Training, data: Dataset) -> None:
-        batch, device = data.valid[:COLUMNS], next(training.model.parameters()).device
-        run = Run(
-            self.folder.parent,
-            dict(self.config),
-            training.model,
-            training.guide,
-            data,
-            training.epoch,
-        )
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(0)
-            x = batch[0] if isinstance(batch, tuple) else batch
+        batch = Batch.of(data.valid[:COLUMNS])
+        with forked(next(training.model.parameters()).device, seed=0):
+            means = reconstruct(training.model, training.guide, batch)
             rows = {
-                "reconstructions": torch.cat(
-                    [x, reconstruct(training.model, training.guide, batch)]
-                ),
-                "samples": generate(run, 4 * COLUMNS),
+                "reconstructions": torch.cat([batch.x, means]),
+                "samples": generate(training.model, data, 4 * COLUMNS),
             }
         for name, pictures in rows.items():
-            image = np.nan_to_num(mosaic(pictures, len(pictures) // len(x), len(x)), nan=0.5)
-            writer.add_image(
-                name, image, training.epoch, dataformats="HW" if image.ndim == 2 else "HWC"
-            )
+            grid = mosaic(pictures, len(pictures) // batch.size, batch.size)
+            image, layout = np.nan_to_num(grid, nan=0.5), "HW" if grid.ndim == 2 else "HWC"
+            writer.add_image(name, image, training.epoch, dataformats=layout)
