@@ -10,7 +10,7 @@ BOUNDS = {
     "reverse_ais": "reverse AIS",
     "exact": "log p(x)",
     "upper": "IW-EUBO",
-    "truth": "log p(x) of the data's own law",
+    "truth": "the data's own law",
 }
 # The bounds whose number of particles or temperatures is part of their name.
 NUMBERED = ("iwae", "ais", "upper")

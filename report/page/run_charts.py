@@ -81,7 +81,7 @@ def _learning_chart(term: Term, lines: list[Curve], kept: int) -> Chart:
     return Chart(
         name=term,
         title=TERMS[term][0].upper() + TERMS[term][1:],
-        note=f"The weights of epoch {kept} are kept.",
+        note="",
         x=x,
         xlabel="epoch",
         y=y,
