@@ -2,31 +2,28 @@
 
 import sys
 
-import hydra
 from omegaconf import DictConfig
 
-from configs.cli import job, plain, run_command
+from configs.cli import job, requested, run_command
 
 
-@hydra.main(version_base="1.3", config_path="configs", config_name="train")
 @job
 def main(config: DictConfig) -> None:
-    """Check the request, then train."""
-    request = plain(config)
-    import torch  # this and Pyro take seconds to import: only once the request is checked
+    """Checks the request, then trains."""
+    request = requested(config)
+    import torch  # torch and Pyro take seconds to import, so the request is checked first
 
-    from experiment.training import train
+    from experiment.training import train_request
 
-    torch.set_flush_denormal(
-        True
-    )  # Adam's moments of pixels that are hardly ever on would become denormal, which is slow
-    if not request["train"]["tensorboard"]:
-        train(request)
+    # Adam's moments of pixels that are hardly ever on would become denormal, which is slow.
+    torch.set_flush_denormal(True)
+    if not request.train.tensorboard:
+        train_request(request)
         return
     from report.tensorboard import TensorBoard
 
     with TensorBoard(request) as board:
-        train(request, board)
+        train_request(request, board)
 
 
 if __name__ == "__main__":

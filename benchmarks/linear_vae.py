@@ -38,11 +38,11 @@ def compare(run: Run) -> None:
         )
     x = run.data("train")[:].double()
     torch.manual_seed(0)
-    _, highest = probabilistic_pca(x.flatten(1), int(run.config["latent_dim"]))
+    _, highest = probabilistic_pca(x.flatten(1), run.request.latent_dim)
     rows = {
         "probabilistic PCA, maximum": highest,
         "the same formula, eigenvalues of cov(ddof=1)": unbiased_formula(
-            x.flatten(1), int(run.config["latent_dim"])
+            x.flatten(1), run.request.latent_dim
         ),
         "linear VAE, log p(x)": float(found.log_prob(x).mean()),
         "linear VAE, ELBO": elbo(model, guide, x, 100).mean,

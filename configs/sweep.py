@@ -1,4 +1,4 @@
-"""What became of a sweep's jobs: they may run in other processes or on other machines, and the command must know."""
+"""What became of a sweep's jobs, which may run in other processes or on other machines."""
 
 import json
 from pathlib import Path
@@ -18,32 +18,35 @@ class Failure(NamedTuple):
     status: int
 
 
+# The failures of this command's jobs. Hydra would print more than one line of its own for each.
 FAILURES: list[Failure] = []
-"""Of the jobs of this command: Hydra would print more than one line of its own."""
 
 
 class Failures(Callback):
-    """Collects in FAILURES what the jobs returned. A sweep's jobs leave it in the sweep's folder, wherever they ran."""
+    """Collects in FAILURES what the jobs returned.
+
+    A sweep's jobs leave it in the sweep's folder, wherever they ran.
+    """
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Keep the Failure that the job returned, if it did: in FAILURES, or of a sweep's job in a file of its number."""
-        if job_return.status != JobStatus.COMPLETED or not isinstance(
-            job_return.return_value, Failure
-        ):
+        """Keeps the Failure that the job returned, if it did.
+
+        It goes to FAILURES, or from a job of a sweep to a file with the job's number.
+        """
+        failure = job_return.return_value if job_return.status == JobStatus.COMPLETED else None
+        if not isinstance(failure, Failure):
             return
-        message, status = job_return.return_value
         if not is_sweep():
-            FAILURES.append(Failure(message, status))
+            FAILURES.append(failure)
             return
-        what = " ".join(
-            given for given in job_return.overrides or () if not given.startswith("run_dir=")
-        )
+        given = (word for word in job_return.overrides or () if not word.startswith("run_dir="))
+        what = {"message": f"{' '.join(given)}: {failure.message}", "status": failure.status}
         file = _folder(config) / f"{config.hydra.job.num}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"message": f"{what}: {message}", "status": status}))
+        file.write_text(json.dumps(what))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Collect in FAILURES what the sweep's jobs left in its folder, in their order."""
+        """Collects in FAILURES what the sweep's jobs left in its folder, in their order."""
         for file in sorted(_folder(config).glob("*.json"), key=lambda file: int(file.stem)):
             FAILURES.append(Failure(**json.loads(file.read_text())))
 

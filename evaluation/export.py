@@ -9,7 +9,8 @@ from evaluation.predictions import generate, reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from experiment import Run
-from experiment.directory import of_split, write_arrays
+from experiment.directory import of_split
+from experiment.files import write_arrays
 
 BLOCK = 250
 

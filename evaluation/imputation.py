@@ -12,7 +12,8 @@ from evaluation.blocks import blockwise
 from evidence.imputation import Imputation, impute
 from evidence.weights import as_batch
 from experiment import Run
-from experiment.directory import of_split, write_arrays, write_json
+from experiment.directory import of_split
+from experiment.files import write_arrays, write_json
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class Ladder:
 
 
 @dataclass(frozen=True)
-class GapParts:
+class GapBar:
     """log p(x) − ELBO on data of one split, in two parts: the guide family's and the encoder's.
 
     `source` names the bound that stands for log p(x). `left_by_richer` is what a richer family

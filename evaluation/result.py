@@ -12,10 +12,10 @@ from torch import Tensor
 from evaluation.bounds import Bounds
 from evaluation.codes import Codes, encode
 from evaluation.diagnostics import Diagnostics
-from evidence import Estimate
 from evidence.estimate import measured, paired
 from experiment import Run
-from experiment.directory import of_split, write_arrays, write_json
+from experiment.directory import of_split
+from experiment.files import write_arrays, write_json
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from configs.python import train
     from experiment.load import Run, load_run
-    from experiment.training import train
 
 __all__ = ["Run", "load_run", "train"]
 HOMES = {
     "Run": "experiment.load",
     "load_run": "experiment.load",
-    "train": "experiment.training",
+    "train": "configs.python",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Imports what needs torch only when it is asked for: reading a run directory needs no torch."""
+    """Imports what needs torch when it is asked for: reading a run directory needs none."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

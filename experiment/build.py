@@ -1,10 +1,9 @@
-"""The one place where a configuration becomes data, model and guide."""
+"""The one place where a request becomes data, model and guide."""
 
-import importlib
 import inspect
 import math
-import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,83 +11,101 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-import models.likelihoods
 from data import SPACES, Dataset, open_dataset
+from data.raw import RawData
 from errors import RequestError
+from evidence.batch import Batch
+from experiment import choices
 from experiment.components import build, locate
+from experiment.recipes.base import Pair, Recipe
+from experiment.request import Choice, Request
 from guides.families import Family
+from inference.objectives.base import Objective
 from models.likelihoods import Likelihood
+from networks.base import Network
 from networks.inputs import LogCounts, Scaled
 from networks.mlp import MLP
 from networks.start import start_each_output
 
-Config = Mapping[str, Any]
 OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed", "memory_limit")
 
 
-def build_data(config: Config, device: torch.device | str = "cpu", trust: bool = False) -> Dataset:
-    """The data set that `config` names, in its space.
+def build_data(
+    request: Request, device: torch.device | str = "cpu", trust: bool = False
+) -> Dataset:
+    """Returns the data set that `request` names, in its space, on `device`.
 
-    Without `data.space` it is the first of the likelihood's spaces that holds the data.
+    Without `data.space` it is put into the first of the likelihood's spaces that holds the data.
+
+    Raises:
+        RequestError: the data are not there or not as they should be, or do not fit the likelihood.
     """
-    options = {
-        key: value for key, value in config["data"].items() if key not in OBSERVATION_OPTIONS
-    }
-    raw = build("data", options, trust)
-    chosen = {key: config["data"].get(key) for key in OBSERVATION_OPTIONS}
-    likelihood = _likelihood_class(config, trust)
-    if chosen["space"] is not None and chosen["space"] not in SPACES:
-        raise RequestError(f"data.space={chosen['space']}: choose from {', '.join(SPACES)}")
-    if chosen["space"] is None:
-        chosen["space"] = _space_for(raw, likelihood, config)
-    elif chosen["space"] not in likelihood.spaces:
-        raise _misfit(config, raw, chosen["space"], likelihood)
-    data = open_dataset(raw, _name(config, "data"), device=device, **chosen)
-    recipe = locate("model", str(config["model"].get("_target_", "")), trust)
-    return data.with_labels() if getattr(recipe, "given_labels", False) else data
+    options = request.data.options
+    of_source = {k: v for k, v in options.items() if k not in OBSERVATION_OPTIONS}
+    observation = {k: v for k, v in options.items() if k in OBSERVATION_OPTIONS}
+    source = replace(request.data, options=of_source)
+    raw: RawData = build("data", source, trust)
+    likelihood = likelihood_class(request, trust)
+    space = observation.pop("space", None)
+    if space is not None and space not in likelihood.spaces:
+        raise _misfit(request, raw, str(space), likelihood)
+    space = str(space or _space_for(request, raw, likelihood))
+    data = open_dataset(raw, request.data.name, device=device, space=space, **observation)  # type: ignore[arg-type]
+    recipe: Recipe = build("model", request.model, trust)
+    return data.with_labels() if recipe.given_labels else data
 
 
-def build_pair(config: Config, data: Dataset, trust: bool = False) -> tuple[nn.Module, nn.Module]:
-    """Model and guide for `data`, with weights drawn from torch's generator, on the CPU."""
-    return build("model", config["model"], trust, parts=Parts(config, data, trust))
+def build_pair(request: Request, data: Dataset, trust: bool = False) -> Pair:
+    """Returns model and guide for `data`, with weights drawn from torch's generator, on the CPU."""
+    recipe: Recipe = build("model", request.model, trust)
+    try:
+        return recipe.pair(Parts(request, data, trust))
+    except RequestError:
+        raise
+    except ValueError as error:
+        raise RequestError(f"model.{error}") from error
+
+
+def build_objective(request: Request, trust: bool = False) -> Objective:
+    """Returns the objective of `request`."""
+    objective: Objective = build("objective", request.objective, trust)
+    return objective
 
 
 class Parts:
-    """Makes the components that a configuration names, to be wired together by a model's recipe."""
+    """Makes the components of a request, to be wired together by a recipe."""
 
-    def __init__(self, config: Config, data: Dataset, trust: bool = False) -> None:
-        self.config, self.data, self.trust = config, data, trust
-        self.latent_dim = int(config["latent_dim"])
+    def __init__(self, request: Request, data: Dataset, trust: bool = False) -> None:
+        self.request, self.data, self.trust = request, data, trust
+        self.latent_dim = request.latent_dim
 
-    def prior(self, latent_dim: int, **context: Any) -> nn.Module:
-        """p(z) over `latent_dim` dimensions; `context` is what the recipe can offer beyond that (see Vamp)."""
+    def _build(self, axis: str, **context: object) -> Any:
+        return build(axis, self.request.choice(axis), self.trust, **context)
+
+    def prior(self, latent_dim: int, **context: object) -> nn.Module:
+        """Returns p(z) over `latent_dim` dimensions; `context` is what else the recipe offers."""
         given = {"latent_dim": latent_dim} | context
-        self._need("prior", given)
-        return build("prior", self.config["prior"], self.trust, **given)
-
-    def _need(self, axis: str, given: Mapping[str, Any]) -> None:
-        target = locate(axis, str(self.config[axis].get("_target_", "")), self.trust)
-        for name, parameter in inspect.signature(target).parameters.items():
-            if (
-                parameter.default is inspect.Parameter.empty
-                and name not in given
-                and name not in self.config[axis]
-            ):
+        choice = self.request.prior
+        parameters = inspect.signature(locate("prior", choice, self.trust)).parameters
+        for name, parameter in parameters.items():
+            needed = parameter.default is inspect.Parameter.empty
+            if needed and name not in given and name not in choice.options:
                 raise RequestError(
-                    f"{axis}={_name(self.config, axis)}: needs `{name}`, which model={_name(self.config, 'model')} has not; "
-                    f"choose another {axis} or model=vae"
+                    f"prior={choice.name}: needs `{name}`, which model={self.request.model.name} "
+                    "has not; choose another prior or model=vae"
                 )
+        prior: nn.Module = self._build("prior", **given)
+        return prior
 
     def examples(self, count: int) -> Tensor:
-        """`count` different training data, (count, *shape), on the CPU."""
-        if count > len(self.data.train):
+        """Returns `count` different training data, (count, *shape), on the CPU."""
+        train = self.data.train
+        if count > len(train):
             raise RequestError(
-                f"prior.components={count}: there are only {len(self.data.train)} training examples to start from"
+                f"prior.components={count}: there are only {len(train)} training examples to "
+                "start from"
             )
-        batch = self.data.train[
-            torch.randperm(len(self.data.train))[:count].to(self.data.train.device)
-        ]
-        return (batch[0] if isinstance(batch, tuple) else batch).cpu()
+        return Batch.of(train[torch.randperm(len(train))[:count].to(train.device)]).x.cpu()
 
     @property
     def domain(self) -> constraints.Constraint:
@@ -102,116 +119,111 @@ class Parts:
         }.get(self.data.space.name, constraints.real)
 
     def likelihood(self) -> Likelihood:
-        """p(x|h) on the data's shape and space."""
+        """Returns p(x|h) on the data's shape and space."""
         data = self.data
-        return build(
-            "likelihood",
-            self.config["likelihood"],
-            self.trust,
-            shape=data.shape,
-            levels=data.levels,
-            quantum=data.quantum,
+        likelihood: Likelihood = self._build(
+            "likelihood", shape=data.shape, levels=data.levels, quantum=data.quantum
         )
+        return likelihood
 
     def family(self, latent_dim: int) -> Family:
-        """q(z|h) over `latent_dim` dimensions."""
-        return build("guide", self.config["guide"], self.trust, latent_dim=latent_dim)
+        """Returns q(z|h) over `latent_dim` dimensions."""
+        family: Family = self._build("guide", latent_dim=latent_dim)
+        return family
 
     def encoder(self, *out_shape: int) -> nn.Module:
-        """A network from one datum to `out_shape`; grey levels and counts reach it in units near 1."""
+        """Returns a network from one datum to `out_shape`, which sees the data in units near 1."""
         network = self.network(self.data.shape, out_shape)
         start_each_output(network)
         if self.data.space.name == "bytes":
             return Scaled(network, unit=(self.data.levels or 256) - 1)
         return LogCounts(network) if self.data.space.name == "counts" else network
 
-    def decoder(self, inputs: int, likelihood: Likelihood) -> nn.Module:
-        """A network from `inputs` numbers (z) to the likelihood's parameters, whose output starts at the data mean."""
+    def decoder(self, inputs: int, likelihood: Likelihood) -> Network:
+        """Returns a network from `inputs` numbers to the likelihood's parameters.
+
+        Where training starts, it puts the mean of the likelihood at the mean of the data.
+        """
         network = self.network((inputs,), likelihood.parameter_shape)
         network.start_at(likelihood.start(self.data.mean.cpu()))
         return network
 
-    def network(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Any:
-        """A network between the two shapes, of which one is the data's."""
-        return build(
-            "network", self.config["network"], self.trust, in_shape=in_shape, out_shape=out_shape
-        )
+    def network(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Network:
+        """Returns a network between the two shapes, of which one is the data's."""
+        network: Network = self._build("network", in_shape=in_shape, out_shape=out_shape)
+        return network
 
     def perceptron(self, inputs: int, outputs: int, width: int = 200, layers: int = 1) -> MLP:
-        """A small network between vectors, where the chosen one may be for images only."""
+        """Returns a small network between vectors, where the chosen one may be for images only."""
         network = MLP((inputs,), (outputs,), width, layers)
         start_each_output(network)
         return network
 
-    def require(self, axis: str, accept: Callable[[Any], bool], reason: str) -> None:
-        """Refuse the choice on `axis` unless its class or function satisfies `accept`, giving `reason`."""
-        if not accept(locate(axis, str(self.config[axis].get("_target_", "")), self.trust)):
-            model = _name(self.config, "model")
-            raise RequestError(
-                f"{axis}={_name(self.config, axis)} cannot be used with model={model}: {reason}"
-            )
+    def require(self, axis: str, classes: tuple[type, ...], reason: str) -> None:
+        """Raises RequestError unless the choice on `axis` is one of `classes`."""
+        self._accept(axis, lambda found: issubclass(found, classes), reason)
+
+    def refuse_one_latent_objective(self, reason: str) -> None:
+        """Raises RequestError if the objective is right for a single latent site only."""
+        self._accept("objective", lambda found: not vars(found).get("one_latent_only"), reason)
+
+    def _accept(self, axis: str, accept: Callable[[Any], bool], reason: str) -> None:
+        choice = self.request.choice(axis)
+        found = locate(axis, choice, self.trust)
+        if not (inspect.isclass(found) and accept(found)):
+            model = self.request.model.name
+            raise RequestError(f"{axis}={choice.name} cannot be used with model={model}: {reason}")
 
 
-def _name(config: Config, axis: str) -> str:
-    return str(config.get("choices", {}).get(axis, config[axis].get("_target_", axis)))
+def likelihood_class(request: Request, trust: bool) -> type[Likelihood]:
+    """Returns the class of the likelihood.
 
-
-def _likelihood_class(config: Config, trust: bool) -> type[Likelihood]:
-    found = locate("likelihood", str(config["likelihood"].get("_target_", "")), trust)
-    if not (isinstance(found, type) and issubclass(found, Likelihood)):
+    Raises:
+        RequestError: the choice is no likelihood.
+    """
+    found = locate("likelihood", request.likelihood, trust)
+    if not (inspect.isclass(found) and issubclass(found, Likelihood)):
         raise RequestError(f"likelihood: {found} is not a Likelihood")
     return found
 
 
-def _space_for(raw: Any, likelihood: type[Likelihood], config: Config) -> str:
+def _space_for(request: Request, raw: RawData, likelihood: type[Likelihood]) -> str:
+    """Returns the first of the likelihood's spaces that holds the data."""
     if raw.levels is not None:
         return likelihood.spaces[0]
-    values = [
-        torch.tensor(np.array(getattr(raw, part).values[:1000]))
-        for part in ("train", "valid", "test")
-    ]
-    fits = [
-        name for name, space in SPACES.items() if all(bool(space.contains(v).all()) for v in values)
-    ]
+    splits = (raw.train, raw.valid, raw.test)
+    values = [torch.tensor(np.array(split.values[:1000])) for split in splits]
+    fits = [name for name, space in SPACES.items() if all(space.contains(v).all() for v in values)]
     for space in likelihood.spaces:
         if space in fits:
             return space
-    raise _misfit(config, raw, " or ".join(fits) or "none", likelihood, fits)
+    raise _misfit(request, raw, " or ".join(fits) or "none", likelihood, fits)
 
 
 def _misfit(
-    config: Config,
-    raw: Any,
+    request: Request,
+    raw: RawData,
     space: str,
     likelihood: type[Likelihood],
     fits: list[str] | None = None,
 ) -> RequestError:
+    """Returns the refusal of data outside of the likelihood's spaces; it names those that fit."""
     why = likelihood.misfit(space, math.prod(raw.train.values.shape[1:]))
     others = sorted(name for s in (fits or [space]) for name in likelihoods_on(s))
     return RequestError(
-        f"likelihood={_name(config, 'likelihood')} is a distribution on {', '.join(likelihood.spaces)}, but "
-        f"data={_name(config, 'data')} is in the space {space}; "
+        f"likelihood={request.likelihood.name} is a distribution on "
+        f"{', '.join(likelihood.spaces)}, but data={request.data.name} is in the space {space}; "
         + (f"{why}; " if why else "")
         + f"likelihoods on it: {', '.join(dict.fromkeys(others))}"
     )
 
 
 def likelihoods_on(space: str) -> list[str]:
-    """The names of the likelihoods that are distributions on `space`."""
-    return [name for name, likelihood in all_likelihoods().items() if space in likelihood.spaces]
+    """Returns the names of the likelihoods that are distributions on `space`."""
+    return [name for name, found in all_likelihoods().items() if space in found.spaces]
 
 
 def all_likelihoods() -> dict[str, type[Likelihood]]:
-    """Every likelihood of the project, by the name of its file."""
-    found = {}
-    for module in pkgutil.iter_modules(models.likelihoods.__path__):
-        path = f"models.likelihoods.{module.name}"
-        for value in vars(importlib.import_module(path)).values():
-            is_likelihood = (
-                isinstance(value, type)
-                and issubclass(value, Likelihood)
-                and not inspect.isabstract(value)
-            )
-            if is_likelihood and value.__module__ == path:
-                found[module.name] = value
-    return found
+    """Returns every likelihood of the project by the name of its choice."""
+    named = {name: Choice(name, {}) for name in choices.names("likelihood")}
+    return {name: locate("likelihood", choice) for name, choice in named.items()}  # type: ignore[misc]

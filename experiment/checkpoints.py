@@ -1,6 +1,6 @@
 """The checkpoints of a run, and which good one stands in for one that is damaged.
 
-checkpoint-last.pt      all that training goes on from: weights, optimiser, metrics, the best weights so far
+checkpoint-last.pt      all that training goes on from: weights, optimizer, metrics, best weights
 checkpoint-previous.pt  the one before, while a run trains
 checkpoint-best.pt      the weights of the best epoch, for those who evaluate
 """
@@ -14,18 +14,17 @@ from typing import Any
 from errors import RequestError
 from experiment.files import write_whole
 
-State = dict[str, Any]
-"""Tensors and plain values."""
+State = dict[str, Any]  # tensors and plain values
 
 
 class Checkpoints:
-    """Those in the directory `folder`. Reading one never runs code from it: tensors and plain values, or nothing."""
+    """The checkpoints in `folder`. Reading one runs no code from it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, which: str) -> Path:
-        """Of `last`, `previous` or `best`."""
+        """Returns the path of the checkpoint `last`, `previous` or `best`."""
         return self.folder / f"checkpoint-{which}.pt"
 
     @property
@@ -34,7 +33,7 @@ class Checkpoints:
         return any(self.path(which).exists() for which in ("last", "previous"))
 
     def save(self, state: State, best: State) -> None:
-        """Keep `state` as the last checkpoint, the one before it as the previous, and the weights of the best epoch."""
+        """Keeps `state` as the last checkpoint, the last as the previous one, and `best`."""
         self._write("best", best)
         if self.path("last").exists():
             self.path("last").replace(self.path("previous"))
@@ -48,17 +47,22 @@ class Checkpoints:
         write_whole(self.path(which), buffer.getvalue())
 
     def tidy(self) -> None:
-        """Remove the halves of files that a process left which was killed while it wrote."""
-        for half in self.folder.glob(".checkpoint-*.tmp"):
-            half.unlink()
+        """Removes the unfinished files of a process that was killed while it wrote."""
+        for unfinished in self.folder.glob(".checkpoint-*.tmp"):
+            unfinished.unlink()
 
     def drop_previous(self) -> None:
-        """A finished run is not continued."""
+        """Removes what only continues a run: a finished run is not continued."""
         self.path("previous").unlink(missing_ok=True)
 
     def state(self) -> State | None:
-        """What training goes on from: the last checkpoint, or else the one before it, with a line on stderr that says so;
-        None where there is neither. Raises RequestError, and leaves all as it is, where every one is damaged."""
+        """Returns what training goes on from, or None where there is nothing.
+
+        That is the last checkpoint, or else the one before it, with a line on stderr that says so.
+
+        Raises:
+            RequestError: every checkpoint is damaged. All files stay as they are.
+        """
         damaged: list[str] = []
         for which in ("last", "previous"):
             if not self.path(which).exists():
@@ -69,25 +73,27 @@ class Checkpoints:
                 damaged.append(str(error))
                 continue
             for what in damaged:
-                print(
-                    f"warning: {what}; going on from {self._name(which, state)}, with the same result",
-                    file=sys.stderr,
-                )
-            self.path(which).replace(
-                self.path("last")
-            )  # so that what is saved next has this one before it
+                instead = f"going on from {self._name(which, state)}, with the same result"
+                print(f"warning: {what}; {instead}", file=sys.stderr)
+            # What is saved next then has this one before it.
+            self.path(which).replace(self.path("last"))
             return state
         if damaged:
             best = self.if_good("best")
             good = f"; {self._name('best', best)} is good" if best else ""
-            raise RequestError(
-                f"{'; '.join(damaged)}{good}; remove {self.folder} to train again, with the same result"
-            )
+            again = f"remove {self.folder} to train again, with the same result"
+            raise RequestError(f"{'; '.join(damaged)}{good}; {again}")
         return None
 
     def weights(self, which: str) -> State:
-        """`model`, `guide` and `epoch` of the best or the last checkpoint. The last one holds the best weights, too: should
-        checkpoint-best.pt be damaged, they come from there, with a line on stderr that says so."""
+        """Returns `model`, `guide` and `epoch` of the best or the last checkpoint.
+
+        The last one holds the best weights, too: if checkpoint-best.pt is damaged, they come from
+        there, with a line on stderr that says so.
+
+        Raises:
+            RequestError: the checkpoint is missing or damaged, and no other one stands in for it.
+        """
         try:
             return self.load(which)
         except RequestError as error:
@@ -95,18 +101,19 @@ class Checkpoints:
             state = self.if_good(other)
             if state is None:
                 raise
-            if isinstance(state.get("best"), dict):
-                print(
-                    f"warning: {error}; {self.path(other)} holds the same weights: using those",
-                    file=sys.stderr,
-                )
-                return state["best"]
-            raise RequestError(
-                f"{error}; {self._name(other, state)} is good: --checkpoint {other}"
-            ) from error
+            if isinstance(best := state.get("best"), dict):
+                instead = f"{self.path(other)} holds the same weights: using those"
+                print(f"warning: {error}; {instead}", file=sys.stderr)
+                return best
+            good = f"{self._name(other, state)} is good: --checkpoint {other}"
+            raise RequestError(f"{error}; {good}") from error
 
     def load(self, which: str) -> State:
-        """Read a checkpoint onto the CPU. Raises RequestError for one that is missing or damaged."""
+        """Returns a checkpoint, on the CPU.
+
+        Raises:
+            RequestError: it is missing, or damaged.
+        """
         import torch
 
         path = self.path(which)
@@ -118,13 +125,14 @@ class Checkpoints:
             if not isinstance(state, dict):
                 raise TypeError
         except Exception as error:  # whatever a damaged or hostile file may bring about
+            kind = type(error).__name__
             raise RequestError(
-                f"{path}: damaged or not a checkpoint of tensors ({type(error).__name__})"
+                f"{path}: damaged or not a checkpoint of tensors ({kind})"
             ) from error
         return state
 
     def if_good(self, which: str) -> State | None:
-        """That checkpoint if it can be read."""
+        """Returns a checkpoint, or None if it cannot be read."""
         try:
             return self.load(which)
         except RequestError:
@@ -135,8 +143,10 @@ class Checkpoints:
 
 
 def verify(path: Path) -> None:
-    """Raise for a checkpoint with flipped bits (torch does not look at the checksums), or with packed members, which
-    torch never writes and which can unpack to any size."""
+    """Raises BadZipFile for a checkpoint with flipped bits, for which torch does not look.
+
+    Packed members, which torch never writes, and which can unpack to any size, are refused, too.
+    """
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise zipfile.BadZipFile("compressed members")

@@ -1,85 +1,82 @@
-"""From a node of the configuration to the component it names.
+"""From a choice to the component that it names.
 
-A node is a plain mapping with `_target_`, the dotted path of a class or function, and its options. Only code of this
-project is ever named by a run directory that may be opened without trust.
+Only code of this project is ever named by a run directory that may be opened without trust.
 """
 
 import importlib
 import inspect
-import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from errors import RequestError
+from experiment import choices
+from experiment.hints import accepts, describe
+from experiment.request import Choice, no_such_choice
 
-OWN_PACKAGES = ("data", "networks", "models", "guides", "inference", "experiment")
+Component = Callable[..., typing.Any]  # a class or a function; what it makes depends on the axis
 
 
-def build(axis: str, node: Mapping[str, Any], trust: bool = False, **context: Any) -> Any:
-    """Call the target of `node` with its options, and with those of `context` that its signature asks for by name.
+def build(axis: str, choice: Choice, trust: bool = False, **context: object) -> typing.Any:
+    """Returns the component of `choice`, made with its options and what it asks for of `context`.
 
-    Raises RequestError for a target outside the project (unless `trust`), an option it does not have, or a value of
-    the wrong type, naming `axis.option`.
+    Raises:
+        RequestError: the choice does not exist, or is foreign code without `trust`; an option does
+            not exist, or its type or its value is not accepted. The error names `axis.option`.
     """
-    target = locate(axis, str(node.get("_target_", "")), trust)
-    parameters = inspect.signature(target).parameters
-    options = {key: value for key, value in node.items() if key != "_target_"}
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    for name, value in options.items():
+    component = locate(axis, choice, trust)
+    parameters = inspect.signature(component).parameters
+    check_options(axis, choice, component)
+    wanted = {
+        name: value
+        for name, value in context.items()
+        if name in parameters and name not in choice.options
+    }
+    try:
+        return component(**wanted, **choice.options)
+    except RequestError:
+        raise
+    except ValueError as error:  # a component knows its options by their own names
+        raise RequestError(f"{axis}.{error}") from error
+
+
+def check_options(axis: str, choice: Choice, component: Component) -> None:
+    """Raises RequestError unless the component has the options of `choice`, of their types."""
+    parameters = inspect.signature(component).parameters
+    hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
+    for name, value in choice.options.items():
         if name not in parameters:
             raise RequestError(
                 f"{axis}.{name}: no such option; {axis} takes {', '.join(parameters)}"
             )
-        if not accepts(hints.get(name, Any), value):
-            raise RequestError(f"{axis}.{name}={value!r}: expected {_describe(hints[name])}")
-    wanted = {
-        name: value for name, value in context.items() if name in parameters and name not in options
-    }
-    return target(**wanted, **options)
+        if not accepts(hints.get(name), value) and name in hints:
+            raise RequestError(f"{axis}.{name}={value!r}: expected {describe(hints[name])}")
 
 
-def locate(axis: str, path: str, trust: bool = False) -> Callable[..., Any]:
-    """The class or function at the dotted `path`; only from this project's packages, unless `trust`."""
-    module_name, _, name = path.rpartition(".")
-    if module_name.split(".")[0] not in OWN_PACKAGES and not trust:
+def locate(axis: str, choice: Choice, trust: bool = False) -> Component:
+    """Returns the class or function that `choice` stands for.
+
+    Raises:
+        RequestError: the choice does not exist, or is foreign code without `trust`.
+    """
+    if choice.target is None:
+        if choice.name not in choices.names(axis):
+            raise no_such_choice(axis, choice.name)
+        return _imported(axis, choices.target(axis, choice.name))
+    if not trust:
         raise RequestError(
-            f"{axis}: {path!r} is code outside this project; pass --trust to run it if you trust its author"
+            f"{axis}: {choice.target!r} is code outside this project; "
+            "pass --trust to run it if you trust its author"
         )
+    return _imported(axis, choice.target)
+
+
+def _imported(axis: str, path: str) -> Component:
+    module, _, name = path.rpartition(".")
     try:
-        target = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = vars(importlib.import_module(module))[name]
+    except (ImportError, KeyError, ValueError) as error:
         raise RequestError(f"{axis}: cannot import {path!r} ({error})") from error
-    if not callable(target) or (not trust and target.__module__.split(".")[0] not in OWN_PACKAGES):
-        raise RequestError(f"{axis}: {path!r} is not a component of this project")
-    return target
-
-
-def accepts(hint: Any, value: Any) -> bool:
-    """Whether a plain value agrees with a type hint made of None, bool, int, float, str, unions and Literal."""
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        return any(accepts(choice, value) for choice in typing.get_args(hint))
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if hint in (None, type(None)):
-        return value is None
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (bool, str) else True
-
-
-def _describe(hint: Any) -> str:
-    names = {
-        int: "a whole number",
-        float: "a number",
-        str: "a word",
-        bool: "true or false",
-        type(None): "null",
-    }
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(hint)))
-    return " or ".join(_describe(part) for part in typing.get_args(hint)) or names.get(
-        hint, str(hint)
-    )
+    if not callable(found):
+        raise RequestError(f"{axis}: {path!r} is no class or function")
+    component: Component = found
+    return component

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,16 @@ from data import Dataset, Split
 from errors import RequestError
 from experiment.allocation import at_most, elements
 from experiment.build import build_data, build_pair
-from experiment.directory import PLACES, RunDirectory, digest
+from experiment.checkpoints import State
+from experiment.device import pick_device
+from experiment.directory import RunDirectory
+from experiment.metrics_file import Record
+from experiment.recipes.base import Pair
+from experiment.request import PLACES, Request
 
+# Numbers that building a pair may take beyond four times those of its checkpoint: this refuses a
+# width of 10⁹.
 ROOM = 10**8
-"""Numbers that building a pair may take, beyond four times those of its checkpoint: a width of 10⁹ is refused."""
 
 
 @dataclass
@@ -25,18 +31,23 @@ class Run:
     """A trained pair with its data: `run.model`, `run.guide`, `run.data("test")`, `run.config`."""
 
     path: Path
-    config: dict[str, Any]
+    request: Request
     model: nn.Module
     guide: nn.Module
     dataset: Dataset
     epoch: int
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The request as plain values, as config.yaml holds it."""
+        return self.request.plain()
+
     def data(self, split: str) -> Split:
-        """`train`, `valid` or `test`; `run.data("test")[:10]` is the first ten data as floats."""
+        """Returns the split `train`, `valid` or `test`; `run.data("test")[:10]` are ten data."""
         return self.dataset(split)
 
     @cached_property
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> list[Record]:
         """The lines of metrics.jsonl."""
         return RunDirectory(self.path).read_metrics()
 
@@ -46,99 +57,90 @@ def load_run(
     checkpoint: str = "best",
     device: str = "auto",
     trust: bool = False,
-    unfinished: bool = False,
     places: Mapping[str, str] | None = None,
 ) -> Run:
-    """Rebuild the run in directory `path` with the weights of its best (or last) checkpoint, in evaluation mode.
+    """Rebuilds the run in the directory `path`, in evaluation mode.
 
-    The data are looked for where they were in training, from any working directory; `places` says where they are now, by the
-    name of the option: `{"root": "/mnt/datasets"}`.
+    Nothing in the directory is executed: it names choices of this project, and nothing else unless
+    `trust`.
 
-    Nothing in the directory is executed: components come from this project's own packages, unless `trust`. Raises
-    RequestError for a directory that is no run, a damaged checkpoint, or (unless `unfinished`) an unfinished run.
+    Arguments:
+        path: A run directory that train.py has finished.
+        checkpoint: The weights to load, `best` or `last`.
+        device: `auto`, `cpu` or `cuda`.
+        trust: Whether components from outside of this project may be imported.
+        places: Where the data are now, by the name of the option: `{"root": "/mnt/datasets"}`.
+            Without it they are looked for where they were in training, from any working directory.
+
+    Raises:
+        RequestError: the directory is no run or an unfinished one, a checkpoint is damaged, or the
+            data are not there.
     """
     directory = RunDirectory(path)
-    config = directory.read_config()
-    for key in (
-        "data",
-        "model",
-        "prior",
-        "likelihood",
-        "guide",
-        "network",
-        "objective",
-        "train",
-        "latent_dim",
-    ):
-        if key not in config:
-            raise RequestError(
-                f"{directory.config_file}: not the configuration of a run (no {key})"
-            )
-    if not directory.is_done and not unfinished:
-        raise RequestError(
-            f"{path}: unfinished, {_progress(directory, config)}; the same train.py command continues it"
-        )
+    request = directory.read_request()
+    if not directory.is_done:
+        done = _progress(directory, request)
+        raise RequestError(f"{path}: unfinished, {done}; the same train.py command continues it")
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
+    dataset, pair = _built(directory, request, state, chosen, trust, places or {})
     try:
-        dataset = build_data(config | {"data": located(config, places or {})}, chosen, trust)
+        pair.model.load_state_dict(state["model"])
+        pair.guide.load_state_dict(state["guide"])
+        epoch = int(state["epoch"])
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        file = directory.checkpoints.path(checkpoint)
+        raise RequestError(f"{file}: does not fit the configuration beside it") from error
+    if not directory.made_by(state):
+        print(
+            f"warning: {directory.config_file} is not what the checkpoint was trained with: "
+            "it was edited, or is damaged",
+            file=sys.stderr,
+        )
+    pair.model.to(chosen).eval()
+    pair.guide.to(chosen).eval()
+    return Run(Path(path), request, pair.model, pair.guide, dataset, epoch)
+
+
+def _built(
+    directory: RunDirectory,
+    request: Request,
+    state: State,
+    device: torch.device,
+    trust: bool,
+    places: Mapping[str, str],
+) -> tuple[Dataset, Pair]:
+    """Returns the data and the pair of a request that may be anybody's."""
+    try:
+        dataset = build_data(located(request, places), device, trust)
         with at_most(ROOM + 4 * elements(state)):
-            model, guide = build_pair(config, dataset, trust)
+            return dataset, build_pair(request, dataset, trust)
     except RequestError as error:
         option = next((name for name in PLACES if str(error).startswith(f"data.{name}=")), None)
-        raise (
-            RequestError(f"{error}; where they are now: evaluate.py {path} data.{option}=…")
-            if option
-            else error
-        ) from None
+        if option is None:
+            raise
+        where = f"where they are now: evaluate.py {directory.path} data.{option}=…"
+        raise RequestError(f"{error}; {where}") from None
     except Exception as error:  # whatever a foreign configuration may bring about
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise RequestError(f"{directory.config_file}: cannot be built ({what})") from error
-    try:
-        model.load_state_dict(state["model"])
-        guide.load_state_dict(state["guide"])
-        epoch = int(state["epoch"])
-    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise RequestError(
-            f"{directory.checkpoints.path(checkpoint)}: does not fit the configuration beside it"
-        ) from error
-    if state.get("config") not in (None, digest(config)):
-        print(
-            f"warning: {directory.config_file} is not what the checkpoint was trained with: edited, or damaged",
-            file=sys.stderr,
-        )
-    model.to(chosen).eval()
-    guide.to(chosen).eval()
-    return Run(Path(path), config, model, guide, dataset, epoch)
 
 
-def located(config: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
-    """The options of the run's data: relative paths from the directory in which it was trained, those of `places` from here."""
-    begin = Path(config.get("trained_in", "."))
-    recorded = {
-        name: config["data"][name] for name in PLACES if isinstance(config["data"].get(name), str)
+def located(request: Request, places: Mapping[str, str]) -> Request:
+    """Returns `request` with whole paths; recorded ones start from where the run was trained.
+
+    Those of `places` start from here.
+    """
+    begin = Path(request.trained_in)
+    there = {
+        name: str(begin / Path(value).expanduser())
+        for name in PLACES
+        if isinstance(value := request.data.options.get(name), str)
     }
-    there = {name: str(begin / Path(value).expanduser()) for name, value in recorded.items()}
-    return (
-        config["data"]
-        | there
-        | {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
-    )
+    here = {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
+    return replace(request, data=request.data.having(**there | here))
 
 
-def _progress(directory: RunDirectory, config: dict[str, Any]) -> str:
-    epochs = [record["epoch"] for record in directory.read_metrics()]
-    return f"{max(epochs, default=0)} of {config['train']['epochs']} epochs done"
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises RequestError for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RequestError(
-            "device=cuda: no CUDA device is available here; use device=cpu or device=auto"
-        )
-    if name not in ("cpu", "cuda"):
-        raise RequestError(f"device={name}: choose from auto, cpu, cuda")
-    return torch.device(name)
+def _progress(directory: RunDirectory, request: Request) -> str:
+    epochs = [int(record["epoch"]) for record in directory.read_metrics()]
+    return f"{max(epochs, default=0)} of {request.train.epochs} epochs done"

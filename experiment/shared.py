@@ -1,51 +1,59 @@
-"""A run directory that several processes train in: the first reads and writes it, the others are told."""
+"""A run directory that several processes train in: the first one reads and writes its files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from experiment.directory import Config, RunDirectory
+from experiment.checkpoints import State
+from experiment.directory import RunDirectory
+from experiment.metrics_file import Record
+from experiment.request import Request
 from parallel.group import from_first, is_first
 
 
-class SharedRunDirectory(RunDirectory):
-    """A RunDirectory of which only the first process sees the files; they need not be on a disk that all can reach.
+class SharedRunDirectory:
+    """The run directory `files`, which only the first process needs to reach.
 
-    All processes call what reads, together, and get the same or the same refusal; what writes does nothing but in the first.
+    All processes call what reads together, and get the same answer or the same refusal. What writes
+    does nothing except in the first process.
     """
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        self.files = RunDirectory(
-            path
-        )  # none of whose methods calls one of those below, which take all processes
+        self.files = RunDirectory(path)
+        self.path = self.files.path
 
     @property
     def is_done(self) -> bool:
+        """Whether training ended."""
         return from_first(lambda: self.files.is_done)
 
     @contextmanager
-    def claim(self, config: Config, resume: bool = True) -> Iterator[None]:
+    def claim(self, request: Request, resume: bool = True) -> Iterator[None]:
+        """Holds the directory (see `RunDirectory.claim`)."""
         with ExitStack() as held:
-            from_first(lambda: held.enter_context(self.files.claim(config, resume)))
+            from_first(lambda: held.enter_context(self.files.claim(request, resume)))
             yield
 
-    def saved_state(self) -> dict[str, Any] | None:
+    def saved_state(self) -> State | None:
+        """Returns what training goes on from."""
         return from_first(self.files.saved_state)
 
-    def append_metrics(self, records: list[dict[str, Any]]) -> None:
-        self._write(lambda: self.files.append_metrics(records))
+    def append_metrics(self, records: Sequence[Record]) -> None:
+        """Adds `records` to metrics.jsonl."""
+        if is_first():
+            self.files.append_metrics(records)
 
-    def write_metrics(self, records: list[dict[str, Any]]) -> None:
-        self._write(lambda: self.files.write_metrics(records))
+    def write_metrics(self, records: Sequence[Record]) -> None:
+        """Makes metrics.jsonl hold `records` alone."""
+        if is_first():
+            self.files.write_metrics(records)
 
-    def save(self, state: dict[str, Any], best: dict[str, Any]) -> None:
-        self._write(lambda: self.files.save(state, best))
+    def save(self, state: State, best: State) -> None:
+        """Keeps all that training goes on from, and the weights of the best epoch."""
+        if is_first():
+            self.files.save(state, best)
 
     def finish(self) -> None:
-        self._write(self.files.finish)
-
-    def _write(self, action: Callable[[], None]) -> None:
+        """Writes the last file of a run."""
         if is_first():
-            action()
+            self.files.finish()

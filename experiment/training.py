@@ -1,146 +1,138 @@
 """A training run from its request to DONE."""
 
-import datetime
-import platform
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 
 from data import Dataset
 from errors import RequestError
-from evidence.weights import as_batch
-from experiment.build import build_data, build_pair
-from experiment.components import build
-from experiment.directory import RunDirectory, write_json
-from experiment.load import pick_device
+from evidence.batch import Batch
+from evidence.noise import forked
+from experiment.build import build_data, build_objective, build_pair
+from experiment.device import pick_device
+from experiment.directory import RunDirectory
+from experiment.environment import environment
+from experiment.files import write_json
+from experiment.recipes.base import Pair
+from experiment.request import Request
 from experiment.shared import SharedRunDirectory
 from inference.loop import Observer, fit
+from inference.objectives.base import Objective
+from models.likelihoods import Likelihood
+from models.priors.base import Prior
 from parallel import group
 
 
-def train(config: dict[str, Any], observe: Observer | None = None) -> RunDirectory:
-    """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done.
+@dataclass(frozen=True)
+class Opened:
+    """What a request was built into; the pair is still on the CPU."""
 
-    `observe` is called after every epoch (see `fit`).
+    request: Request
+    device: torch.device
+    data: Dataset
+    pair: Pair
+    objective: Objective
 
-    Where torchrun started several processes, each calls this, and they train one model together.
+
+def train_request(request: Request, observe: Observer | None = None) -> RunDirectory:
+    """Trains what `request` describes in its `run_dir`, or continues, or says that it is done.
+
+    `observe` is called after every epoch (see `fit`). Where torchrun started several processes,
+    each calls this, and they train one model together.
+
+    Raises:
+        RequestError: the request cannot be met.
+        TrainingError: the loss is NaN or infinite, or another process has ended.
     """
-    with group.joined(config["device"]):
-        return _train(config, observe)
+    with group.joined(request.device):
+        return _train(request, observe)
 
 
-def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
-    run = SharedRunDirectory(config["run_dir"])
-    device, data, model, guide, objective = group.agreed(lambda: opened(config))
-    with run.claim(config, resume=config["train"]["resume"] == "auto"):
-        if run.is_done:
-            print(f"{run.path} is done already; evaluate it: python evaluate.py {run.path}")
-            return run
+def _train(request: Request, observe: Observer | None) -> RunDirectory:
+    directory = SharedRunDirectory(request.run_dir)
+    opened = group.agreed(lambda: open_request(request))
+    with directory.claim(request, resume=request.train.resume == "auto"):
+        if directory.is_done:
+            where = directory.path
+            print(f"{where} is done already; evaluate it: python evaluate.py {where}")
+            return directory.files
         if group.is_first():
-            write_json(run.path / "environment.json", environment(device))
-        print(summary(config, data, model, guide, device))
-        model.to(device)
-        guide.to(device)
+            write_json(directory.path / "environment.json", environment(opened.device))
+        print(summary(opened))
+        model, guide = (program.to(opened.device) for program in opened.pair)
         group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
-        for line in notes(model, guide, objective, data):
-            print(line)
-        training = fit(model, guide, objective, data, config["train"], config["seed"], run, observe)
-        run.finish()
-    print(
-        f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s"
-    )
-    print(f"kept in {run.path}\nnext: python evaluate.py {run.path}")
-    return run
+        for note in notes(opened):
+            print(note)
+        training = fit(
+            model,
+            guide,
+            opened.objective,
+            opened.data,
+            asdict(request.train),
+            request.seed,
+            directory,  # type: ignore[arg-type]
+            observe,
+        )
+        directory.finish()
+    best = f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch})"
+    print(f"{best}, {training.seconds:.1f} s")
+    print(f"kept in {directory.path}\nnext: python evaluate.py {directory.path}")
+    return directory.files
 
 
-def opened(
-    config: dict[str, Any],
-) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Any]:
-    """Device, data, model, guide and objective of a request; the pair is still on the CPU."""
-    device = pick_device(config["device"])
-    data = build_data(config, device, trust=True)
-    torch.manual_seed(config["seed"])
-    model, guide = build_pair(config, data, trust=True)
-    objective = build("objective", config["objective"], trust=True)
+def open_request(request: Request) -> Opened:
+    """Builds what `request` names.
+
+    Raises:
+        RequestError: the request cannot be met.
+    """
+    device = pick_device(request.device)
+    data = build_data(request, device, trust=True)
+    torch.manual_seed(request.seed)
+    pair = build_pair(request, data, trust=True)
+    objective = build_objective(request, trust=True)
     if group.count() > 1:
-        group.refuse_coupled([objective, *model.modules(), *guide.modules()])
-        if config["train"]["batch_size"] < group.count():
-            what = f"train.batch_size={config['train']['batch_size']}"
+        group.refuse_coupled([objective, *_likelihoods(pair)])
+        if request.train.batch_size < group.count():
             raise RequestError(
-                f"{what}: at least one datum for each of {group.count()} processes is needed"
+                f"train.batch_size={request.train.batch_size}: at least one datum for each of "
+                f"{group.count()} processes is needed"
             )
-    return device, data, model, guide, objective
+    return Opened(request, device, data, pair, objective)
 
 
-def summary(
-    config: dict[str, Any],
-    data: Any,
-    model: torch.nn.Module,
-    guide: torch.nn.Module,
-    device: torch.device,
-) -> str:
-    """What is about to be trained, in two lines."""
-    choices = config["choices"]
-    counts = [sum(p.numel() for p in module.parameters()) for module in (model, guide)]
+def summary(opened: Opened) -> str:
+    """Returns what is about to be trained, in two lines."""
+    request, data = opened.request, opened.data
+    names = request.names
+    in_p, in_q = (sum(p.numel() for p in program.parameters()) for program in opened.pair)
     shape = "×".join(map(str, data.shape))
     return (
-        f"data {choices['data']} {shape} in {data.space}, {len(data.train):,} train / {len(data.valid):,} valid / "
-        f"{len(data.test):,} test\n"
-        f"{choices['model']}: prior {choices['prior']}, likelihood {choices['likelihood']}, guide {choices['guide']}, "
-        f"network {choices['network']}; "
-        f"z in {config['latent_dim']}-d; {counts[0]:,} parameters in p, {counts[1]:,} in q; {device}"
+        f"data {names['data']} {shape} in {data.space}, {len(data.train):,} train / "
+        f"{len(data.valid):,} valid / {len(data.test):,} test\n"
+        f"{names['model']}: prior {names['prior']}, likelihood {names['likelihood']}, "
+        f"guide {names['guide']}, network {names['network']}; z in {request.latent_dim}-d; "
+        f"{in_p:,} parameters in p, {in_q:,} in q; {opened.device}"
         + (f"; {group.count()} processes" if group.count() > 1 else "")
     )
 
 
-def notes(
-    model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: Any
-) -> Iterator[str]:
-    """What components have to say about themselves (`note`), and the objective about this pair (`describe`)."""
-    yield from (
-        note
-        for module in (*model.modules(), *guide.modules())
-        if (note := getattr(module, "note", None))
-    )
-    if hasattr(objective, "describe"):
-        with torch.random.fork_rng(
-            devices=[data.train.device] if data.train.device.type == "cuda" else []
-        ):
-            yield objective.describe(model, guide, *as_batch(data.train[:2]))
+def notes(opened: Opened) -> Iterator[str]:
+    """Yields what components have to say about themselves, and the objective about this pair."""
+    for program in opened.pair:
+        for module in program.modules():
+            if isinstance(module, Prior | Likelihood) and module.note:
+                yield module.note
+    train = opened.data.train
+    with forked(train.device):
+        said = None
+        if isinstance(opened.objective, Objective):  # interim
+            said = opened.objective.describe(*opened.pair, Batch.of(train[:2]))
+    if said:
+        yield said
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device, git revision and command line."""
-    packages = ("torch", "pyro-ppl", "numpy", "hydra-core")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{package: version(package) for package in packages},
-        "device": torch.cuda.get_device_name()
-        if device.type == "cuda"
-        else f"cpu ({torch.get_num_threads()} threads)",
-        "processes": group.count(),
-        "git_revision": git_revision(),
-        "command": sys.argv,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def git_revision() -> str | None:
-    """The revision of this code, with `+` if the tree has changes; None outside a repository."""
-    here = Path(__file__).parent
-    try:
-        revision = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout
-        changes = subprocess.run(
-            ["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return revision.strip() + ("+" if changes.strip() else "")
+def _likelihoods(pair: Pair) -> Iterator[Likelihood]:
+    for program in pair:
+        yield from (module for module in program.modules() if isinstance(module, Likelihood))

@@ -39,6 +39,11 @@ def bound_name(name: str, effort: int | None = None) -> str:
     return f"{known}-{effort}" if name in NUMBERED and effort else known
 
 
+def source_name(name: str) -> str:
+    """Returns what log p(x) − ELBO was measured from: an exact value, or the best bound on it."""
+    return "exact" if name == "exact" else BOUNDS[name]
+
+
 def latent_name(site: str, dimension: int) -> str:
     """Returns what one dimension, counted from 0, of a latent site is called.
 

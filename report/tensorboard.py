@@ -1,13 +1,7 @@
-"""Training as TensorBoard shows it, live.
+"""Training as TensorBoard shows it, live: train.py train.tensorboard=true writes what it reads."""
 
-python train.py train.tensorboard=true
-tensorboard --logdir runs
-"""
-
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +12,7 @@ from data import Dataset
 from evaluation.predictions import generate, reconstruct
 from evidence.batch import Batch
 from evidence.noise import forked
-from experiment.directory import identity
+from experiment.request import Request
 from inference.loop import Training
 from report.figures.mosaic import is_picture, mosaic
 
@@ -35,8 +29,8 @@ class TensorBoard:
     one wrote beyond its checkpoint (`purge_step`).
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config, self.folder = config, Path(config["run_dir"]) / "tensorboard"
+    def __init__(self, request: Request) -> None:
+        self.request, self.folder = request, Path(request.run_dir) / "tensorboard"
         self.writer: SummaryWriter | None = None
 
     def __enter__(self) -> "TensorBoard":
@@ -56,7 +50,7 @@ class TensorBoard:
         if self.writer is None:  # now the run directory belongs to this process
             self.writer = self._open(training.epoch)
         self._scalars(self.writer, training)
-        epochs = self.config["train"]["epochs"]
+        epochs = self.request.train.epochs
         if is_picture(data.shape) and (
             training.epoch == 1 or training.epoch % max(1, epochs // PICTURES) == 0
         ):
@@ -65,21 +59,17 @@ class TensorBoard:
 
     def _open(self, epoch: int) -> SummaryWriter:
         writer = SummaryWriter(str(self.folder), purge_step=epoch if self.folder.exists() else None)
-        options = {
-            name: value if isinstance(value, int | float | str) else str(value)
-            for name, value in self._options()
-        }
-        for summary in hparams(options, {BEST: 0.0}):
+        for summary in hparams(self._options(), {BEST: 0.0}):
             writer._get_file_writer().add_summary(summary)
         return writer
 
-    def _options(self) -> list[tuple[str, Any]]:
-        chosen = [(axis, name) for axis, name in self.config["choices"].items()]
-        return chosen + [
-            (n, v)
-            for n, v in identity(self.config).items()
-            if not n.startswith("choices.") and "_target_" not in n
-        ]
+    def _options(self) -> dict[str, int | float | str]:
+        """Returns the choices by axis, and every option that makes the run what it is."""
+        options: dict[str, int | float | str] = dict(self.request.names)
+        for name, value in self.request.identity.items():
+            if not name.startswith("choices.") and "_target_" not in name:
+                options[name] = value if isinstance(value, int | float | str) else str(value)
+        return options
 
     def _scalars(self, writer: SummaryWriter, training: Training) -> None:
         for record in training.metrics[-2:]:  # this epoch's two: training and validation

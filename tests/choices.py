@@ -1,12 +1,11 @@
 """Every choice on every axis, as a small pair of its own."""
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-import configs.schema  # noqa: F401 - registers the schema with Hydra
-from experiment.build import build_data, build_pair
-from experiment.components import build
+from configs.compose import request_from
+from evidence.batch import Batch
+from experiment.build import build_data, build_objective, build_pair
+from experiment.request import Request
 from tests.conftest import ROOT
 
 AXES = ("model", "prior", "likelihood", "guide", "network", "objective")
@@ -27,33 +26,23 @@ COMPANIONS: dict[tuple[str, str], list[str]] = {("prior", "vamp"): ["prior.compo
 """Choices that only work together with others."""
 
 
-def request(*overrides):
-    """The configuration of a small run."""
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        config = compose(
-            "train", ["data.limit=40", "latent_dim=3", *overrides], return_hydra_config=True
-        )
-    values = OmegaConf.to_container(config, resolve=False)
-    choices = values.pop("hydra")["runtime"]["choices"]
-    return {"choices": choices} | values
+def request(*overrides: str) -> Request:
+    """The request of a small run."""
+    return request_from("data.limit=40", "latent_dim=3", *overrides)
 
 
-def opened(*overrides):
-    """(model, guide, objective, batches) of a small run: two batches of 8 data, float64 where that is the default."""
-    config = request(*overrides)
-    data = build_data(config)
-    model, guide = build_pair(config, data)
-    objective = build("objective", config["objective"])
+def opened(*overrides: str):
+    """(model, guide, objective, batches) of a small run: two batches of 8 data.
+
+    They are in float64 where that is the default.
+    """
+    asked = request(*overrides)
+    data = build_data(asked)
+    model, guide = build_pair(asked, data)
     batches = []
     for rows in (slice(0, 8), slice(8, 16)):
-        batch = data.train[rows]
-        batch = batch if isinstance(batch, tuple) else (batch,)
-        batches.append(
-            tuple(x.to(torch.get_default_dtype()) if x.is_floating_point() else x for x in batch)
-        )
-    return (
-        model.to(torch.get_default_dtype()),
-        guide.to(torch.get_default_dtype()),
-        objective,
-        batches,
-    )
+        columns = Batch.of(data.train[rows])
+        default = torch.get_default_dtype()
+        batches.append(Batch(x.to(default) if x.is_floating_point() else x for x in columns))
+    default = torch.get_default_dtype()
+    return model.to(default), guide.to(default), build_objective(asked), batches

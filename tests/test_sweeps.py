@@ -79,10 +79,10 @@ def test_a_wrong_value_is_told_from_a_failure(train, folder):
 def test_a_bug_in_one_job_stops_no_other(train, folder, monkeypatch):
     import experiment.training
 
-    def broken(config, original=experiment.training.train):
-        return original(config) if config["seed"] else 1 / 0
+    def broken(config, original=experiment.training.train_request):
+        return original(config) if config.seed else 1 / 0
 
-    monkeypatch.setattr(experiment.training, "train", broken)
+    monkeypatch.setattr(experiment.training, "train_request", broken)
     status, _, stderr = train(PLACE, *SHORT, "-m", "seed=0,1")  # where the -m stands is no matter
     assert status == 1 and "ZeroDivisionError" in failures(stderr)[-1] and "Traceback" in stderr
     assert len(done(folder)) == 1

@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 class Recipe(ABC):
-    """Wires the components of a request into a pair; the options of `model=…` are those of `__init__`."""
+    """Wires the components of a request into a pair; `__init__` takes the options of `model=…`."""
 
     given_labels: ClassVar[bool] = False  # whether the programs are called with labels beside x
 

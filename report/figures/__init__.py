@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from evaluation.imputation import Imputed
 from evaluation.result import Evaluation
 from experiment import Run
-from experiment.directory import of_split, write_whole
+from experiment.directory import of_split
+from experiment.files import write_whole
 from report.figures.bracket import bracket
 from report.figures.calibration import calibration
 from report.figures.diagnostics import diagnostics

@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.quantities import GapParts
+from evaluation.quantities import GapBar
 from evaluation.result import Evaluation
-from evaluation.summary import gap_parts
+from evaluation.summary import gap_bars
 from experiment import Run
 from report.figures.style import ACCENT, DARK, MIDDLE, ZERO
-from report.names import BOUNDS
+from report.names import source_name
 
 
 def gap(run: Run, evaluation: Evaluation) -> Figure | None:
@@ -16,10 +16,9 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
 
     A line marks how much a richer family would leave of the first.
     """
-    splits = evaluation.diagnostics.gap
-    if splits is None:
+    every = gap_bars(evaluation)
+    if not every:
         return None
-    every = gap_parts(splits)
     figure = Figure(figsize=(8, 0.9 + 0.7 * len(every)))
     axis = figure.subplots()
     for row, parts in enumerate(every):
@@ -34,7 +33,7 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
     return figure
 
 
-def _bar(axis: Axes, row: int, parts: GapParts) -> None:
+def _bar(axis: Axes, row: int, parts: GapBar) -> None:
     family, encoder = parts.family, parts.encoder
     axis.barh(row, family.mean, color=MIDDLE, hatch="//", edgecolor="white", height=0.55)
     axis.barh(row, encoder.mean, left=family.mean, color=ACCENT, edgecolor="white", height=0.55)
@@ -50,6 +49,6 @@ def _bar(axis: Axes, row: int, parts: GapParts) -> None:
         axis.vlines(parts.left_by_richer, row - 0.38, row + 0.38, color=DARK, linewidth=2)
 
 
-def _label(parts: GapParts) -> str:
-    source = "exact" if parts.source == "exact" else BOUNDS[parts.source]
+def _label(parts: GapBar) -> str:
+    source = source_name(parts.source)
     return f"{parts.split}, {parts.family.num_examples} data\nlog p(x): {source}"

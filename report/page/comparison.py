@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import RequestError
-from experiment.directory import write_whole
+from experiment.files import write_whole
 from report.comparison import tables
 from report.comparison.comparing import Comparison, Setting, differing
 from report.page.chart import Chart, Scale

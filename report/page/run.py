@@ -6,7 +6,8 @@ from pathlib import Path
 from evaluation.result import Evaluation
 from evaluation.summary import ladder
 from experiment import Run
-from experiment.directory import identity, of_split, write_whole
+from experiment.directory import of_split
+from experiment.files import write_whole
 from report.page.explorer import explorer
 from report.page.pictures import picture
 from report.page.run_charts import ladder_chart, learning_charts
@@ -50,7 +51,7 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         curves=learning_charts(run.metrics, run.epoch),
         explorer=explorer(evaluation),
         figures=figures,
-        settings=identity(run.config),
+        settings=run.request.identity,
     )
     path = run.path / of_split("report.html", evaluation.split)
     write_whole(path, page.encode())

@@ -4,20 +4,21 @@ Name of the YAML file -> options to test it with, each a mapping over those in t
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.special
 import scipy.stats
 import torch
-import yaml
 
 from data import Dataset, open_dataset
 from data.raw import RawData, RawSplit
+from experiment import choices
 from experiment.components import build
+from experiment.request import Choice, Request
+from inference.plan import Train
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = choices.CONFIGS
 SHAPE, LEVELS = (2,), 5
 
 LIKELIHOODS: dict[str, list[dict[str, Any]]] = {
@@ -149,14 +150,13 @@ def cases(axis: str) -> list[Any]:
     ]
 
 
-def node(axis: str, name: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the YAML says, with `options` over it."""
-    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
-    return values.get(axis, values) | (options or {})
+def choice(axis: str, name: str, options: dict[str, Any] | None = None) -> Choice:
+    """The choice as its YAML has it, with `options` over it."""
+    return Choice(name, choices.defaults(axis, name) | (options or {}))
 
 
 def make(axis: str, name: str, options: dict[str, Any] | None = None, **context: Any) -> Any:
-    return build(axis, node(axis, name, options), **context)
+    return build(axis, choice(axis, name, options), **context)
 
 
 def likelihood(name: str, options: dict[str, Any], shape: tuple[int, ...] = SHAPE) -> Any:
@@ -170,21 +170,12 @@ def dataset(space: str, examples: int = 12, shape: tuple[int, ...] = SHAPE) -> D
     return open_dataset(RawData(split, split, split, LEVELS), "tiny", space)
 
 
-def config(**choices: Any) -> dict[str, Any]:
-    """A configuration of a run on `dataset`: axis=name, or axis=(name, options)."""
-    default = {
-        "model": "vae",
-        "prior": "standard_normal",
-        "likelihood": "bernoulli",
-        "guide": "mean_field",
+def config(**chosen: Any) -> Request:
+    """The request of a run on `dataset`: axis=name, or axis=(name, options)."""
+    defaults = {"data": "digits", "model": "vae", "prior": "standard_normal", "guide": "mean_field"}
+    defaults |= {"likelihood": "bernoulli", "objective": "elbo"}
+    given = defaults | {"network": ("mlp", {"width": 8, "layers": 1})} | chosen
+    named = {
+        axis: value if isinstance(value, tuple) else (value, {}) for axis, value in given.items()
     }
-    chosen = (
-        default | {"network": ("mlp", {"width": 8, "layers": 1}), "objective": "elbo"} | choices
-    )
-    pairs = {
-        axis: value if isinstance(value, tuple) else (value, {}) for axis, value in chosen.items()
-    }
-    nodes: dict[str, Any] = {
-        axis: node(axis, name, options) for axis, (name, options) in pairs.items()
-    }
-    return nodes | {"choices": {axis: name for axis, (name, _) in pairs.items()}, "latent_dim": 2}
+    return Request(**{axis: choice(axis, *value) for axis, value in named.items()}, train=Train())

@@ -7,7 +7,7 @@ import pytest
 
 from experiment.build import all_likelihoods
 from experiment.components import locate
-from tests.components.factories import ALL, CONFIGS, node
+from tests.components.factories import ALL, CONFIGS, choice
 
 ROOT = CONFIGS.parent
 FOLDERS = {
@@ -37,7 +37,7 @@ def test_every_file_has_a_choice(axis):
 def test_yaml_says_what_it_is_and_names_something_that_explains_itself(axis, name):
     lines = (CONFIGS / axis / f"{name}.yaml").read_text().splitlines()
     assert any(line.startswith("# ") and len(line) > 10 for line in lines[:2])
-    target = locate(axis, node(axis, name)["_target_"])
+    target = locate(axis, choice(axis, name))
     assert target.__doc__
     module = Path(ROOT / (target.__module__.replace(".", "/") + ".py"))
     assert ast.get_docstring(ast.parse(module.read_text()))

@@ -1,0 +1,59 @@
+"""From what Hydra composed to a request."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+import configs.schema  # noqa: F401 - its import registers the schema with Hydra
+from errors import RequestError
+from experiment.checks import checked_train
+from experiment.choices import AXES, CONFIGS
+from experiment.request import Choice, Request, named
+
+
+def request_of(config: DictConfig, chosen: Mapping[str, str]) -> Request:
+    """Returns the request that a composed configuration stands for, `chosen` being Hydra's choices.
+
+    Raises:
+        RequestError: an option does not exist (`+name=…` gets past Hydra), or has a wrong value.
+    """
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    known = {*AXES, "train", "seed", "device", "latent_dim", "run_dir"}
+    for name in {str(key) for key in values} - known:
+        raise RequestError(f"{name}: no such option; there are {', '.join(sorted(known))}")
+    components = {axis: _choice(axis, chosen[axis], values[axis]) for axis in AXES}
+    return Request(
+        **components,
+        train=checked_train(values["train"]),
+        seed=values["seed"],
+        device=values["device"],
+        latent_dim=values["latent_dim"],
+        run_dir=values["run_dir"] or "",
+        trained_in=str(Path.cwd()),
+    )
+
+
+def _choice(axis: str, name: str, node: Mapping[str, object]) -> Choice:
+    options = {str(key): value for key, value in node.items() if key != "_target_"}
+    if not isinstance(node.get("_target_"), str):
+        raise RequestError(f"{axis}={name}: its file has no _target_, the path of a class")
+    return named(axis, name, str(node["_target_"]), options)  # type: ignore[arg-type]
+
+
+def request_from(*words: str, config_dir: str | None = None) -> Request:
+    """Returns the request that the words of a command line stand for.
+
+    >>> request_from("prior=vamp", "seed=1").prior.name
+    'vamp'
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", list(words), return_hydra_config=True)
+    chosen = dict(config.hydra.runtime.choices)
+    OmegaConf.set_struct(config, False)
+    del config["hydra"]
+    return request_of(config, chosen)

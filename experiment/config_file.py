@@ -1,0 +1,60 @@
+"""config.yaml, the request that a run was made by. The file may be anybody's."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errors import RequestError
+from experiment.files import write_whole
+from experiment.request import Request
+
+LARGEST = 1_000_000  # bytes; a real file has about a thousand
+DEEPEST = 20  # levels of nesting
+
+
+def write_request(file: Path, request: Request) -> None:
+    """Writes `request` as YAML, whole or not at all."""
+    text = yaml.dump(request.plain(), Dumper=NoAliases, sort_keys=False, allow_unicode=True)
+    write_whole(file, text.encode())
+
+
+def read_plain(file: Path) -> dict[str, Any]:
+    """Returns the plain values in `file`.
+
+    Raises:
+        RequestError: there is no such file, or it holds no mapping that this project wrote.
+    """
+    if not file.is_file():
+        raise RequestError(f"{file.parent}: not a run directory (no {file.name})")
+    try:
+        if file.stat().st_size > LARGEST:
+            raise yaml.YAMLError
+        text = file.read_text()
+        check_yaml(text)
+        plain = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        raise RequestError(f"{file}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(plain, dict):
+        raise RequestError(f"{file}: not a configuration")
+    return plain
+
+
+def check_yaml(text: str) -> None:
+    """Raises YAMLError for aliases, a few of which make billions of values, and for deep nesting.
+
+    This project writes neither.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+            raise yaml.YAMLError
+
+
+class NoAliases(yaml.SafeDumper):
+    """Writes a value twice that occurs twice, and no anchor, which `check_yaml` refuses."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
