@@ -5,12 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from evaluation.predictions import generate, reconstruct
 from evaluation.result import Evaluation
-from evidence.weights import as_batch
+from evidence.batch import Batch
 from experiment import Run
 from experiment.directory import of_split
 from experiment.files import write_arrays
-from report.figures.pictures import generate, posterior_means, reconstruct
 
 BLOCK = 250
 
@@ -25,26 +25,27 @@ def export(run: Run, evaluation: Evaluation, what: str) -> Path:
     - samples: E[x|z] at as many draws z ~ p(z)
     """
     split = run.data(evaluation.split)
-    batch = as_batch(split[: evaluation.num_examples])
+    batch = Batch.of(split[: evaluation.num_examples])
     torch.manual_seed(0)
     arrays: dict[str, Tensor]
     if what == "latents":
-        arrays = posterior_means(run.model, run.guide, batch)
+        arrays = dict(evaluation.codes.means)
         if split.labels is not None:
             arrays["labels"] = split.labels[: evaluation.num_examples]
     elif what == "scores":
         arrays = {name: bound.per_datum for name, bound in evaluation.bounds.items()}
     elif what == "reconstructions":
-        blocks = zip(*(part.split(BLOCK) for part in batch), strict=True)
         arrays = {
-            "x": batch[0],
+            "x": batch.x,
             "reconstruction": torch.cat(
-                [reconstruct(run.model, run.guide, block) for block in blocks]
+                [reconstruct(run.model, run.guide, part) for part in batch.parts(BLOCK)]
             ),
         }
     else:
         arrays = {
-            "samples": torch.cat([generate(run, len(block)) for block in batch[0].split(BLOCK)])
+            "samples": torch.cat(
+                [generate(run.model, run.dataset, part.size) for part in batch.parts(BLOCK)]
+            )
         }
     path = run.path / of_split(f"export-{what}.npz", evaluation.split)
     write_arrays(path, arrays)

@@ -3,12 +3,14 @@
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from evaluation.bounds import Bounds
+from evaluation.codes import Codes, encode
 from evaluation.diagnostics import Diagnostics
 from evidence.estimate import measured, paired
 from experiment import Run
@@ -53,6 +55,12 @@ class Evaluation:
             if self.bounds.exact is not None
             else None
         )
+
+    @cached_property
+    def codes(self) -> Codes:
+        """E_q[z] of the data that were measured, for figures, pages and exports."""
+        split = self.run.data(self.split)
+        return encode(self.run.model, self.run.guide, split, self.num_examples)
 
     def bits_per_dim(self) -> dict[str, Any]:
         """−log₂ of the mass of the stored values per dimension, from the tightest bound.
