@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
-from errors import Parser, RequestError, needs
+from configs.optional import needs
+from configs.parser import Parser
+from errors import RequestError
 
 
 def parser() -> Parser:

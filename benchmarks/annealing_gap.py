@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from benchmarks.command import at_least
-from errors import Parser
+from configs.parser import Parser
 from evidence import Annealing, bidirectional
 from evidence.estimate import measured
 from models.tractable import ExactPosterior, FactorAnalysis

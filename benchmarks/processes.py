@@ -95,7 +95,7 @@ def _start(
 def work(batch: int, device: str) -> None:
     """What each process does: its part of `batch` data, step after step."""
     answers = os.fdopen(os.dup(1), "w")  # what joined() silences is another stdout
-    from configs.cli import spin_briefly
+    from configs.process import spin_briefly
 
     spin_briefly()
     from parallel import group

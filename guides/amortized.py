@@ -5,11 +5,13 @@ import pyro.distributions as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from guides.families.base import Family
+
 
 class Amortized(nn.Module):
     """The guide as a Pyro program. `family(h)` returns a distribution over one datum's z."""
 
-    def __init__(self, encoder: nn.Module, family: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, family: Family) -> None:
         super().__init__()
         self.encoder, self.family = encoder, family
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evaluation.result import Evaluation
-from evidence.diagnostics import COLLAPSED
+from evidence.usage import COLLAPSED
 from experiment import Run
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
 

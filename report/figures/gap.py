@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from evaluation.explain import SOURCES
 from evaluation.result import Evaluation
-from evaluation.splits import SOURCES
 from evidence.estimate import measured
 from experiment import Run
 from report.figures.style import ACCENT, DARK, MIDDLE
@@ -17,8 +17,8 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
     figure = Figure(figsize=(8, 0.9 + 0.7 * len(splits.by_split)))
     axis = figure.subplots()
     labels = []
-    for row, (name, split) in enumerate(splits.by_split.items()):
-        family, encoder = measured(split.parts.approximation), measured(split.parts.amortisation)
+    for row, (name, parts) in enumerate(splits.by_split.items()):
+        family, encoder = measured(parts.approximation), measured(parts.amortization)
         total = family["mean"] + encoder["mean"]
         axis.barh(row, family["mean"], color=MIDDLE, hatch="//", edgecolor="white", height=0.55)
         axis.barh(
@@ -32,10 +32,10 @@ def gap(run: Run, evaluation: Evaluation) -> Figure | None:
             color=DARK,
             capsize=3,
         )
-        richer = split.parts.richer_approximation
+        richer = parts.richer_approximation
         if richer is not None:
             axis.vlines(float(richer.mean()), row - 0.38, row + 0.38, color=DARK, linewidth=2)
-        labels.append(f"{name}, {split.num_examples} data\nlog p(x): {SOURCES[split.source]}")
+        labels.append(f"{name}, {parts.num_examples} data\nlog p(x): {SOURCES[parts.source]}")
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()
     axis.axvline(0, color="#888888", linewidth=0.8)

@@ -18,7 +18,8 @@ def identity(run: Run, evaluation: Evaluation) -> Figure | None:
 
 
 def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
-    nats = {name: entry["mean"] for name, entry in evaluation.as_json()["nats"].items()}
+    nats = {name: bound.mean for name, bound in evaluation.bounds.items()}
+    nats["reconstruction"] = float(evaluation.reconstruction.mean())
     best = evaluation.tightest
     name = "log p(x)" if best == "exact" else f"IWAE-{evaluation.bounds.tightest.particles}"
     bars = [

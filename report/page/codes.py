@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from evidence.diagnostics import COLLAPSED
+from evidence.usage import COLLAPSED
 from evidence.weights import draw, repeat_rows, rows_per_chunk, split_batch
 from experiment import Run
 from report.figures.pictures import expected_x
