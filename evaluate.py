@@ -14,8 +14,8 @@ RUN = """a run directory that train.py finished; data.root=DIR among them says w
 now, if they were moved (so do data.path, data.labels, data.cache)"""
 SPLIT = "the split to measure; those but test name their files: evaluation_train.json, …"
 COMPILE = "record and compile the estimators' inner loops; auto does so where it saves time"
-IMPUTE = """hold dimensions back, fill them in from the others, report the error: random:SHARE, left,
-right, top, bottom, or a .npy of booleans (True: missing), of the shape of one datum or (N, shape)"""
+IMPUTE = """hold dimensions back, fill them in, report the error; MASK is random:SHARE, left, right,
+top, bottom, or a .npy of booleans (True: missing) of the shape of one datum or (N, shape)"""
 
 
 def parser() -> Parser:
