@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from benchmarks.command import at_least
-from errors import Parser
+from configs.parser import Parser
 from evidence import Annealing, bidirectional
 from evidence.estimate import standard_error
 from models.joints import ExactPosterior, FactorAnalysis

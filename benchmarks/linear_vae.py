@@ -12,7 +12,8 @@ import torch
 from models.tractable import as_factor_analysis, probabilistic_pca
 from torch import Tensor
 
-from errors import Parser, RequestError
+from configs.parser import Parser
+from errors import RequestError
 from evidence import elbo
 from experiment import Run, load_run
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from data import Split
 from evidence.batch import Batch
-from evidence.diagnostics import LatentUsage
 from evidence.noise import forked
+from evidence.usage import LatentUsage
 from evidence.weights import Program, draw
 
 DRAWS = 32

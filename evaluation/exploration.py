@@ -7,6 +7,7 @@ given a label besides, it is given lines through the codes of a few data, along 
 from dataclasses import dataclass
 
 import torch
+from evidence.diagnostics import COLLAPSED
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from evaluation.diagnostics import MOST_WEIGHED
 from evaluation.predictions import blank, decode, expected_x, prior_draws, reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
-from evidence.diagnostics import COLLAPSED
 from evidence.noise import forked
 from evidence.weights import Program, split_batch
 

@@ -11,20 +11,13 @@ from typing import Literal, TypeGuard
 
 import numpy as np
 
+from evaluation.measured import Measured
+
 Term = Literal["elbo", "reconstruction", "kl"]
 # The scale of a curve leaves out one in so many epochs, the first: they would flatten the rest.
 UNSETTLED = 20
 # The bounds on log p(x), from below to above it, by their names in evaluation.json.
 RUNGS = ("elbo", "iwae", "ais", "exact", "upper", "reverse_ais", "truth")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """The mean of `num_examples` values and its standard error, which is NaN for a single value."""
-
-    mean: float
-    standard_error: float
-    num_examples: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,7 @@ class Rung:
     kind: Literal["lower", "exact", "upper"]
     effort: int | None
     mean: float
-    distance: Measure
+    distance: Measured
 
     @property
     def error(self) -> float:
@@ -149,8 +142,8 @@ class GapBar:
 
     split: str
     source: str
-    family: Measure
-    encoder: Measure
+    family: Measured
+    encoder: Measured
     left_by_richer: float | None = None
 
     @property

@@ -3,9 +3,10 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.measured import Measured
 from evaluation.quantities import Ladder
 from evaluation.result import Evaluation
-from evaluation.summary import ladder, measure
+from evaluation.summary import ladder
 from experiment import Run
 from report.figures.ladder import draw_rungs
 from report.figures.style import ZERO
@@ -27,7 +28,7 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
     lower, upper = simulated.bracket.lower, simulated.bracket.upper
     both_sides = {"iwae": simulated.iwae, "ais": lower, "reverse_ais": upper}
     _panel(right, ladder(both_sides, "ais"))
-    gap = measure(simulated.bracket.gap)
+    gap = Measured.of(simulated.bracket.gap)
     right.set_title(f"{gap.num_examples} simulated data: a gap of {gap.mean:.2f} nats")
     return figure
 

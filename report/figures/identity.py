@@ -3,9 +3,10 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.measured import Measured
 from evaluation.quantities import Ladder
 from evaluation.result import Evaluation
-from evaluation.summary import ladder, measure
+from evaluation.summary import ladder
 from experiment import Run
 from report.figures.ladder import draw_rungs
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE, ZERO
@@ -20,7 +21,7 @@ def identity(run: Run, evaluation: Evaluation) -> Figure | None:
     shown = ladder(bounds, evaluation.tightest)
     figure = Figure(figsize=(10, 3.2))
     whole, enlarged = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    reconstruction = measure(evaluation.reconstruction).mean
+    reconstruction = Measured.of(evaluation.reconstruction).mean
     _waterfall(whole, reconstruction, evaluation.bounds.elbo.mean, shown)
     _ladder(enlarged, shown)
     return figure

@@ -3,9 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.measured import Measured
 from evaluation.quantities import equal_elbos, path_of_rates
 from evaluation.result import Evaluation
-from evaluation.summary import measure
 from experiment import Run
 from report.figures.style import ACCENT, LIGHT, MIDDLE
 
@@ -22,7 +22,7 @@ def rate_distortion(run: Run, evaluation: Evaluation) -> Figure | None:
         rates, distortions = zip(*path, strict=True)
         axis.plot(rates, distortions, "-", color=MIDDLE, linewidth=1, label="validation, by epoch")
     point = evaluation.diagnostics.rate_distortion
-    rate, distortion = measure(point.rate), measure(point.distortion)
+    rate, distortion = Measured.of(point.rate), Measured.of(point.distortion)
     axis.errorbar(
         [rate.mean],
         [distortion.mean],

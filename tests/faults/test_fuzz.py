@@ -149,7 +149,7 @@ def test_command_line_of_train(examples, no_training, monkeypatch, tmp_path):
 def test_command_lines_of_the_others(examples, script, monkeypatch, tmp_path):
     run = make_run(tmp_path / "run", np.arange(8.0) - 30)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "evaluate_one", lambda *arguments: None)
+    monkeypatch.setattr("evaluation.command.evaluate_one", lambda *arguments: None)
     flags = st.sampled_from(
         [a for action in script.parser()._actions for a in action.option_strings]
     )
