@@ -1,7 +1,8 @@
 """A linear joint whose posterior is known, and data of it."""
 
 import torch
-from models.tractable import FactorAnalysis
+
+from models.joints import FactorAnalysis
 
 
 def joint() -> FactorAnalysis:

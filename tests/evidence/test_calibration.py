@@ -3,10 +3,10 @@
 import pyro.distributions as dist
 import pytest
 import torch
-from models.tractable import ExactPosterior, FactorAnalysis, Posterior
 
 from evidence import calibration
 from evidence.calibration import simulation_based_calibration
+from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from tests.evidence.small_posteriors import data, joint
 
 

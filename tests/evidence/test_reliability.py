@@ -6,9 +6,9 @@ import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
-from models.tractable import ExactPosterior, Posterior
 
 from evidence.reliability import pareto_k, reliability
+from models.joints import ExactPosterior, Posterior
 from tests.evidence.small_posteriors import data, joint
 
 

@@ -5,9 +5,9 @@ import math
 import pyro.distributions as dist
 import pytest
 import torch
-from models.tractable import ExactPosterior, FactorAnalysis, Posterior
 
 from evidence.usage import PosteriorMoments, latent_usage
+from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from tests.evidence.small_posteriors import data, joint
 
 

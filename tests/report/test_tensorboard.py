@@ -100,11 +100,11 @@ def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
 
 
 def test_a_missing_package_is_refused_before_any_work(train, tmp_path, monkeypatch):
-    import errors
+    import configs.optional
 
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        errors, "find_spec", lambda name: None if name == "tensorboard" else find(name)
+        configs.optional, "find_spec", lambda name: None if name == "tensorboard" else find(name)
     )
     status, _, error = train(*OPTIONS, f"run_dir={tmp_path / 'run'}", "train.tensorboard=true")
     assert status == 2 and error.count("\n") == 1 and not (tmp_path / "run").exists()
