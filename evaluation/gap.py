@@ -17,7 +17,7 @@ from pyro import poutine
 from torch import Tensor, nn
 
 from errors import RequestError
-from evidence.estimate import Estimate, measured, standard_error, with_error
+from evidence.estimate import Estimate, Fitted, measured, standard_error, with_error
 from evidence.structure import sample_sites
 from evidence.weights import repeat_rows, rows_per_chunk, sum_log_probs
 from guides.amortized import Amortized
@@ -66,7 +66,7 @@ class GapSplit:
 
         No datum counts for more than a nat: one that ran away must not hide the others in its standard error.
         """
-        if self.richer_family is None or self.richer_family.details.get("diverged"):
+        if self.richer_family is None or cast(Fitted, self.richer_family.details).diverged:
             return False
         difference = (self.richer_family.per_datum - self.same_family.per_datum).clamp(-1, 1)
         return float(difference.mean()) > -2 * standard_error(difference)
@@ -196,7 +196,7 @@ def best_of(
 ) -> Estimate:
     """The ELBO of the best guide for every datum. The choice and the result come from separate draws: no selection bias.
 
-    A guide whose ELBO is not finite is not chosen; `details["diverged"]` counts the data of which one is not. Where none is
+    A guide whose ELBO is not finite is not chosen; `details.diverged` counts the data of which one is not. Where none is
     finite the value is that of `instead` (N,), the ELBO of another member of the family.
     """
     with pyro.validation_enabled(False):  # a fit that diverged is left out, not an error
@@ -208,7 +208,7 @@ def best_of(
     chosen = first.where(finite, -torch.inf).argmax(0, keepdim=True)
     best, found = second.gather(0, chosen)[0], finite.any(0)
     diverged = int((~finite.all(0)).sum())
-    details = {"restarts": fit.restarts, "diverged": diverged}
+    details = Fitted(fit.restarts, diverged)
     return Estimate(
         best if instead is None else best.where(found, instead), "lower", fit.measured, details
     )

@@ -17,6 +17,7 @@ from evaluation.result import Evaluation
 from evaluation.splits import Split, Splits, check_splittable, split
 from evidence import Annealing, Estimate, elbo_terms, exact, iw_eubo, iwae
 from evidence.diagnostics import Calibration, simulation_based_calibration
+from evidence.estimate import Details, Quadrature
 from evidence.exact import posterior_draw
 from evidence.recording import recorded
 from evidence.weights import as_batch, repeat_rows
@@ -28,6 +29,13 @@ COMPILED_FROM = 10_000_000
 """Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md."""
 PASSES = 6
 """Of annealing: tuned and run, on data, on simulated data, and backwards."""
+
+
+@dataclass(frozen=True)
+class Law(Details):
+    """log p(x) under the law that synthetic data were drawn from."""
+
+    of: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation
         bounds["truth"] = Estimate(
             run.dataset.truth.log_prob(batch[0].double()),
             "exact",
-            details={"of": "the data's own law"},
+            details=Law("the data's own law"),
         )
     weighed, used = (
         weigh(run.model, run.guide, batch, wanted.particles),
@@ -142,12 +150,12 @@ def _exact(run: Run, batch: tuple[Tensor, ...]) -> tuple[Estimate | None, list[s
         return None, [
             f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
         ]
-    exceeding = 0 if known is None else known.details.get("exceeding", 0)
-    if known is None or not exceeding:
+    details = None if known is None else known.details
+    if known is None or not isinstance(details, Quadrature) or not details.exceeding:
         return known, []
     return known, [
-        f"log p(x) of {exceeding} of {known.num_examples:,} data is not within {known.details['tolerance']:g} nats: the last "
-        f"halving of the grid still changed one by {known.details['largest_error']:.1g}"
+        f"log p(x) of {details.exceeding} of {known.num_examples:,} data is not within {details.tolerance:g} nats: the last "
+        f"halving of the grid still changed one by {details.largest_error:.1g}"
     ]
 
 

@@ -1,14 +1,14 @@
 """log p(x) − ELBO, split into the family's part and the encoder's, on the data measured and on training data."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from errors import RequestError
 from evaluation.gap import Fit, GapSplit, deeper, split_gap
 from evidence import Estimate
-from evidence.estimate import measured, paired
+from evidence.estimate import Fitted, measured, paired
 from guides.amortized import Amortized
 
 SOURCES = {"exact": "exact", "ais": "AIS", "iwae": "IWAE"}
@@ -42,12 +42,13 @@ class Split:
     def summary(self) -> dict[str, Any]:
         """Plain values."""
         parts = self.parts
+        fitted = cast(Fitted, parts.same_family.details)
         plain: dict[str, Any] = {
             "from": self.source,
             "approximation": measured(parts.approximation),
             "amortization": measured(parts.amortisation),
-            "restarts": parts.same_family.details["restarts"],
-            "diverged": parts.same_family.details["diverged"],
+            "restarts": fitted.restarts,
+            "diverged": fitted.diverged,
         }
         if parts.richer_family is not None:
             plain["richer"] = {

@@ -6,6 +6,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+# What public functions take: a batch, or its columns, or x alone.
+Data = Tensor | tuple[Tensor, ...]
+
 
 class Batch(tuple[Tensor, ...]):
     """The columns of some data: x first, then whatever else the programs take (labels, say).

@@ -11,9 +11,10 @@ from arviz_stats.base import array_stats
 from jaxtyping import Float64, Int
 from torch import Tensor
 
+from evidence.batch import Data as Batch
 from evidence.joint import Joint
 from evidence.upper import simulate
-from evidence.weights import Batch, Program, as_batch, log_weights, split_batch
+from evidence.weights import Program, as_batch, log_weights, split_batch
 
 COLLAPSED = 1e-2
 """Variance of the posterior means below which a dimension counts as unused (Burda et al. 2016, appendix C)."""

@@ -1,10 +1,15 @@
 """The generative model given a label: p_θ(x, z|y) = p(z) p_θ(x|z, y)."""
 
+import math
+from typing import cast
+
 import pyro
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from models.likelihoods.base import Likelihood
 
 
 class Conditional(nn.Module):
@@ -29,3 +34,8 @@ class Conditional(nn.Module):
             z = pyro.sample("z", self.prior())
             h = self.decoder(torch.cat([z, F.one_hot(y, self.classes).to(z)], dim=-1))
             return pyro.sample("x", self.likelihood(h), obs=x)
+
+    @property
+    def floats_per_datum(self) -> int:
+        """The number of parameters that the likelihood has for one datum."""
+        return math.prod(cast(Likelihood, self.likelihood).parameter_shape)

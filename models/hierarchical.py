@@ -1,9 +1,14 @@
 """Two stochastic layers: p_θ(x, z1, z2) = p(z2) p_θ(z1|z2) p_θ(x|z1, z2)."""
 
+import math
+from typing import cast
+
 import pyro
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from models.likelihoods.base import Likelihood
 
 
 class Hierarchical(nn.Module):
@@ -31,3 +36,8 @@ class Hierarchical(nn.Module):
             z1 = pyro.sample("z1", self.middle(self.top_down(z2)))
             h = self.decoder(torch.cat([z1, z2], dim=-1))
             return pyro.sample("x", self.likelihood(h), obs=x)
+
+    @property
+    def floats_per_datum(self) -> int:
+        """The number of parameters that the likelihood has for one datum."""
+        return math.prod(cast(Likelihood, self.likelihood).parameter_shape)

@@ -39,6 +39,10 @@ class Tractable(nn.Module, ABC):
     def posterior(self, x: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
         """p(z|x): batch_shape (N,), event_shape (latent,)."""
 
+    def tractable(self) -> "Tractable":
+        """Returns the joint itself."""
+        return self
+
     def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
         """Sample z ~ p(z) and observe x ~ p(x|z), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):

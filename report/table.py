@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from evaluation.result import Evaluation
 from evaluation.splits import SOURCES
+from evidence.estimate import Details, Enumeration, Exactly, Quadrature
 
 
 class Row(NamedTuple):
@@ -102,9 +103,8 @@ def _count(entry: dict[str, Any]) -> str:
     return f"the first {entry['num_examples']:,} data"
 
 
-def _how(details: dict[str, Any]) -> str:
-    """By which method, and how far off any datum can be."""
-    error = details.get("largest_error")
-    return f", {details['method']}" + (
-        "" if error is None else f", every datum within {error:.0e} nats"
-    )
+def _how(details: Details | None) -> str:
+    """Says by which method, and how far off any datum can be."""
+    if isinstance(details, Quadrature):
+        return f", {details.method}, every datum within {details.largest_error:.0e} nats"
+    return f", {details.method}" if isinstance(details, Exactly | Enumeration) else ""

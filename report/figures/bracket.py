@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from evaluation.result import Evaluation
 from evidence import Estimate
-from evidence.estimate import measured, paired
+from evidence.estimate import Annealed, measured, paired
 from experiment import Run
 from report.figures.style import ACCENT, DARK, MARKS
 
@@ -18,8 +18,8 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
     figure = Figure(figsize=(10, 2.6))
     real, simulated = figure.subplots(1, 2)
     ais = bounds.ais
-    assert calibration is not None and ais is not None
-    temperatures = ais.details["temperatures"]
+    assert ais is not None and isinstance(ais.details, Annealed)
+    temperatures = ais.details.temperatures
     iwae = f"IWAE-{calibration.iwae.particles}"
     shown = {iwae: bounds.iwae, f"AIS-{temperatures}": ais} | (
         {"log p(x)": bounds.exact} if bounds.exact is not None else {}

@@ -8,8 +8,9 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from evidence.batch import Data as Batch
 from evidence.structure import observed_site
-from evidence.weights import Batch, as_batch, draw, repeat_rows
+from evidence.weights import as_batch, draw, repeat_rows
 from experiment import Run
 
 Program = Callable[..., Any]

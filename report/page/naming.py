@@ -1,6 +1,7 @@
 """What a page calls things."""
 
 from evidence import Estimate
+from evidence.estimate import Annealed
 
 NAMES = {"elbo": "ELBO", "exact": "log p(x)", "truth": "the data's own law"}
 NUMBERED = {"upper": "IW-EUBO"}
@@ -9,7 +10,8 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 def bound_name(name: str, bound: Estimate) -> str:
     """Of a bound that evaluation.json calls `name`: IWAE-5000, AIS-1000."""
-    count = bound.details.get("temperatures", bound.particles)
+    details, count = bound.details, bound.particles
+    count = details.temperatures if isinstance(details, Annealed) else count
     return NAMES.get(name, NUMBERED.get(name, name.upper()) + (f"-{count}" if count else ""))
 
 

@@ -13,6 +13,7 @@ from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics
 from evaluation.result import Evaluation
 from evidence import Estimate
+from evidence.estimate import Exactly
 from experiment import Run
 from report.table import identity_rows
 
@@ -61,7 +62,7 @@ def test_the_bits_of_levels_are_their_entropy(space: str) -> None:
 def test_an_exact_density_still_bounds_the_bits_of_the_levels(space: str) -> None:
     """The density of dequantised values is exact; the mass of a level is its integral, of which its mean log is a bound."""
     found = evaluation(space)
-    exact = Estimate(found.bounds.iwae.per_datum, "exact", details={"method": "closed form"})
+    exact = Estimate(found.bounds.iwae.per_datum, "exact", details=Exactly("closed form"))
     found = replace(found, bounds=replace(found.bounds, exact=exact))
     assert identity_rows(found)[-1].note == "from exact, an upper bound"
 

@@ -15,6 +15,7 @@ import evaluate
 from evaluation import measure as measuring
 from evaluation.gap import Fit
 from evidence import Annealing, Estimate
+from evidence.estimate import Quadrature
 from experiment import load_run
 from report.comparison.reading import read_run
 from report.table import evaluation_table
@@ -296,7 +297,7 @@ def test_a_gap_that_cannot_be_split_is_a_note_and_the_rest_is_kept(pictures, mon
 
 
 def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):
-    details = {"method": "quadrature", "largest_error": 0.02, "exceeding": 3, "tolerance": 1e-3}
+    details = Quadrature(1e-3, error=0.01, largest_error=0.02, exceeding=3, outside=0.0)
     known = Estimate(torch.zeros(10, dtype=torch.float64), "exact", details=details)
     monkeypatch.setattr(measuring, "exact", lambda *_: known)
     found = measuring.evaluate(load_run(pictures[0]), FEW)

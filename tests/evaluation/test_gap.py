@@ -9,7 +9,7 @@ import torch
 
 from errors import RequestError
 from evaluation.gap import Fit, GapSplit, around, best_of, deeper, local_starts, split_gap
-from evidence import weights
+from evidence import chunks
 from evidence.estimate import Estimate
 from guides import Amortized
 from guides.families.full_covariance import FullCovariance
@@ -48,7 +48,7 @@ def test_the_parts_of_a_linear_model() -> None:
 
 def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
     """Free guides are one with their data, and cannot be measured part by part."""
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 3 * 10)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 3 * 10)
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = joint.conditional(joint.prior().sample((25,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
@@ -216,7 +216,7 @@ def test_fits_that_all_diverge_leave_the_encoders_own(learning_rate: float) -> N
     split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), fit)
     noise = split.amortisation.std() / 10**0.5
     assert float(split.amortisation.mean()) > -5 * float(noise), "worse than where it started"
-    assert split.same_family.details["diverged"] > 0
+    assert split.same_family.details.diverged > 0
     assert split.richer_family.per_datum.isfinite().all() and not split.richer_converged
 
 

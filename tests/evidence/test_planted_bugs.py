@@ -8,8 +8,9 @@ import torch
 from pyro import poutine
 from torch import nn
 
-from evidence import annealing, lower, upper, weights
-from evidence.annealing import Annealing, Path
+from evidence import annealing, chunks, lower, upper, weights
+from evidence.annealing import Annealing
+from evidence.hmc import Path
 from evidence.joint import Joint
 from evidence.quadrature import quadrature
 from models.tractable import ExactPosterior, FactorAnalysis, GammaPoisson, Posterior
@@ -41,12 +42,12 @@ def weights_of_the_posterior_are_the_evidence() -> bool:
 def every_datum_and_particle_counts() -> bool:
     joint, guide, x = pair()
     with pytest.MonkeyPatch.context() as inner:
-        inner.setattr(weights, "CHUNK_FLOATS", 4 * 170)
+        inner.setattr(chunks, "CHUNK_FLOATS", 4 * 170)
         shapes = (
             weights.log_weights(joint, guide, x, 7).shape == (7, 150)
             and len(lower.elbo(joint, guide, x, 7).per_datum) == 150
         )
-        inner.setattr(weights, "CHUNK_FLOATS", 4 * 32)
+        inner.setattr(chunks, "CHUNK_FLOATS", 4 * 32)
         return shapes and len(lower.iwae(joint, guide, x, 33).per_datum) == 150
 
 
@@ -123,9 +124,7 @@ def transitions_leave_the_posterior_alone() -> bool:
     torch.manual_seed(0)
     point = path.at(exact.sample((20_000,))[:, 0])
     for _ in range(12):
-        point, _ = annealing.transition(
-            path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2
-        )
+        point, _ = annealing.transition(path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2)
     standard = (point.u - exact.mean) / exact.variance.sqrt()
     return all(
         abs(float((standard**k).mean()) - m) < Z99 * s / math.sqrt(20_000)
