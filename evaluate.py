@@ -219,7 +219,17 @@ def evaluate_all(options: argparse.Namespace) -> int:
 
 
 def evaluate_one(path: str, options: argparse.Namespace) -> None:
-    """Measure one run, print its table, write its files; of several processes, the first prints and writes."""
+    """Measures one run, and raises RequestError for a pair that cannot be measured."""
+    from evidence import UnsupportedPair
+
+    try:
+        measure_one(path, options)
+    except UnsupportedPair as error:
+        raise RequestError(str(error)) from error
+
+
+def measure_one(path: str, options: argparse.Namespace) -> None:
+    """Measures one run, prints its table and writes its files; of several processes, the first does."""
     from evaluation.imputation import hold_back
     from evaluation.measure import evaluate
     from experiment import load_run

@@ -130,7 +130,7 @@ def ais(model: Program, guide: Program, x: Data, plan: Annealing | None = None) 
 
     Arguments:
         model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
-        guide: the program of q(z|x), called in the same way; chains start there if the plan says so.
+        guide: the program of q(z|x), called in the same way; chains may start from it.
         x: the data (N, *shape), or (x, y, …) where the programs take more than x.
         plan: how to anneal; 1,000 temperatures and 16 chains unless given.
 
@@ -190,8 +190,8 @@ def reverse_ais(
 class Bracket:
     """Bounds from both sides of log p(x) of the same data, simulated from the model.
 
-    For other data only the lower side can be computed; `gap` says how far annealing is from log p(x)
-    on data like the simulated ones.
+    For other data only the lower side can be computed; `gap` says how far annealing is from
+    log p(x) on data like the simulated ones.
     """
 
     lower: Estimate

@@ -66,7 +66,7 @@ class Annealed(Details):
 
 @dataclass(frozen=True)
 class Fitted(Details):
-    """The best of `restarts` fits of every datum; `diverged` counts data with a fit that diverged."""
+    """The best of `restarts` fits per datum; `diverged` counts data with a fit that diverged."""
 
     restarts: int
     diverged: int

@@ -98,7 +98,7 @@ def posterior_draw(model: Program, x: Data) -> Latents | None:
 def _condition_by_condition(
     model: Program, guide: Program, batch: Batch, tolerance: float
 ) -> Estimate | None:
-    """Returns log p(x|y) by quadrature for the data of every y in turn: x then depends on z alone."""
+    """Returns log p(x|y) by quadrature for each y in turn: given y, x depends on z alone."""
     key = torch.cat([part.reshape(batch.size, -1).double() for part in batch.others], 1)
     conditions, which = key.unique(dim=0, return_inverse=True)
     if len(conditions) > MOST_CONDITIONS:

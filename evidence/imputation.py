@@ -7,10 +7,10 @@ importance sampling (MIWAE, Mattei & Frellsen 2019, eqs. 9 and 11).
 A guide trained on whole data is too narrow a proposal where x_obs leaves much open. So z is drawn
 from a mixture. Its first components are q(z|x_obs, x_mis) at several fillings x_mis, each drawn
 from the previous round's p(x_mis|x_obs): at the right fillings, and with q = p(z|x), these *are*
-p(z|x_obs) (Tanner & Wong 1987). Its last is p(z), which bounds the weights whatever q is (Hesterberg
-1995). The chains of Rezende et al. 2014 and Mattei & Frellsen 2018 need time to converge, and do not
-tell when they have. This has an effective sample size for every datum, and p̂(x_obs), whose
-expectation is p(x_obs).
+p(z|x_obs) (Tanner & Wong 1987). Its last is p(z), which bounds the weights whatever q is
+(Hesterberg 1995). The chains of Rezende et al. 2014 and Mattei & Frellsen 2018 need time to
+converge, and do not tell when they have. This has an effective sample size for every datum, and
+p̂(x_obs), whose expectation is p(x_obs).
 """
 
 import math

@@ -46,8 +46,9 @@ class Latent:
 class Joint:
     """log p(z), log p(x|z) and log q(z|x) of some data, as functions of unconstrained latents u.
 
-    u is (rows, dimensions), `rows` a multiple of the number of data, the index of the datum fastest.
-    The first and the last include log |dz/du|. All three are differentiable, and draw no noise.
+    u is (rows, dimensions), `rows` a multiple of the number of data, the index of the datum
+    fastest. The first and the last include log |dz/du|. All three are differentiable, and draw no
+    noise.
 
     Supports may depend on the data: `bounds` are the tensors in them, with a row for each datum
     where they differ between data.

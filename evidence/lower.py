@@ -87,7 +87,7 @@ def elbo_terms(model: Program, guide: Program, x: Data, num_particles: int = 100
 def iwae(model: Program, guide: Program, x: Data, num_particles: int = 5000) -> Estimate:
     """Returns E[log (1/K) Σ_k w_k], K = `num_particles` (Burda et al. 2016, eq. 8).
 
-    It rises to log p(x) as K grows. The draws stream through the model: memory does not grow with K.
+    It rises to log p(x) as K grows. Draws stream through the model: memory does not grow with K.
 
     Arguments:
         model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 
+@runtime_checkable
 class Tractable(Protocol):
     """A joint p(x, z) with one latent site whose evidence and posterior have closed forms."""
 

@@ -1,4 +1,4 @@
-"""p(x|z) at many z at once, for many x: a matrix product where the density is an exponential family in x."""
+"""p(x|z) at many z for many x: one matrix product where p(x|z) is an exponential family in x."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The sites of a Pyro pair, their log-densities, and the refusal of pairs without per-datum weights."""
+"""The sites of a Pyro pair, and the refusal of pairs without per-datum weights."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, cast
@@ -131,7 +131,7 @@ def check_pair(model: Trace, guide: Trace, rows: int) -> None:
 
 
 def check_plate(sites: Iterable[Site], rows: int, others: Iterable[Site] = ()) -> None:
-    """Raises UnsupportedPair unless all `sites` lie in one plate of `rows` data, `others` in no other."""
+    """Raises UnsupportedPair unless one plate of `rows` data has all `sites`, and no other any."""
     sites = list(sites)
     plates = {
         frame.name

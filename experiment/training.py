@@ -13,6 +13,7 @@ import torch
 
 from data import Dataset
 from errors import RequestError
+from evidence import UnsupportedPair
 from evidence.weights import as_batch
 from experiment.build import build_data, build_pair
 from experiment.components import build
@@ -31,7 +32,10 @@ def train(config: dict[str, Any], observe: Observer | None = None) -> RunDirecto
     Where torchrun started several processes, each calls this, and they train one model together.
     """
     with group.joined(config["device"]):
-        return _train(config, observe)
+        try:
+            return _train(config, observe)
+        except UnsupportedPair as error:
+            raise RequestError(str(error)) from error
 
 
 def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:

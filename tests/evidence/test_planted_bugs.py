@@ -124,7 +124,9 @@ def transitions_leave_the_posterior_alone() -> bool:
     torch.manual_seed(0)
     point = path.at(exact.sample((20_000,))[:, 0])
     for _ in range(12):
-        point, _ = annealing.transition(path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2)
+        point, _ = annealing.transition(
+            path, point, 1.0, torch.full((20_000,), 0.8, dtype=torch.float64), 2
+        )
     standard = (point.u - exact.mean) / exact.variance.sqrt()
     return all(
         abs(float((standard**k).mean()) - m) < Z99 * s / math.sqrt(20_000)
