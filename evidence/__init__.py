@@ -1,24 +1,67 @@
-"""log p(x), bracketed: for any Pyro pair with one data plate, continuous latents inside it and one observed site."""
+"""log p(x), bracketed, of any Pyro pair.
 
-from evidence.annealing import Annealing, ais, bidirectional, reverse_ais
+A pair is a model p(x, z) and a guide q(z|x): two Pyro programs with one data plate, the latents in
+it, and one observed site. Nothing else is asked of them.
+
+>>> import torch
+>>> from evidence.example import guide, model, x   # yours go here
+>>> truth = exact(model, guide, x)                 # None for most models
+>>> _ = torch.manual_seed(0)
+>>> bounds = [elbo(model, guide, x), iwae(model, guide, x, 1000), truth]
+>>> [bound.kind for bound in bounds]
+['lower', 'lower', 'exact']
+>>> [round(bound.mean, 1) for bound in bounds]
+[-1.8, -1.7, -1.7]
+"""
+
+from evidence.annealing import Annealing, Bracket, ais, bidirectional, reverse_ais
+from evidence.batch import Batch
+from evidence.calibration import Calibration, simulation_based_calibration
+from evidence.enumeration import enumeration
 from evidence.estimate import Estimate
-from evidence.exact import exact
-from evidence.lower import elbo, elbo_terms, iwae
+from evidence.exact import exact, posterior_draw
+from evidence.imputation import Imputation, impute
+from evidence.lower import Terms, elbo, elbo_terms, iwae
+from evidence.offers import OffersExact, OffersFactors, OffersSize
+from evidence.quadrature import quadrature
+from evidence.recording import recorded
+from evidence.reliability import Reliability, reliability
+from evidence.unsupported import UnsupportedPair
 from evidence.upper import eubo, iw_eubo, simulate
+from evidence.usage import LatentUsage, latent_usage
 from evidence.weights import log_weights
 
 __all__ = [
     "Annealing",
+    "Batch",
+    "Bracket",
+    "Calibration",
     "Estimate",
+    "Imputation",
+    "LatentUsage",
+    "OffersExact",
+    "OffersFactors",
+    "OffersSize",
+    "Reliability",
+    "Terms",
+    "UnsupportedPair",
     "ais",
     "bidirectional",
     "elbo",
     "elbo_terms",
+    "enumeration",
     "eubo",
     "exact",
+    "impute",
     "iw_eubo",
     "iwae",
+    "latent_usage",
     "log_weights",
+    "posterior_draw",
+    "quadrature",
+    "recorded",
+    "reliability",
     "reverse_ais",
     "simulate",
+    "simulation_based_calibration",
 ]

@@ -1,209 +1,104 @@
-"""Annealed importance sampling (Neal 2001): from p(z) or q(z|x) to p(z|x) by Hamiltonian transitions.
+"""Annealed importance sampling (Neal 2001): from p(z) or q(z|x) to p(z|x), by Hamiltonian steps.
 
-A chain walks through f_β = (1 − β) log start + β log p(x, z), β from 0 to 1; every step of β multiplies its weight by
-f_β'(z)/f_β(z), every transition leaves f_β invariant. Forward, the weights average to p(x): a lower bound on log p(x).
-Backward, from an exact draw of p(z|x), to 1/p(x): an upper bound. Together they are bidirectional Monte Carlo (Grosse et
-al. 2015). Transitions that adapt to their own past are not invariant, so step sizes are tuned on a first pass and then
-frozen for another with fresh noise.
+A chain walks through f_β = (1 − β) log start + β log p(x, z), β from 0 to 1. Every step of β
+multiplies its weight by f_β'(z)/f_β(z), every transition leaves f_β invariant. Forward, the weights
+average to p(x), which gives a lower bound on log p(x). Backward, from an exact draw of p(z|x), they
+average to 1/p(x), which gives an upper bound. Together they are bidirectional Monte Carlo (Grosse
+et al. 2015). A transition that adapts to its own past is not invariant, so step sizes are tuned on
+a first pass, and then frozen for a second one with fresh noise.
 """
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-import pyro
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from evidence.batch import Data
+from evidence.chunks import split_batch, split_with_latents
 from evidence.estimate import Annealed, Estimate
+from evidence.hmc import Path, Start, transition
 from evidence.joint import Joint
-from evidence.recording.calls import run
-from evidence.rough import Rough, pays
-from evidence.upper import Latents, simulate
-from evidence.weights import Batch, Program, split_batch
+from evidence.structure import Latents, Program
+from evidence.upper import simulate
 
-Start = Literal["prior", "guide"]
-SCHEDULES = ("linear", "sigmoid")
+Schedule = Literal["linear", "sigmoid"]
+
+# How step sizes are tuned: towards this acceptance probability, by this much per transition and
+# unit of its error, from this first step, after this many transitions at the start.
 TARGET_ACCEPTANCE = 0.9
 ADAPTATION = 0.2
 FIRST_STEP = 0.1
 WARM_UP = 20
-"""Transitions at the start, to find a step size there."""
-JITTER = 0.2
-"""Share by which a chain's step size varies: trajectories of one length can come round to where they began (Neal 2011, 3.2)."""
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """How to anneal: `temperatures` steps of β, `chains` per datum, `leapfrogs` gradients per transition."""
+    """How to anneal: `temperatures` steps of β, `chains` per datum, `leapfrogs` per transition.
+
+    `start` is where chains begin, "prior" or "guide". The `schedule` spaces β evenly ("linear"), or
+    densely at both ends ("sigmoid": a logistic over ±4; Wu et al. 2017).
+
+    Raises ValueError for a number below 1, or for an unknown start or schedule.
+
+    >>> Annealing(temperatures=4, schedule="linear").betas().tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
 
     temperatures: int = 1000
     chains: int = 16
     leapfrogs: int = 10
     start: Start = "prior"
-    schedule: str = "sigmoid"
+    schedule: Schedule = "sigmoid"
 
-    def betas(self) -> Float64[Tensor, " temperatures+1"]:
-        """0 = β_0 < … < β_T = 1: evenly spaced, or dense at both ends (a logistic over ±4; Wu et al. 2017)."""
-        if self.temperatures < 1 or self.chains < 1 or self.leapfrogs < 1:
-            raise ValueError("temperatures, chains and leapfrogs must be at least 1")
+    def __post_init__(self) -> None:
+        for name in ("temperatures", "chains", "leapfrogs"):
+            if vars(self)[name] < 1:
+                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1")
+        for name, choices in (("start", get_args(Start)), ("schedule", get_args(Schedule))):
+            if vars(self)[name] not in choices:
+                raise ValueError(f"{name}={vars(self)[name]}: choose from {', '.join(choices)}")
+
+    def betas(self) -> Float64[Tensor, " points"]:
+        """Returns 0 = β_0 < … < β_T = 1, T being `temperatures`."""
         even = torch.linspace(0, 1, self.temperatures + 1, dtype=torch.float64)
         if self.schedule == "linear":
             return even
-        if self.schedule == "sigmoid":
-            curve = torch.sigmoid(8 * even - 4)
-            return (curve - curve[0]) / (curve[-1] - curve[0])
-        raise ValueError(f"schedule={self.schedule}: choose from {', '.join(SCHEDULES)}")
-
-
-@dataclass
-class Point:
-    """Chains (rows, dimensions), with both ends' log-densities there, (rows,) float64, and their gradients."""
-
-    u: Tensor
-    log_start: Tensor
-    log_end: Tensor
-    start_gradient: Tensor
-    end_gradient: Tensor
-
-    def energy(self, beta: float) -> Float64[Tensor, " rows"]:
-        """−f_β."""
-        return -((1 - beta) * self.log_start + beta * self.log_end)
-
-    def force(self, beta: float) -> Float[Tensor, " rows dimensions"]:
-        """∇f_β."""
-        return torch.lerp(self.start_gradient, self.end_gradient, beta)
+        curve = torch.sigmoid(8 * even - 4)
+        return (curve - curve[0]) / (curve[-1] - curve[0])
 
     @property
-    def slope(self) -> Float64[Tensor, " rows"]:
-        """∂f_β/∂β, what a step of β adds to the log weight."""
-        return self.log_end - self.log_start
-
-    def where(self, accepted: Tensor, other: "Point") -> "Point":
-        """This point in the rows that are accepted, the other elsewhere."""
-        mine, theirs = vars(self), vars(other)
-        return Point(
-            **{
-                k: torch.where(
-                    accepted if mine[k].ndim == 1 else accepted.unsqueeze(1), mine[k], theirs[k]
-                )
-                for k in mine
-            }
-        )
-
-
-class Path:
-    """The two ends of the annealing of some data."""
-
-    def __init__(self, joint: Joint, start: Start) -> None:
-        self.joint, self.start = joint, start
-        self.rough = pays(joint.batch[0].device)
-
-    def at(self, u: Float[Tensor, " rows dimensions"]) -> Point:
-        """Both log-densities at u with their gradients."""
-        return Point(u, *self.values(u), *self.gradients(u))
-
-    def values(self, u: Float[Tensor, " rows dimensions"]) -> tuple[Tensor, ...]:
-        """log start and log end, (rows,) float64. Compiled inside `recording.recorded()`, as `gradients` is."""
-        return self._run("values", self._values, u)
-
-    def gradients(self, u: Float[Tensor, " rows dimensions"]) -> tuple[Tensor, ...]:
-        """Of log start and log end, (rows, dimensions) each."""
-        return self._run("gradients", self._gradients, u)
-
-    def _run(
-        self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor
-    ) -> tuple[Tensor, ...]:
-        joint = self.joint
-        with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
-            # Not patient: all forces of a trajectory are to be one function of the position, to the last digit.
-            return run(
-                (what, self.start, joint.model, joint.guide),
-                function,
-                u,
-                *joint.batch,
-                *joint.bounds,
-                patient=False,
-            )
-
-    def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
-        count = len(self.joint.batch)
-        joint = self.joint.on(given[:count], given[count:])
-        log_prior, log_likelihood = joint.model_terms(u)
-        return log_prior if self.start == "prior" else joint.log_guide(
-            u
-        ), log_prior + log_likelihood
-
-    def _gradients(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad(), Rough() if self.rough else nullcontext():
-            u = u.detach().requires_grad_()
-            log_start, log_end = self._values(u, *given)
-            (start_gradient,) = torch.autograd.grad(log_start.sum(), u, retain_graph=True)
-            (end_gradient,) = torch.autograd.grad(log_end.sum(), u)
-        return start_gradient, end_gradient
-
-    def draw(self, chains: int) -> Float[Tensor, " rows dimensions"]:
-        """Exact draws of the start."""
-        return (
-            self.joint.draw_prior(chains)
-            if self.start == "prior"
-            else self.joint.draw_guide(chains)
-        )
-
-
-def transition(
-    path: Path, point: Point, beta: float, step: Float[Tensor, " rows"], leapfrogs: int
-) -> tuple[Point, Float64[Tensor, " rows"]]:
-    """One Hamiltonian Monte Carlo step that leaves f_β invariant, and its acceptance probability, per chain.
-
-    Fresh momentum, `leapfrogs` leapfrog steps (Neal 2011, eqs. 18 to 20), accepted with min(1, exp(−ΔH)). Forces may be
-    rounded, the same at the same place; energies are not.
-    """
-    momentum = torch.randn_like(point.u)
-    before = point.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    size = (step * (1 + JITTER * (2 * torch.rand_like(step) - 1))).unsqueeze(1).to(point.u)
-    u, momentum = point.u, momentum + 0.5 * size * point.force(beta)
-    for k in range(leapfrogs):
-        u = u + size * momentum
-        gradients = path.gradients(u)
-        momentum = momentum + (1.0 if k < leapfrogs - 1 else 0.5) * size * torch.lerp(
-            gradients[0], gradients[1], beta
-        )
-    new = Point(u, *path.values(u), *gradients)
-    after = new.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    acceptance = torch.nan_to_num(
-        (before - after).clamp(max=0).exp(), nan=0.0
-    )  # a diverged trajectory is rejected
-    accepted = torch.rand_like(acceptance) < acceptance
-    return new.where(accepted, point), acceptance
+    def details(self) -> Annealed:
+        """What an estimate says about how it was annealed."""
+        return Annealed(self.temperatures, self.leapfrogs, self.start, self.schedule)
 
 
 @torch.no_grad()
-def tune(path: Path, plan: Annealing, size: int) -> Float64[Tensor, " temperatures batch"]:
-    """Step sizes for every temperature and datum, from a pass of their own: towards TARGET_ACCEPTANCE over its chains."""
-    betas = plan.betas().tolist()
+def tune(path: Path, plan: Annealing) -> Float64[Tensor, " temperatures batch"]:
+    """Returns step sizes for every temperature and datum, from a pass that is thrown away.
+
+    Each step is moved towards `TARGET_ACCEPTANCE` over the chains of its datum.
+    """
+    betas, size = plan.betas().tolist(), path.joint.batch.size
     point = path.at(path.draw(plan.chains))
     log_step = torch.full((size,), math.log(FIRST_STEP), dtype=torch.float64, device=point.u.device)
     steps = []
     for beta in [betas[0]] * WARM_UP + betas[1:]:
         steps.append(log_step.exp())
-        point, acceptance = transition(
-            path, point, beta, steps[-1].repeat(plan.chains), plan.leapfrogs
-        )
-        log_step = log_step + ADAPTATION * (
-            acceptance.reshape(plan.chains, size).mean(0) - TARGET_ACCEPTANCE
-        )
+        step = steps[-1].repeat(plan.chains)
+        point, acceptance = transition(path, point, beta, step, plan.leapfrogs)
+        mean = acceptance.reshape(plan.chains, size).mean(0)
+        log_step = log_step + ADAPTATION * (mean - TARGET_ACCEPTANCE)
     return torch.stack(steps[WARM_UP:])
 
 
 @torch.no_grad()
 def forward_weights(
     path: Path, plan: Annealing, steps: Float64[Tensor, " temperatures batch"]
-) -> Tensor:
-    """log w (chains, batch) float64: E[w] = p(x)."""
+) -> Float64[Tensor, " chains batch"]:
+    """Returns log w with E[w] = p(x)."""
     betas = plan.betas().tolist()
     point = path.at(path.draw(plan.chains))
     log_weight = torch.zeros_like(point.log_end)
@@ -215,9 +110,12 @@ def forward_weights(
 
 @torch.no_grad()
 def reverse_weights(
-    path: Path, plan: Annealing, steps: Float64[Tensor, " temperatures batch"], exact_draw: Tensor
-) -> Tensor:
-    """log w (chains, batch) float64 from u (batch, dimensions) drawn from p(z|x): E[w] = 1/p(x)."""
+    path: Path,
+    plan: Annealing,
+    steps: Float64[Tensor, " temperatures batch"],
+    exact_draw: Float[Tensor, " batch dimensions"],
+) -> Float64[Tensor, " chains batch"]:
+    """Returns log w with E[w] = 1/p(x), of chains from `exact_draw`, u drawn from p(z|x)."""
     betas = plan.betas().tolist()
     point = path.at(exact_draw.repeat(plan.chains, 1))
     log_weight = torch.zeros_like(point.log_end)
@@ -227,37 +125,73 @@ def reverse_weights(
     return log_weight.reshape(plan.chains, -1)
 
 
-def ais(model: Program, guide: Program, x: Batch, plan: Annealing | None = None) -> Estimate:
-    """E[log (1/C) Σ_c w_c] over C chains: a lower bound on log p(x) for every datum of `x`."""
+def ais(model: Program, guide: Program, x: Data, plan: Annealing | None = None) -> Estimate:
+    """Returns E[log (1/C) Σ_c w_c] over C annealed chains (Neal 2001; Wu et al. 2017).
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        guide: the program of q(z|x), called in the same way; chains may start from it.
+        x: the data (N, *shape), or (x, y, …) where the programs take more than x.
+        plan: how to anneal; 1,000 temperatures and 16 chains unless given.
+
+    Returns:
+        A lower bound on log p(x) for every datum.
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence.example import guide, model, x
+    >>> found = ais(model, guide, x, Annealing(temperatures=100, chains=50, leapfrogs=3))
+    >>> found.kind, round(float(found.per_datum[1]), 1)   # log p(x) is -1.27
+    ('lower', -1.3)
+    """
     plan = plan or Annealing()
     columns = []
     for batch in split_batch(x, plan.chains, model):
         path = Path(Joint(model, guide, batch), plan.start)
-        steps = tune(path, plan, len(batch[0]))
-        columns.append(forward_weights(path, plan, steps).logsumexp(0) - math.log(plan.chains))
-    return Estimate(torch.cat(columns), "lower", plan.chains, _details(plan))
+        log_w = forward_weights(path, plan, tune(path, plan))
+        columns.append(log_w.logsumexp(0) - math.log(plan.chains))
+    return Estimate(torch.cat(columns), "lower", plan.chains, plan.details)
 
 
 def reverse_ais(
-    model: Program, guide: Program, x: Batch, exact_draw: Latents, plan: Annealing | None = None
+    model: Program, guide: Program, x: Data, exact_draw: Latents, plan: Annealing | None = None
 ) -> Estimate:
-    """E[−log (1/C) Σ_c w_c] from one exact posterior draw for every datum: an upper bound on log p(x)."""
+    """Returns E[−log (1/C) Σ_c w_c] over C chains annealed backwards from one exact posterior draw.
+
+    Arguments:
+        model, guide, x, plan: as of `ais`.
+        exact_draw: one exact draw of p(z|x) for every datum, by site name: from `simulate`, whose
+            data `x` must then be, or from `posterior_draw`.
+
+    Returns:
+        An upper bound on log p(x) for every datum (Grosse et al. 2015).
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence import simulate
+    >>> from evidence.example import guide, model
+    >>> x, z = simulate(model, guide, torch.zeros(50, 1))
+    >>> reverse_ais(model, guide, x, z, Annealing(10, 4, 3)).kind
+    'upper'
+    """
     plan = plan or Annealing()
-    columns, start = [], 0
-    for batch in split_batch(x, plan.chains, model):
-        rows = slice(start, start := start + len(batch[0]))
+    columns = []
+    for batch, drawn in split_with_latents(x, exact_draw, plan.chains, model):
         path = Path(Joint(model, guide, batch), plan.start)
-        steps = tune(path, plan, len(batch[0]))
-        u = path.joint.unconstrain({name: value[rows] for name, value in exact_draw.items()})
-        columns.append(math.log(plan.chains) - reverse_weights(path, plan, steps, u).logsumexp(0))
-    return Estimate(torch.cat(columns), "upper", plan.chains, _details(plan))
+        steps = tune(path, plan)
+        log_w = reverse_weights(path, plan, steps, path.joint.unconstrain(drawn))
+        columns.append(math.log(plan.chains) - log_w.logsumexp(0))
+    return Estimate(torch.cat(columns), "upper", plan.chains, plan.details)
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """Bounds from both sides of log p(x) on data simulated from the model: how far annealing is from the truth there.
+    """Bounds from both sides of log p(x) of the same data, simulated from the model.
 
-    For real data only `ais` is to be had; `gap` is its calibration.
+    For other data only the lower side can be computed; `gap` says how far annealing is from
+    log p(x) on data like the simulated ones.
     """
 
     lower: Estimate
@@ -265,17 +199,29 @@ class Bracket:
 
     @property
     def gap(self) -> Float64[Tensor, " batch"]:
-        """Upper − lower, nats, per simulated datum: not negative on average."""
+        """Upper − lower in nats, per simulated datum: not negative on average."""
         return self.upper.per_datum - self.lower.per_datum
 
 
 def bidirectional(
-    model: Program, guide: Program, like: Batch, plan: Annealing | None = None
+    model: Program, guide: Program, like: Data, plan: Annealing | None = None
 ) -> Bracket:
-    """Forward and reverse annealing on as many simulated data as `like` has rows (Grosse et al. 2015)."""
+    """Anneals from both sides on data simulated from the model (Grosse et al. 2015).
+
+    Arguments:
+        model, guide, plan: as of `ais`.
+        like: data (N, *shape), or (x, y, …): as many are simulated, of the same shape.
+
+    Returns:
+        Both bounds on log p(x) of the simulated data.
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence.example import guide, model
+    >>> found = bidirectional(model, guide, torch.zeros(200, 1), Annealing(30, 8, 3))
+    >>> 0 < float(found.gap.mean()) < 1
+    True
+    """
     x, exact_draw = simulate(model, guide, like)
     return Bracket(ais(model, guide, x, plan), reverse_ais(model, guide, x, exact_draw, plan))
-
-
-def _details(plan: Annealing) -> Annealed:
-    return Annealed(plan.temperatures, plan.leapfrogs, plan.start, plan.schedule)

@@ -1,16 +1,19 @@
 """What a Pyro program is called with: the columns of some data, one row a datum."""
 
 from collections.abc import Iterator, Sequence
-from typing import Self
 
 import torch
 from torch import Tensor
+
+# What public functions take: a batch, or its columns, or x alone.
+Data = Tensor | tuple[Tensor, ...]
 
 
 class Batch(tuple[Tensor, ...]):
     """The columns of some data: x first, then whatever else the programs take (labels, say).
 
-    `program(*batch)` calls a program with it. `len(batch)` counts the columns, `batch.size` the data.
+    `program(*batch)` calls a program with it. `len(batch)` is the number of columns, `batch.size`
+    that of the data.
 
     >>> batch = Batch.of(torch.zeros(4, 3))
     >>> batch.size, len(batch), batch.first(2).size, [part.size for part in batch.parts(3)]
@@ -18,7 +21,7 @@ class Batch(tuple[Tensor, ...]):
     """
 
     @classmethod
-    def of(cls, given: "Tensor | Sequence[Tensor]") -> Self:
+    def of(cls, given: "Tensor | Sequence[Tensor]") -> "Batch":
         """Returns `given` as a batch: a tensor is its only column."""
         return cls((given,) if isinstance(given, Tensor) else given)
 
@@ -42,25 +45,25 @@ class Batch(tuple[Tensor, ...]):
         """The device that the columns are on."""
         return self[0].device
 
-    def rows(self, which: slice | Tensor) -> Self:
+    def rows(self, which: slice | Tensor) -> "Batch":
         """Returns the data that `which` picks."""
-        return type(self)(column[which] for column in self)
+        return Batch(column[which] for column in self)
 
-    def first(self, count: int) -> Self:
+    def first(self, count: int) -> "Batch":
         """Returns the first `count` data, or all if there are fewer."""
         return self.rows(slice(count))
 
-    def parts(self, size: int) -> Iterator[Self]:
+    def parts(self, size: int) -> Iterator["Batch"]:
         """Yields the data in order, `size` at a time; the last part is as short as it must be."""
-        return (type(self)(part) for part in zip(*(c.split(size) for c in self), strict=True))
+        return (Batch(part) for part in zip(*(c.split(size) for c in self), strict=True))
 
-    def repeat(self, times: int) -> Self:
+    def repeat(self, times: int) -> "Batch":
         """Returns every column `times` over, (times·size, …), the index of the datum fastest."""
-        return type(self)(repeat_rows(column, times) for column in self)
+        return Batch(repeat_rows(column, times) for column in self)
 
-    def with_x(self, x: Tensor) -> Self:
+    def with_x(self, x: Tensor) -> "Batch":
         """Returns the same columns beside other data."""
-        return type(self)((x, *self.others))
+        return Batch((x, *self.others))
 
 
 def repeat_rows(column: Tensor, times: int) -> Tensor:

@@ -1,69 +1,103 @@
-"""log p(x) = log Σ_z p(z) p(x|z), summed over every z, for models all of whose latents are discrete."""
+"""log p(x) = log Σ_z p(z) p(x|z), summed over every z, for models with discrete latents only."""
 
 import itertools
 import math
-from typing import Any
 
 import torch
-from pyro import poutine
+from jaxtyping import Float64, Int
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from evidence.batch import Batch, Data
+from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.estimate import Enumeration, Estimate
-from evidence.structure import check_plate, latent_sites, sample_sites
-from evidence.weights import Program, repeat_rows, rows_per_chunk, sum_log_probs
+from evidence.structure import (
+    Program,
+    at,
+    check_plate,
+    latent_sites,
+    sample_sites,
+    sum_log_probs,
+    traced,
+)
 
+# How many assignments of values to all latents of a datum are summed at most.
 MOST_ASSIGNMENTS = 2**16
-"""Of values to all latents of one datum; beyond it, nothing is enumerated."""
+
+# How many assignments of a datum share a chunk with those of other data.
+TOGETHER = 32
 
 
 @torch.no_grad()
-def enumeration(model: Program, batch: tuple[Tensor, ...]) -> Estimate | None:
-    """The sum over all assignments of values to the latent sites, for every datum of `batch`; None where a latent is not
-    discrete, where its values have no end, or where there are more than MOST_ASSIGNMENTS of them.
+def enumeration(model: Program, x: Data) -> Estimate | None:
+    """Returns log Σ_z p(x, z) over all assignments z of values to the latent sites.
 
-    Several sites may depend on each other, provided that none changes what values another can take. Raises RequestError,
-    naming the site, for a discrete latent outside the data plate.
+    Several sites may depend on each other, provided that none changes what values another can take.
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        x: the data (N, *shape), or (x, y, …), which gives log p(x|y, …).
+
+    Returns:
+        log p(x) for every datum. None if a latent is not discrete, if its values have no end, or if
+        there are more than 65,536 assignments.
+
+    Raises:
+        UnsupportedPair: if a discrete latent is outside the data plate. The message names the site.
+
+    >>> import pyro, pyro.distributions as dist
+    >>> def model(x):
+    ...     with pyro.plate("data", len(x)):
+    ...         coin = pyro.sample("coin", dist.Bernoulli(0.25))
+    ...         pyro.sample("x", dist.Bernoulli(0.1 + 0.8 * coin), obs=x)
+    >>> found = enumeration(model, torch.ones(1))   # p(x = 1) = 0.75 · 0.1 + 0.25 · 0.9
+    >>> found.details.assignments, round(float(found.per_datum.exp()), 6)
+    (2, 0.3)
     """
-    few = tuple(part[:10] for part in batch)
-    trace = poutine.trace(model).get_trace(*few)
-    sites = latent_sites(trace)
-    supports = [support(site["fn"]) for site in sites]
-    total = math.prod(0 if values is None else len(values) for values in supports)
-    if not sites or not 0 < total <= MOST_ASSIGNMENTS:
+    batch = Batch.of(x)
+    few = batch.first(10)
+    trace = traced(model, few)
+    names, supports, total = [], [], 1
+    for site in latent_sites(trace):
+        values = support(site["fn"])
+        if values is None:
+            return None
+        names.append(site["name"])
+        supports.append(values)
+        total *= len(values)
+    if not names or total > MOST_ASSIGNMENTS:
         return None
-    check_plate(sample_sites(trace), len(few[0]))
-    names = [site["name"] for site in sites]
-    indices = torch.cartesian_prod(
-        *[torch.arange(len(values)) for values in supports if values is not None]
-    )
+    check_plate(sample_sites(trace), few.size)
+    indices = torch.cartesian_prod(*[torch.arange(len(values)) for values in supports])
     columns = []
-    size = max(1, rows_per_chunk(batch[0], model) // min(total, 32))
-    for part in zip(*(column.split(size) for column in batch), strict=True):
-        chunks = indices.reshape(total, -1).split(
-            max(1, rows_per_chunk(part[0], model) // len(part[0]))
-        )
+    for part in batch.parts(max(1, rows_per_chunk(batch.x, model) // min(total, TOGETHER))):
+        chunks = indices.reshape(total, -1).split(particles_per_chunk(part, model))
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
     return Estimate(torch.cat(columns), "exact", details=Enumeration(total))
 
 
 def _log_joint(
-    model: Program, batch: tuple[Tensor, ...], names: list[str], supports: list[Any], chunk: Tensor
-) -> Tensor:
-    """log p(x, z) (assignments, batch) at the values that the rows of `chunk` (assignments, sites) point to."""
-    count, size = len(chunk), len(batch[0])
+    model: Program,
+    batch: Batch,
+    names: list[str],
+    supports: list[Tensor],
+    chunk: Int[Tensor, " assignments sites"],
+) -> Float64[Tensor, " assignments batch"]:
+    """Returns log p(x, z) at the values that the rows of `chunk` point to."""
     values = {
-        name: support[column.to(support.device)].repeat_interleave(size, 0)
+        name: support[column.to(support.device)].repeat_interleave(batch.size, 0)
         for name, support, column in zip(names, supports, chunk.T, strict=True)
     }
-    rows = tuple(repeat_rows(part, count) for part in batch)
-    trace = poutine.trace(poutine.condition(model, data=values)).get_trace(*rows)
-    return sum_log_probs(sample_sites(trace)).reshape(count, size)
+    trace = at(model, values, batch.repeat(len(chunk)))
+    return sum_log_probs(sample_sites(trace)).reshape(len(chunk), batch.size)
 
 
 def support(distribution: Distribution) -> Tensor | None:
-    """All values of one datum, (values, *event_shape); None where they cannot be counted or are too many."""
+    """Returns all values of one datum, (values, *event_shape).
+
+    None if they cannot be counted, or are more than `MOST_ASSIGNMENTS`.
+    """
     base = distribution
     while isinstance(base, Independent):
         base = base.base_dist

@@ -19,14 +19,14 @@ class Details:
 
 @dataclass(frozen=True)
 class Exactly(Details):
-    """log p(x) by a closed form, or of a known law: `method` says which."""
+    """log p(x) was computed by a formula: `method` says which."""
 
     method: str
 
 
 @dataclass(frozen=True)
 class Enumeration(Details):
-    """log p(x) as a sum over all `assignments` of values to the discrete latents of a datum."""
+    """log p(x) is a sum over all `assignments` of values to the discrete latents of a datum."""
 
     assignments: int
     method: str = "enumeration"
@@ -34,11 +34,13 @@ class Enumeration(Details):
 
 @dataclass(frozen=True)
 class Quadrature(Details):
-    """log p(x) by integration over a grid, errors in nats.
+    """log p(x) was integrated over a grid; errors are in nats.
 
     `error` is the mean and `largest_error` the largest change of a datum under the last halving of
     the cells; `exceeding` counts the data that changed by more than `tolerance`; `outside` bounds
-    the mass outside the `box`, (dimensions, 2), of free coordinates. `conditions` counts the labels that were integrated apart.
+    the share of any p(x) outside the `box`, (dimensions, 2), of free coordinates. Where the data
+    are given labels, `conditions` counts the labels that were integrated one by one, each in a box
+    of its own.
     """
 
     tolerance: float
@@ -54,7 +56,7 @@ class Quadrature(Details):
 
 @dataclass(frozen=True)
 class Annealed(Details):
-    """How an estimate was annealed."""
+    """How an estimate was annealed; see `evidence.Annealing`."""
 
     temperatures: int
     leapfrogs: int
@@ -64,7 +66,7 @@ class Annealed(Details):
 
 @dataclass(frozen=True)
 class Fitted(Details):
-    """The best of `restarts` fits of every datum; `diverged` counts data with a fit that diverged."""
+    """The best of `restarts` fits per datum; `diverged` counts data with a fit that diverged."""
 
     restarts: int
     diverged: int
@@ -72,10 +74,14 @@ class Fitted(Details):
 
 @dataclass(frozen=True)
 class Estimate:
-    """Per-datum values in nats. `kind` says on which side of log p(x) their expectation lies.
+    """One value for every datum, in nats; `kind` says on which side of log p(x) its expectation is.
 
-    `particles` is the number of posterior samples per datum (None where none are drawn); `details` holds what else a
-    reader needs to judge the number (tolerance, grid, temperatures).
+    `particles` is the number of posterior draws per datum, or None where none are drawn; `details`
+    says what else a reader needs to judge the number.
+
+    >>> estimate = Estimate(torch.tensor([-2.0, -4.0], dtype=torch.float64), "lower", particles=10)
+    >>> estimate.mean, estimate.standard_error, estimate.kind
+    (-3.0, 1.0, 'lower')
     """
 
     per_datum: Float64[Tensor, " batch"]
@@ -85,60 +91,56 @@ class Estimate:
 
     @property
     def mean(self) -> float:
-        """Average over the data, nats per datum."""
+        """The average over the data, in nats per datum."""
         return float(self.per_datum.mean())
 
     @property
     def standard_error(self) -> float:
-        """Of the mean over data, in nats: the spread of the data and of the Monte Carlo noise together."""
+        """The standard error of the mean, in nats.
+
+        It holds the spread of the data and the Monte Carlo noise together.
+        """
         return standard_error(self.per_datum)
 
     @property
     def num_examples(self) -> int:
-        """How many data it is a mean over."""
+        """The number of data that `mean` is an average of."""
         return len(self.per_datum)
 
     def summary(self) -> dict[str, Any]:
-        """Plain values for evaluation.json."""
-        plain: dict[str, Any] = {"mean": self.mean, "se": self.standard_error, "kind": self.kind}
-        plain["num_examples"] = self.num_examples
-        if self.particles is not None:
-            plain["particles"] = self.particles
+        """Returns the estimate in plain values, as JSON holds them."""
+        plain = {"mean": self.mean, "se": self.standard_error, "kind": self.kind}
+        counts = {"num_examples": self.num_examples, "particles": self.particles}
         details = {} if self.details is None else asdict(self.details)
-        return plain | {name: value for name, value in details.items() if value is not None}
+        every = plain | counts | details
+        return {name: value for name, value in every.items() if value is not None}
 
     def first(self, count: int) -> "Estimate":
-        """The same of the first `count` data."""
+        """Returns the estimate of the first `count` data."""
         return replace(self, per_datum=self.per_datum[:count])
 
     @staticmethod
     def join(parts: Sequence["Estimate"]) -> "Estimate":
-        """One estimate from those of consecutive blocks of data."""
-        first = parts[0]
-        return Estimate(
-            torch.cat([part.per_datum for part in parts]),
-            first.kind,
-            first.particles,
-            first.details,
-        )
+        """Returns one estimate from those of consecutive blocks of data, all made alike."""
+        return replace(parts[0], per_datum=torch.cat([part.per_datum for part in parts]))
 
 
 def paired(first: Estimate, second: Estimate) -> Float64[Tensor, " batch"]:
-    """first − second per datum, on the first data, which both have: two estimates of different data are not subtracted."""
+    """Returns first − second per datum, on the first data, which both have measured."""
     count = min(first.num_examples, second.num_examples)
     return first.per_datum[:count] - second.per_datum[:count]
 
 
 def measured(values: Float64[Tensor, " batch"]) -> dict[str, Any]:
-    """Mean, standard error and number of `values`, as plain numbers for evaluation.json."""
+    """Returns mean, standard error and number of `values`, as JSON holds them."""
     return {"mean": float(values.mean()), "se": standard_error(values), "num_examples": len(values)}
 
 
 def with_error(values: Float64[Tensor, " batch"]) -> str:
-    """Their mean ± its standard error, in words."""
+    """Returns the mean of `values` ± its standard error, in words."""
     return f"{float(values.mean()):.2f} ± {standard_error(values):.2f}"
 
 
 def standard_error(values: Float64[Tensor, " batch"]) -> float:
-    """Of the mean of independent `values`; NaN for a single one."""
+    """Returns the standard error of the mean of independent `values`; NaN for a single one."""
     return float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan

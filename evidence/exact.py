@@ -1,96 +1,137 @@
 """The exact log p(x), where there is a way to have it."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
+from evidence.batch import Batch, Data
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate, Exactly, Quadrature
+from evidence.noise import forked
+from evidence.offers import OffersExact, Tractable
 from evidence.quadrature import quadrature
-from evidence.upper import Latents
-from evidence.weights import Batch, Program, as_batch
-from models import Generative
-from models.joints import Tractable
+from evidence.structure import Latents, Program, latent_sites, traced
+from evidence.unsupported import UnsupportedPair
 
+# How many different values of what x is given (labels, say) are integrated one after the other.
 MOST_CONDITIONS = 100
-"""Different values of what x is given (labels, say) that are integrated one after the other."""
 
 
 @torch.no_grad()
-def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> Estimate | None:
-    """log p(x) for every datum: in closed form for tractable joints and for what is a factor analysis in disguise, by
-    enumeration where all latents are discrete, by quadrature for latents of one or two dimensions; None for other models.
+def exact(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> Estimate | None:
+    """Returns log p(x) = log ∫ p(x, z) dz itself, by the first way that is open.
 
-    Given (x, y, …) it is log p(x|y, …). `details["method"]` says which way was taken; quadrature adds its measured `error`
-    in nats (see `evidence.quadrature`), and raises ArithmeticError where the integral does not fit in any box.
+    1. In closed form, where the model offers one (a method `tractable`, see `evidence.offers`).
+    2. By `enumeration`, where all latents are discrete.
+    3. By `quadrature`, where the latents have one or two dimensions. Given (x, y, …), the data of
+       every y are integrated apart, for up to 100 different y.
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        guide: the program of q(z|x), called in the same way; it says only where to look first.
+        x: the data (N, *shape), or (x, y, …), which gives log p(x|y, …).
+        tolerance: the change in nats under which quadrature stops refining its grid.
+
+    Returns:
+        log p(x) for every datum, or None if no way is open. `details` says which way was taken;
+        those of quadrature say how large its error is.
+
+    Raises:
+        ArithmeticError: if the integral fits in no box.
+        UnsupportedPair: if quadrature is the way, and the pair has no per-datum weights.
+
+    >>> from evidence.example import guide, model, x
+    >>> found = exact(model, guide, x)
+    >>> found.kind, found.details.method, round(float(found.per_datum[1]), 3)
+    ('exact', 'quadrature', -1.266)
     """
-    joint = tractable(model)
+    batch, joint = Batch.of(x), tractable(model)
     if joint is not None:
-        return Estimate(joint.log_prob(as_batch(x)[0]), "exact", details=Exactly("closed form"))
-    batch = as_batch(x)
+        return Estimate(joint.log_prob(batch.x), "exact", details=Exactly("closed form"))
     summed = enumeration(model, batch)
     if summed is not None:
         return summed
-    return (
-        quadrature(model, guide, batch, tolerance)
-        if len(batch) == 1
-        else _given(model, guide, batch, tolerance)
-    )
+    if len(batch) == 1:
+        return quadrature(model, guide, batch, tolerance)
+    return _condition_by_condition(model, guide, batch, tolerance)
 
 
 def tractable(model: Program) -> Tractable | None:
-    """The joint with a closed form that `model` is, be it in disguise."""
-    return model.tractable() if isinstance(model, Tractable | Generative) else None
+    """Returns the joint with closed forms that `model` offers, or None."""
+    return model.tractable() if isinstance(model, OffersExact) else None
 
 
 @torch.no_grad()
-def posterior_draw(model: Program, x: Batch) -> Latents | None:
-    """One exact draw of p(z|x) for every datum, by site name; None where there is none to be had."""
-    joint = tractable(model)
+def posterior_draw(model: Program, x: Data) -> Latents | None:
+    """Returns one exact draw of p(z|x) for every datum, if the model offers its posterior.
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        x: the data (N, *shape), or (x, y, …).
+
+    Returns:
+        z by site name, (N, *event), for `eubo`, `iw_eubo` and `reverse_ais`; None if the model
+        offers no closed form (a method `tractable`, see `evidence.offers`).
+
+    Raises:
+        UnsupportedPair: if the model offers a posterior of one site, and has another number.
+
+    >>> from evidence.example import model, x
+    >>> posterior_draw(model, x) is None   # a plain function offers nothing
+    True
+    """
+    batch, joint = Batch.of(x), tractable(model)
     if joint is None:
         return None
-    z = joint.posterior(as_batch(x)[0]).sample()
-    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    return {"z": z.to(next(parameters, z).dtype)}
+    z = joint.posterior(batch.x).sample()
+    with forked(batch.device):
+        sites = latent_sites(traced(model, batch.first(1)))
+    if len(sites) != 1:
+        raise UnsupportedPair(
+            f"the model offers the posterior of one latent site, and has {len(sites)}"
+        )
+    (site,) = sites
+    return {site["name"]: z.to(site["value"].dtype)}
 
 
-def _given(
-    model: Program, guide: Program, batch: tuple[Tensor, ...], tolerance: float
+def _condition_by_condition(
+    model: Program, guide: Program, batch: Batch, tolerance: float
 ) -> Estimate | None:
-    """log p(x|y) by quadrature for the data of every y in turn: given y, x depends on z alone."""
-    data, *rest = batch
-    key = torch.cat([part.reshape(len(data), -1).double() for part in rest], 1)
+    """Returns log p(x|y) by quadrature for each y in turn: given y, x depends on z alone."""
+    key = torch.cat([part.reshape(batch.size, -1).double() for part in batch.others], 1)
     conditions, which = key.unique(dim=0, return_inverse=True)
     if len(conditions) > MOST_CONDITIONS:
         return None
-    values = torch.empty(len(data), dtype=torch.float64, device=data.device)
-    details: list[tuple[int, Quadrature]] = []
+    values = batch.x.new_empty(batch.size, dtype=torch.float64)
+    details = []
     for number in range(len(conditions)):
         rows = torch.nonzero(which == number).flatten()
-        given = [part[rows[:1]] for part in rest]
+        given = [part[rows[:1]] for part in batch.others]
         found = quadrature(
-            _conditioned(model, given), _conditioned(guide, given), data[rows], tolerance
+            _conditioned(model, given), _conditioned(guide, given), batch.x[rows], tolerance
         )
         if found is None:
             return None
         values[rows] = found.per_datum
-        assert isinstance(found.details, Quadrature)
-        details.append((len(rows), found.details))
+        details.append((len(rows), cast(Quadrature, found.details)))
     return Estimate(values, "exact", details=_merged(details))
 
 
 def _conditioned(program: Program, given: list[Tensor]) -> Program:
-    """x ↦ program(x, y), y being the one row of `given`."""
+    """Returns x ↦ program(x, y), y being the one row of `given`."""
     return lambda x: program(x, *(part.expand(len(x), *part.shape[1:]) for part in given))
 
 
-def _merged(details: list[tuple[int, Quadrature]]) -> Quadrature:
-    """What holds of all groups, from (number of data, details) of each."""
-    total = sum(count for count, _ in details)
+def _merged(parts: list[tuple[int, Quadrature]]) -> Quadrature:
+    """Returns what holds of all data, from the number of data and the details of each group."""
+    total = sum(count for count, _ in parts)
+    details = [one for _, one in parts]
     return Quadrature(
-        tolerance=details[0][1].tolerance,
-        error=sum(count * found.error for count, found in details) / total,
-        largest_error=max(found.largest_error for _, found in details),
-        exceeding=sum(found.exceeding for _, found in details),
-        outside=max(found.outside for _, found in details),
-        conditions=len(details),
+        tolerance=details[0].tolerance,
+        error=sum(count * one.error for count, one in parts) / total,
+        largest_error=max(one.largest_error for one in details),
+        exceeding=sum(one.exceeding for one in details),
+        outside=max(one.outside for one in details),
+        conditions=len(parts),
     )

@@ -1,26 +1,40 @@
-"""The latents of a Pyro pair as one unconstrained vector u per datum, and the densities as functions of it."""
+"""The latents of a Pyro pair as one unconstrained vector u per datum, and densities over it."""
 
 import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Float64
-from pyro import poutine
 from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
-from evidence.structure import check_pair, latent_sites, observed_site
+from evidence.batch import Batch, Data, repeat_rows
+from evidence.structure import (
+    Latents,
+    Program,
+    Site,
+    at,
+    check_pair,
+    latent_sites,
+    log_prob_of,
+    masked,
+    observed_site,
+    site_of,
+    traced,
+)
 from evidence.support import bounds_of, with_bounds
-from evidence.weights import Program, masked, repeat_rows, sum_log_probs
+from evidence.unsupported import UnsupportedPair
 
 
 @dataclass(frozen=True)
-class Site:
-    """One latent of the model: its event shape, what its prior allows, and the shape and size of the free numbers behind it."""
+class Latent:
+    """A latent site: its name and event shape, the support of its prior, and the numbers behind it.
+
+    `free` is the shape and `size` the count of the unconstrained numbers that its value is made of.
+    """
 
     name: str
     shape: torch.Size
@@ -30,46 +44,48 @@ class Site:
 
 
 class Joint:
-    """log p(z), log p(x|z) and log q(z|x) of the data `batch`, at u (rows, dimensions) with the Jacobian |dz/du| in the
-    first and the last: all three differentiable, `rows` a multiple of the number of data, the datum's index fastest.
+    """log p(z), log p(x|z) and log q(z|x) of some data, as functions of unconstrained latents u.
 
-    Neither draws noise. Supports may depend on the data: `bounds` are the tensors in them, a row for each datum where they
-    differ between data.
+    u is (rows, dimensions), `rows` a multiple of the number of data, the index of the datum
+    fastest. The first and the last include log |dz/du|. All three are differentiable, and draw no
+    noise.
 
-    Raises RequestError, naming the site, for a pair without per-datum weights.
+    Supports may depend on the data: `bounds` are the tensors in them, with a row for each datum
+    where they differ between data.
+
+    Raises UnsupportedPair, which names the site, for a pair without per-datum weights.
     """
 
-    def __init__(self, model: Program, guide: Program, batch: tuple[Tensor, ...]) -> None:
-        self.model, self.guide, self.batch = model, guide, batch
+    def __init__(self, model: Program, guide: Program, x: Data) -> None:
+        self.model, self.guide, self.batch = model, guide, Batch.of(x)
         with torch.no_grad():
-            guide_trace = poutine.trace(guide).get_trace(*batch)
+            guide_trace = traced(guide, self.batch)
             values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
-            trace = poutine.trace(poutine.condition(model, data=values)).get_trace(*batch)
-            check_pair(trace, guide_trace, len(batch[0]))
+            trace = at(model, values, self.batch)
+            check_pair(trace, guide_trace, self.batch.size)
         self.observed = observed_site(trace, values)["name"]
         self.bounds: tuple[Tensor, ...] = ()
-        self.sites = [self._site(name, trace.nodes[name]) for name in values]
+        self.sites = [self._latent(site_of(trace, name)) for name in values]
         self.dimensions = sum(site.size for site in self.sites)
 
-    def _site(self, name: str, node: Any) -> Site:
-        support = node["fn"].support
-        if isinstance(
-            support, MixtureSameFamilyConstraint
-        ):  # has no bijection registered; its components' support has
+    def _latent(self, site: Site) -> Latent:
+        support = site["fn"].support
+        if support is None:
+            raise UnsupportedPair(
+                f"latent site {site['name']!r}: {type(site['fn']).__name__} declares no support"
+            )
+        if isinstance(support, MixtureSameFamilyConstraint):
+            # No bijection is registered for a mixture's support; there is one for its components'.
             support = support.base_constraint
-        shape = node["value"].shape[1:]
+        shape = site["value"].shape[1:]
         bounds = bounds_of(support)
         batched = [bound.dim() > len(shape) for bound in bounds]
         of_one = [bound[0] if rows else bound for bound, rows in zip(bounds, batched, strict=True)]
         free = biject_to(with_bounds(support, of_one)).inverse_shape(shape)
-        alike = [
-            rows and bool((bound == bound[:1]).all())
-            for bound, rows in zip(bounds, batched, strict=True)
-        ]
-        self.bounds += tuple(
-            bound[:1] if same else bound for bound, same in zip(bounds, alike, strict=True)
-        )
-        return Site(name, shape, support, free, math.prod(free))
+        for bound, rows in zip(bounds, batched, strict=True):
+            alike = rows and bool((bound == bound[:1]).all())
+            self.bounds += (bound[:1] if alike else bound,)
+        return Latent(site["name"], shape, support, free, math.prod(free))
 
     @property
     def bounded_by_data(self) -> bool:
@@ -78,50 +94,46 @@ class Joint:
             self._differs(site, bound) for site, bounds in self._bounds() for bound in bounds
         )
 
-    def _bounds(self) -> Iterator[tuple[Site, list[Tensor]]]:
-        """Every site with its own of the bounds."""
+    def _bounds(self) -> Iterator[tuple[Latent, list[Tensor]]]:
+        """Yields every site with those of the bounds that are its own."""
         left = iter(self.bounds)
         for site in self.sites:
             yield site, [next(left) for _ in bounds_of(site.support)]
 
-    def _differs(self, site: Site, bound: Tensor) -> bool:
-        return bound.dim() > len(site.shape) and len(bound) == len(self.batch[0]) > 1
+    def _differs(self, site: Latent, bound: Tensor) -> bool:
+        return bound.dim() > len(site.shape) and len(bound) == self.batch.size > 1
 
     def transforms(self, rows: int) -> list[Transform]:
-        """For each site, the map from ℝⁿ to its support, of `rows` rows."""
-        times = rows // len(self.batch[0])
-        return [
-            biject_to(
-                with_bounds(
-                    site.support,
-                    [repeat_rows(b, times) if self._differs(site, b) else b for b in bounds],
-                )
-            )
-            for site, bounds in self._bounds()
-        ]
+        """Returns the map from ℝⁿ to its support for each site, for `rows` rows."""
+        times = rows // self.batch.size
+        found = []
+        for site, bounds in self._bounds():
+            ends = [repeat_rows(b, times) if self._differs(site, b) else b for b in bounds]
+            found.append(biject_to(with_bounds(site.support, ends)))
+        return found
 
     def parts(
         self, u: Float[Tensor, " rows dimensions"]
-    ) -> Iterator[tuple[Site, Transform, Tensor]]:
-        """Every site with its map, and its own part of u."""
+    ) -> Iterator[tuple[Latent, Transform, Tensor]]:
+        """Yields every site with its map and its own part of u."""
         parts = u.split([site.size for site in self.sites], dim=-1)
         for site, transform, part in zip(self.sites, self.transforms(len(u)), parts, strict=True):
             yield site, transform, part.unflatten(-1, site.free)
 
-    def latents(self, u: Float[Tensor, " rows dimensions"]) -> dict[str, Tensor]:
-        """z by site name, (rows, *event)."""
+    def latents(self, u: Float[Tensor, " rows dimensions"]) -> Latents:
+        """Returns z by site name, (rows, *event)."""
         return {site.name: transform(part) for site, transform, part in self.parts(u)}
 
     def log_jacobian(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows"]:
-        """log |dz/du|."""
+        """Returns log |dz/du|."""
         terms = [
             transform.log_abs_det_jacobian(part, transform(part))
             for _, transform, part in self.parts(u)
         ]
         return torch.stack([term.reshape(len(u), -1).sum(-1) for term in terms]).sum(0)
 
-    def unconstrain(self, latents: dict[str, Tensor]) -> Float[Tensor, " rows dimensions"]:
-        """u from z by site name, (rows, *event)."""
+    def unconstrain(self, latents: Latents) -> Float[Tensor, " rows dimensions"]:
+        """Returns u from z by site name, (rows, *event)."""
         rows = len(next(iter(latents.values())))
         parts = [
             transform.inv(latents[site.name])
@@ -129,58 +141,59 @@ class Joint:
         ]
         return torch.cat([part.flatten(1) for part in parts], dim=-1)
 
-    def on(self, batch: tuple[Tensor, ...], bounds: tuple[Tensor, ...]) -> "Joint":
-        """The same pair on other data, as many of them, with the bounds of the supports there."""
+    def like_data(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows dimensions"]:
+        """Returns u in the precision of the data, if these are floating-point numbers."""
+        x = self.batch.x
+        return u.to(x.dtype) if x.is_floating_point() else u
+
+    def on(self, batch: Batch, bounds: tuple[Tensor, ...]) -> "Joint":
+        """Returns the same pair on as many other data, with the bounds of the supports there."""
         other = copy.copy(self)
         other.batch, other.bounds = batch, bounds
         return other
 
-    def rows(self, count: int) -> tuple[Tensor, ...]:
-        """The data, repeated to `count` rows."""
-        return tuple(repeat_rows(part, count // len(part)) for part in self.batch)
+    def rows(self, count: int) -> Batch:
+        """Returns the data, repeated to `count` rows."""
+        return self.batch.repeat(count // self.batch.size)
 
     def model_terms(
         self, u: Float[Tensor, " rows dimensions"]
     ) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
-        """log p(z) + log |dz/du|, and log p(x|z)."""
+        """Returns log p(z) + log |dz/du|, and log p(x|z)."""
         latents = self.latents(u)
-        trace = poutine.trace(poutine.condition(self.model, data=latents)).get_trace(
-            *self.rows(len(u))
-        )
-        log_prior = sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
-        return log_prior, sum_log_probs([trace.nodes[self.observed]])
+        trace = at(self.model, latents, self.rows(len(u)))
+        log_prior = log_prob_of(trace, latents) + self.log_jacobian(u)
+        return log_prior, log_prob_of(trace, [self.observed])
 
     def log_guide(self, u: Float[Tensor, " rows dimensions"]) -> Float64[Tensor, " rows"]:
-        """log q(z|x) + log |dz/du|."""
+        """Returns log q(z|x) + log |dz/du|."""
         latents = self.latents(u)
         if len(latents) > 1:
-            trace = poutine.trace(poutine.condition(self.guide, data=latents)).get_trace(
-                *self.rows(len(u))
-            )
-            return sum_log_probs(trace.nodes[name] for name in latents) + self.log_jacobian(u)
-        # One latent site *is* its distribution q(z|x): encode each datum once, whatever the number of rows.
+            trace = at(self.guide, latents, self.rows(len(u)))
+            return log_prob_of(trace, latents) + self.log_jacobian(u)
+        # One latent site *is* its distribution q(z|x): encode each datum once, for all its rows.
         ((name, value),) = latents.items()
-        one_each = poutine.condition(self.guide, data={name: value[: len(self.batch[0])]})
-        site: Any = poutine.trace(one_each).get_trace(*self.batch).nodes[name]
-        log_q = site["fn"].log_prob(value.unflatten(0, (-1, len(self.batch[0]))))
+        size = self.batch.size
+        site = site_of(at(self.guide, {name: value[:size]}, self.batch), name)
+        log_q = site["fn"].log_prob(value.unflatten(0, (-1, size)))
         return masked(log_q, site).double().flatten() + self.log_jacobian(u)
 
     @torch.no_grad()
     def draw_prior(self, count: int) -> Float[Tensor, " rows dimensions"]:
-        """u of `count` draws of z from p(z) for every datum."""
+        """Returns u of `count` draws of z from p(z) for every datum."""
         return self._draw(self.model, count)
 
     @torch.no_grad()
     def draw_guide(self, count: int) -> Float[Tensor, " rows dimensions"]:
-        """u of `count` draws of z from q(z|x) for every datum."""
-        sites = latent_sites(poutine.trace(self.guide).get_trace(*self.batch))
+        """Returns u of `count` draws of z from q(z|x) for every datum."""
+        sites = latent_sites(traced(self.guide, self.batch))
         if len(sites) == 1:  # q(z|x) is at hand: encode once
             (site,) = sites
             return self.unconstrain({site["name"]: site["fn"].sample((count,)).flatten(0, 1)})
         return self._draw(self.guide, count)
 
     def _draw(self, program: Program, count: int) -> Float[Tensor, " rows dimensions"]:
-        nodes: dict[str, Any] = (
-            poutine.trace(program).get_trace(*self.rows(count * len(self.batch[0]))).nodes
+        trace = traced(program, self.batch.repeat(count))
+        return self.unconstrain(
+            {site.name: site_of(trace, site.name)["value"] for site in self.sites}
         )
-        return self.unconstrain({site.name: nodes[site.name]["value"] for site in self.sites})

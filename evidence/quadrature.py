@@ -1,63 +1,68 @@
 """log p(x) = log ∫ p(z) p(x|z) dz by quadrature, for latents of one or two dimensions.
 
-The midpoint rule on a grid of cells over all of u (z, unconstrained) converges faster than any power of the cell's width
-for smooth integrands that vanish at infinity. So the box grows until doubling it changes nothing, and cells are halved
-until halving changes nothing. Posteriors can be far narrower than the prior, each at its own place: halved are only the
-cells that hold mass, for groups of data that lie close together.
+The midpoint rule on a grid of cells over all of u (z, unconstrained) converges faster than any
+power of the cell's width for smooth integrands that vanish at infinity. So the box grows until
+doubling it changes nothing, and cells are halved until halving changes nothing. Posteriors can be
+far narrower than the prior, each at its own place: only the cells that hold mass are halved, for
+groups of data that lie close together.
 """
 
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyro
 import torch
-from jaxtyping import Float, Float64, Int
-from pyro import poutine
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from evidence.batch import Batch, Data
 from evidence.estimate import Estimate
 from evidence.estimate import Quadrature as Details
 from evidence.joint import Joint
 from evidence.section import Table, table
-from evidence.weights import Batch, Program, as_batch, sum_log_probs
+from evidence.structure import Program, at, log_prob_of, site_of
 
 MAX_DIMENSIONS = 2
+
+# The number of cells along each axis of the first grid, by the number of dimensions.
 CELLS = {1: 256, 2: 64}
-"""Along each axis of the first grid."""
+
+# Sizes of the box that are tried, as multiples of the first guess.
 SIZES = (1.0, 1.25, 1.5)
-"""Of the box, as multiples of the first guess, in the search for one that holds all mass."""
+
+# How many data share cells.
 GROUP = 128
-"""Data that share cells."""
+
+# How many points the model is run on at once, and how many a grid has at most.
 POINTS = 2**13
-"""That the model is run on at once."""
 MAX_POINTS = 2**18
 MAX_HALVINGS = 16
+
+# A cell this many nats below the best one is not halved: e⁻²⁰ of the mass is nothing.
 DEPTH = 20.0
-"""Nats below the best cell at which a cell is left as it is: e⁻²⁰ of the mass is nothing."""
 
 
 @dataclass
 class Lattice:
-    """Cells of width `width` (dimensions,): u = origin + (index + ½)·width, at index (points, dimensions)."""
+    """Cells of width `width` (dimensions,): u = origin + (index + ½)·width."""
 
     origin: Float64[Tensor, " dimensions"]
     width: Float64[Tensor, " dimensions"]
 
-    def centres(
+    def centers(
         self, index: Int[Tensor, " points dimensions"]
     ) -> Float64[Tensor, " points dimensions"]:
-        """u at the middle of each cell."""
+        """Returns u at the middle of each cell."""
         return self.origin + (index + 0.5) * self.width
 
     @property
     def log_volume(self) -> float:
-        """Of one cell."""
+        """The logarithm of one cell's volume."""
         return float(self.width.log().sum())
 
     def halved(self) -> "Lattice":
-        """Cells of half the width from the same origin: `children` are those of a cell's halves."""
+        """Returns cells of half the width from the same origin; see `children`."""
         return Lattice(self.origin, self.width / 2)
 
 
@@ -73,53 +78,55 @@ class Section:
 
 
 @dataclass
-class Quadrature:
-    """The integrator of one model. Raises RequestError for a pair without per-datum weights."""
+class Integrator:
+    """Integrates one joint; `cache` holds the sections of the grid that all data share."""
 
     model: Program
     joint: Joint
     tolerance: float
-    cache: dict[tuple, list[Section]] = field(default_factory=dict)
+    cache: dict[tuple[float, ...], list[Section]] = field(default_factory=dict)
 
     def section(self, u: Float64[Tensor, " points dimensions"]) -> Section:
-        """One run of the model on the points: p(x|z) depends on z alone, any datum does to run it."""
+        """Runs the model on the points, with any datum: p(x|z) depends on z alone."""
         joint = self.joint
-        values = u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u
+        values = joint.like_data(u)
         latents = joint.latents(values)
-        rows = tuple(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
+        rows = Batch(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
         with pyro.validation_enabled(False):  # validated when the joint was made
-            nodes: dict[str, Any] = (
-                poutine.trace(poutine.condition(self.model, data=latents)).get_trace(*rows).nodes
-            )
-        log_prior = sum_log_probs(nodes[name] for name in latents) + joint.log_jacobian(values)
-        return Section(log_prior, table(nodes[joint.observed]["fn"]))
+            trace = at(self.model, latents, rows)
+        log_prior = log_prob_of(trace, latents) + joint.log_jacobian(values)
+        return Section(log_prior, table(site_of(trace, joint.observed)["fn"]))
 
     def values(
         self,
-        x: Tensor,
+        x: Float[Tensor, " N *shape"],
         lattice: Lattice,
         index: Int[Tensor, " points dimensions"],
         keep: bool = False,
-    ) -> Tensor:
-        """log p(x, z) (N, points) at the cells. `keep` the decoded cells: the whole grid serves all groups."""
+    ) -> Float64[Tensor, " N points"]:
+        """Returns log p(x, z) at the cells; `keep` their sections where all groups use them."""
         key = (len(index), *lattice.width.tolist(), *lattice.origin.tolist())
-        parts = lattice.centres(index).split(POINTS)
+        parts = lattice.centers(index).split(POINTS)
         if keep and key not in self.cache:
             self.cache[key] = [self.section(part) for part in parts]
         sections = self.cache[key] if keep else map(self.section, parts)
         return torch.cat([section(x) for section in sections], 1)
 
     def integrate(
-        self, x: Float[Tensor, " N *shape"], box: Lattice, index: Tensor
-    ) -> tuple[Tensor, Tensor, int]:
-        """log p(x), what the last halving changed, both (N,), and the number of halvings, for data close together."""
+        self,
+        x: Float[Tensor, " N *shape"],
+        box: Lattice,
+        index: Int[Tensor, " points dimensions"],
+    ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"], int]:
+        """Returns log p(x) of data that lie close together, what the last halving changed of each,
+        and the number of halvings.
+        """
         lattice, halvings = box, 0
         values = self.values(x, lattice, index, keep=True)
         estimate = values.logsumexp(1) + lattice.log_volume
         change = torch.full_like(estimate, math.inf)
-        left = torch.arange(
-            len(x), device=x.device
-        )  # broad posteriors are done long before narrow ones
+        # Broad posteriors are done long before narrow ones: `left` are the data that are not.
+        left = torch.arange(len(x), device=x.device)
         while len(left) and halvings < MAX_HALVINGS:
             index = children(index[worth_halving(values, 2 ** index.shape[1])])
             lattice, halvings = lattice.halved(), halvings + 1
@@ -127,54 +134,78 @@ class Quadrature:
             finer = values.logsumexp(1) + lattice.log_volume
             before = change[left]
             change[left], estimate[left] = (finer - estimate[left]).abs(), finer
-            # Two grids that are both too coarse can agree by chance. Once cells are narrow enough, halving takes an
-            # error ε to about ε⁴ (for a normal), so an agreement counts only if the one before was nearly one.
+            # Two grids that are both too coarse can agree by chance. Once cells are narrow enough,
+            # halving takes an error ε to about ε⁴ (for a normal), so an agreement counts only if
+            # the one before was nearly one.
             unfinished = (change[left] >= self.tolerance) | (before >= self.tolerance**0.25)
             left, values = left[unfinished], values[unfinished]
         return estimate, change, halvings
 
 
 @torch.no_grad()
-def quadrature(
-    model: Program, guide: Program, x: Batch, tolerance: float = 1e-3
-) -> Estimate | None:
-    """log p(x) for every datum; None where the pair has more than two latent dimensions or p(x|z) depends on more than z.
+def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> Estimate | None:
+    """Returns log ∫ p(z) p(x|z) dz by the midpoint rule on a grid that is refined where mass is.
 
-    `details` holds the `error` (the mean over data of what the last halving of the cells changed, in nats), the
-    `largest_error` of any datum, how many data are `exceeding` the tolerance, `outside`, the largest share of any p(x) that
-    doubling the box would add, the box, and the width of the finest cells. The guide says only where to look first.
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`.
+        guide: the program of q(z|x), called in the same way; it says only where to look first.
+        x: the data (N, *shape).
+        tolerance: refine until halving the cells changes log p(x) by less, in nats.
+
+    Returns:
+        log p(x) for every datum, with its error in `details` (see `evidence.estimate.Quadrature`).
+        None if the latents have more than two dimensions, if p(x|z) depends on more than z, or if
+        the support of z depends on x.
+
+    Raises:
+        ArithmeticError: if no box holds the mass of all data.
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence.example import guide, model, x
+    >>> found = quadrature(model, guide, x)   # p(x) = N(x; 0, 2)
+    >>> expected = torch.distributions.Normal(0.0, 2**0.5).log_prob(x[:, 0])
+    >>> bool((found.per_datum - expected).abs().max() < 1e-3), found.details.exceeding
+    (True, 0)
     """
-    batch = as_batch(x)
-    joint = Joint(model, guide, tuple(part[:1000] for part in batch))
+    batch = Batch.of(x)
+    joint = Joint(model, guide, batch.first(1000))
     if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
         return None
-    solver = Quadrature(model, joint, tolerance)
+    solver = Integrator(model, joint, tolerance)
     if not depends_on_z_alone(solver):
         return None
-    data = batch[0]
+    data = batch.x
     box, index, best, outside = find_box(solver, data)
     estimate, change = torch.empty_like(outside), torch.empty_like(outside)
-    deepest, corners = (
-        0,
-        (box.origin + index.amin(0) * box.width, box.origin + (index.amax(0) + 1) * box.width),
-    )
-    for group in neighbours(best, torch.arange(len(data), device=best.device)):
+    deepest = 0
+    for group in neighbors(best, torch.arange(len(data), device=best.device)):
         estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
         deepest = max(deepest, halvings)
+    low, high = (
+        box.origin + index.amin(0) * box.width,
+        box.origin + (index.amax(0) + 1) * box.width,
+    )
     details = Details(
-        tolerance,
+        tolerance=tolerance,
         error=float(change.mean()),
         largest_error=float(change.max()),
         exceeding=int((change > tolerance).sum()),
         outside=float(outside.max()),
-        box=[[float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)],
-        finest_cell=[float(w) / 2**deepest for w in box.width],
+        box=torch.stack([low, high], 1).tolist(),
+        finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
     return Estimate(estimate, "exact", details=details)
 
 
-def find_box(solver: Quadrature, x: Tensor) -> tuple[Lattice, Tensor, Tensor, Tensor]:
-    """The box that holds all mass, its cells, the best u for every datum (N, dimensions), and the share outside (N,)."""
+def find_box(
+    solver: Integrator, x: Float[Tensor, " N *shape"]
+) -> tuple[
+    Lattice,
+    Int[Tensor, " points dimensions"],
+    Float64[Tensor, " N dimensions"],
+    Float64[Tensor, " N"],
+]:
+    """Returns the box of all mass, its cells, and per datum the best u and the share outside."""
     joint = solver.joint
     draws = torch.cat([joint.draw_guide(1), joint.draw_prior(1)]).double()
     low, high = draws.quantile(0.001, dim=0), draws.quantile(0.999, dim=0)
@@ -188,11 +219,10 @@ def find_box(solver: Quadrature, x: Tensor) -> tuple[Lattice, Tensor, Tensor, Te
         best, outside = [], []
         for part in x.split(2 * GROUP):
             values = solver.values(part, lattice, index, keep=True)
-            best.append(lattice.centres(index[values.argmax(1)]))
+            best.append(lattice.centers(index[values.argmax(1)]))
             total = values.logsumexp(1)
-            outside.append(
-                torch.stack([(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes])
-            )
+            beyond = [(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes]
+            outside.append(torch.stack(beyond))
         solver.cache.clear()
         shares = torch.cat(outside, 1)
         for inner, share in zip(sizes, shares, strict=True):
@@ -201,27 +231,29 @@ def find_box(solver: Quadrature, x: Tensor) -> tuple[Lattice, Tensor, Tensor, Te
         half, cells = 2 * half, 2 * cells
         if (2 * cells) ** joint.dimensions > MAX_POINTS:
             raise ArithmeticError(
-                f"p(x) has a share of {float(share.max()):.1e} beyond |u − {middle.tolist()}| < {half.tolist()}"
+                f"p(x) has a share of {float(share.max()):.1e} "
+                f"beyond |u − {middle.tolist()}| < {half.tolist()}"
             )
 
 
-def square(cells: int, dimensions: int) -> Int[Tensor, " points dimensions"]:
-    """All indices of a grid with `cells` along each axis."""
+def square(cells: int, dimensions: int) -> Int[Tensor, " points {dimensions}"]:
+    """Returns all indices of a grid with `cells` along each axis."""
     return torch.cartesian_prod(*[torch.arange(cells)] * dimensions).reshape(-1, dimensions)
 
 
 def children(index: Int[Tensor, " points dimensions"]) -> Int[Tensor, " finer dimensions"]:
-    """The cells that halving along every axis makes of each, next to each other."""
+    """Returns the cells that halving along every axis makes of each, next to each other."""
     corners = torch.tensor(
         list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device
     )
     return (2 * index.unsqueeze(1) + corners).flatten(0, 1)
 
 
-def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Tensor:
-    """The points (siblings next to each other) whose cells may hold mass of any datum.
+def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Bool[Tensor, " points"]:
+    """Returns which points, siblings next to each other, may hold mass of any datum.
 
-    A peak can hide between points: where siblings differ by v nats, it is taken to be up to v above the higher one.
+    A peak can hide between points. Where siblings differ by v nats, it is taken to be up to v above
+    the higher one.
     """
     block = values.unflatten(1, (-1, siblings))
     highest, lowest = block.amax(2), block.amin(2)
@@ -229,26 +261,23 @@ def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Tensor
     return kept.repeat_interleave(siblings)
 
 
-def neighbours(
+def neighbors(
     where: Float64[Tensor, " N dimensions"], which: Int[Tensor, " n"]
-) -> list[Int[Tensor, " n"]]:
-    """The data in groups that lie close together: halves along the longest side, until small."""
+) -> list[Int[Tensor, " _"]]:
+    """Returns the data in groups that lie close together: halves along the longest side."""
     if len(which) <= GROUP:
         return [which]
     spread = where[which].amax(0) - where[which].amin(0)
     ordered = which[where[which, int(spread.argmax())].argsort()]
     middle = len(which) // 2
-    return neighbours(where, ordered[:middle]) + neighbours(where, ordered[middle:])
+    return neighbors(where, ordered[:middle]) + neighbors(where, ordered[middle:])
 
 
-def depends_on_z_alone(solver: Quadrature) -> bool:
-    """Whether a run on one datum's row gives the density of every other: checked on ten of them."""
+def depends_on_z_alone(solver: Integrator) -> bool:
+    """Returns whether a run on one datum's row gives the density of ten others, too."""
     joint = solver.joint
     u = joint.draw_guide(1).double()[:10]
-    small = Joint(solver.model, solver.joint.guide, tuple(part[:10] for part in joint.batch))
-    prior, likelihood = small.model_terms(
-        u.to(joint.batch[0].dtype) if joint.batch[0].is_floating_point() else u
-    )
-    expected = prior + likelihood
-    found = solver.section(u)(small.batch[0]).diagonal()
-    return bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-3))
+    small = Joint(solver.model, joint.guide, joint.batch.first(10))
+    prior, likelihood = small.model_terms(joint.like_data(u))
+    found = solver.section(u)(small.batch.x).diagonal()
+    return bool(torch.allclose(found, prior + likelihood, rtol=1e-4, atol=1e-3))

@@ -1,4 +1,4 @@
-"""p(x|z) at many z at once, for many x: a matrix product where the density is an exponential family in x."""
+"""p(x|z) at many z for many x: one matrix product where p(x|z) is an exponential family in x."""
 
 import math
 from collections.abc import Callable
@@ -15,24 +15,28 @@ Table = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Linear:
-    """log p(x|z) = T(x)·η(z) − A(z) + b(x) with T(x) (N, S), η (points, S), A (points,), b(x) (N,).
+    """log p(x|z) = T(x)·η(z) − A(z) + b(x), an exponential family in x.
 
-    Products are taken in the precision of η.
+    `statistics` is T, x (N, D) ↦ (N, S); `coefficients` is η, in whose precision products are
+    taken; `normalizer` is A, and `base` is b, x ↦ (N,).
     """
 
     statistics: Callable[[Tensor], Tensor]
     coefficients: Float[Tensor, " points S"]
-    normaliser: Float64[Tensor, " points"]
+    normalizer: Float64[Tensor, " points"]
     base: Callable[[Tensor], Tensor]
 
     def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         x = x.flatten(1).double()
         products = self.statistics(x).to(self.coefficients.dtype) @ self.coefficients.T
-        return products.double() + (self.base(x).unsqueeze(1) - self.normaliser)
+        return products.double() + (self.base(x).unsqueeze(1) - self.normalizer)
 
 
 def table(likelihood: Distribution) -> Table:
-    """The function x (N, *shape) ↦ log p(x|z) (N, points) float64, for a distribution with batch_shape (points,)."""
+    """Returns the function x (N, *shape) ↦ log p(x|z) (N, points) float64.
+
+    `likelihood` is p(x|z) at some points: batch_shape (points,), event_shape that of one datum.
+    """
     base = likelihood
     while isinstance(base, Independent):
         base = base.base_dist
@@ -46,7 +50,10 @@ def table(likelihood: Distribution) -> Table:
 
 
 def summed_softplus(x: Float[Tensor, " points D"]) -> Float64[Tensor, " points"]:
-    """Σ_d log(1 + exp x_d) with one logarithm for 1,000 of them: a product of so many factors from (1, 2] is a float64."""
+    """Returns Σ_d log(1 + exp x_d) with one logarithm for 1,000 terms.
+
+    A product of so many factors from (1, 2] is still a float64.
+    """
     factors = 1 + torch.exp(-x.abs()).double()
     logs = torch.stack([block.prod(1) for block in factors.split(1000, 1)]).log().sum(0)
     return logs + x.clamp(min=0).sum(1, dtype=torch.float64)
@@ -61,9 +68,8 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
-    logits = d.logits.flatten(
-        1
-    )  # x is 0 or 1: each product is exact in whatever precision the decoder has
+    # x is 0 or 1: each product is exact in whatever precision the decoder has.
+    logits = d.logits.flatten(1)
     return Linear(_identity, logits, summed_softplus(logits), _nothing)
 
 
@@ -81,23 +87,23 @@ def _poisson(d: dist.Poisson) -> Linear:
 def _normal(d: dist.Normal) -> Linear:
     loc, scale = d.loc.flatten(1).double(), d.scale.flatten(1).double()
     precision = scale.square().reciprocal()
-    normaliser = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
+    normalizer = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
     if bool((scale == scale[:1]).all()):  # one σ for all z: x² is the same at every point
         return Linear(
-            _identity, loc * precision, normaliser, lambda x: -0.5 * (x.square() @ precision[0])
+            _identity, loc * precision, normalizer, lambda x: -0.5 * (x.square() @ precision[0])
         )
     return Linear(
         lambda x: torch.cat([x, x.square()], 1),
         torch.cat([loc * precision, -0.5 * precision], 1),
-        normaliser,
+        normalizer,
         _nothing,
     )
 
 
+# By exact class: a subclass may well have another density.
 FAMILIES: dict[type[Distribution], Callable[..., Linear]] = {
     dist.Bernoulli: _bernoulli,
     dist.ContinuousBernoulli: _continuous_bernoulli,
     dist.Normal: _normal,
     dist.Poisson: _poisson,
 }
-"""By exact class: a subclass may well have another density."""

@@ -8,20 +8,28 @@ from torch.distributions.constraints import Constraint
 
 
 def bounds_of(support: Constraint) -> list[Tensor]:
-    """All tensors in it, at whatever depth, in a fixed order."""
+    """Returns all tensors in a support, at whatever depth, in a fixed order."""
     found: list[Tensor] = []
-    changed(support, lambda bound: found.append(bound) or bound)  # type: ignore[func-returns-value]
+
+    def noted(bound: Tensor) -> Tensor:
+        found.append(bound)
+        return bound
+
+    changed(support, noted)
     return found
 
 
 def with_bounds(support: Constraint, bounds: Iterable[Tensor]) -> Constraint:
-    """The same support with other tensors in the places of `bounds_of(support)`."""
+    """Returns the same support with `bounds` in the places of `bounds_of(support)`."""
     others = iter(bounds)
     return changed(support, lambda _: next(others))
 
 
 def changed(support: Constraint, change: Callable[[Tensor], Tensor]) -> Constraint:
-    """A copy of `support` with every tensor in it changed: of an interval its ends, of independent or stacked ones theirs."""
+    """Returns a copy of `support` with every tensor in it changed.
+
+    These are the ends of an interval, and those of the constraints that others are made of.
+    """
 
     def new(value: object) -> object:
         if isinstance(value, Tensor):

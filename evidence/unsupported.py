@@ -2,4 +2,7 @@
 
 
 class UnsupportedPair(ValueError):
-    """The pair has a structure for which no estimator is right: names the site, and what to do."""
+    """The pair has a structure for which the estimator is not right.
+
+    The message names the site, and says what to do.
+    """

@@ -1,58 +1,120 @@
-"""Upper bounds on log p(x), from exact draws of the posterior: of a tractable joint, or of data simulated from the model.
+"""Upper bounds on log p(x), from exact draws of the posterior p(z|x).
 
-For x and z* drawn together from p(x, z), z* *is* one exact draw of p(z|x). For real data there is no such draw, and no
-upper bound here: χ² bounds (CUBO) estimated by their plug-in read below their own truth.
+A tractable joint gives such draws (`evidence.posterior_draw`), and so does simulation: for x and z*
+drawn together from p(x, z), z* *is* an exact draw of p(z|x). For other data there is none, and no
+upper bound: estimates of χ² bounds (CUBO) fall below the bound that they estimate.
 """
 
 import math
-from typing import Any
+from typing import overload
 
 import torch
 from pyro import poutine
 from torch import Tensor
 
+from evidence.batch import Batch, Data
+from evidence.chunks import split_with_latents
 from evidence.estimate import Estimate
 from evidence.joint import Joint
-from evidence.weights import Batch, Program, as_batch, split_batch, stream
+from evidence.structure import Latents, Program, site_of, traced
+from evidence.weights import stream
 
-Latents = dict[str, Tensor]
-"""Values by site name, (batch, *event)."""
+
+@overload
+def simulate(model: Program, guide: Program, like: Tensor) -> tuple[Tensor, Latents]: ...
+
+
+@overload
+def simulate(model: Program, guide: Program, like: tuple[Tensor, ...]) -> tuple[Batch, Latents]: ...
 
 
 @torch.no_grad()
-def simulate(model: Program, guide: Program, like: Batch) -> tuple[Batch, Latents]:
-    """(x, z*) ~ p(x, z), as many data as `like` has rows, which gives shapes and whatever else the model is called with."""
-    batch = as_batch(like)
+def simulate(model: Program, guide: Program, like: Data) -> tuple[Data, Latents]:
+    """Returns (x, z*) ~ p(x, z): data of the model, each with an exact draw of its p(z|x).
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        guide: the program of q(z|x), which says what the latents are called.
+        like: data (N, *shape) of the shape that is wanted, or (x, y, …): what the programs take
+            beside x stays as it is given.
+
+    Returns:
+        As many data as `like` has, a tensor or a batch as `like` is, and z* by site name, each
+        (N, *event).
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence.example import guide, model
+    >>> x, z = simulate(model, guide, torch.zeros(500, 1))
+    >>> x.shape, z["z"].shape
+    (torch.Size([500, 1]), torch.Size([500, 1]))
+    """
+    batch = Batch.of(like)
     joint = Joint(model, guide, batch)
-    nodes: dict[str, Any] = poutine.trace(poutine.uncondition(model)).get_trace(*batch).nodes
-    x = nodes[joint.observed]["value"]
-    latents = {site.name: nodes[site.name]["value"] for site in joint.sites}
-    return (x, *batch[1:]) if isinstance(like, tuple) else x, latents
+    trace = traced(poutine.uncondition(model), batch)
+    x = site_of(trace, joint.observed)["value"]
+    latents = {latent.name: site_of(trace, latent.name)["value"] for latent in joint.sites}
+    return x if isinstance(like, Tensor) else batch.with_x(x), latents
 
 
-def eubo(model: Program, guide: Program, x: Batch, exact_draw: Latents) -> Estimate:
-    """E_{p(z|x)}[log w] = log p(x) + KL(p(z|x)‖q), from one exact posterior draw for every datum."""
+def eubo(model: Program, guide: Program, x: Data, exact_draw: Latents) -> Estimate:
+    """Returns the EUBO E_{p(z|x)}[log w] = log p(x) + KL(p(z|x)‖q(z|x)).
+
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        guide: the program of q(z|x), called in the same way.
+        x: the data (N, *shape), or (x, y, …) where the programs take more than x.
+        exact_draw: one exact draw of p(z|x) for every datum, by site name: from `simulate`, whose
+            data `x` must then be, or from `posterior_draw`.
+
+    Returns:
+        An upper bound on log p(x) for every datum.
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence import elbo
+    >>> from evidence.example import guide, model
+    >>> x, z = simulate(model, guide, torch.zeros(500, 1))
+    >>> elbo(model, guide, x).mean < eubo(model, guide, x, z).mean
+    True
+    """
     return iw_eubo(model, guide, x, exact_draw, 1)
 
 
 @torch.no_grad()
 def iw_eubo(
-    model: Program, guide: Program, x: Batch, exact_draw: Latents, num_particles: int
+    model: Program, guide: Program, x: Data, exact_draw: Latents, num_particles: int
 ) -> Estimate:
-    """E[log (1/K) Σ_k w_k] with z_1 from p(z|x) and the other K − 1 from q: tightens as K = `num_particles` grows.
+    """Returns E[log (1/K) Σ_k w_k] with z_1 ~ p(z|x) and K − 1 others from q(z|x).
 
-    Only one of the K is an exact draw (Sobolev & Vetrov 2019, eq. 6): with more it would no longer be a bound.
+    It falls to log p(x) as K = `num_particles` grows, and is the EUBO for K = 1. Only one of the K
+    may be an exact draw (Sobolev & Vetrov 2019, eq. 6): with more it would be no bound.
+
+    Arguments:
+        model, guide, x, exact_draw: as of `eubo`.
+        num_particles: K.
+
+    Returns:
+        An upper bound on log p(x) for every datum.
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+
+    >>> from evidence.example import guide, model
+    >>> x, z = simulate(model, guide, torch.zeros(500, 1))
+    >>> iw_eubo(model, guide, x, z, 100).mean < eubo(model, guide, x, z).mean
+    True
     """
-    batch = as_batch(x)
-    columns, start = [], 0
-    for part in split_batch(batch, num_particles, model):
-        rows = slice(start, start := start + len(part[0]))
-        joint = Joint(model, guide, part)
-        u = joint.unconstrain({name: value[rows] for name, value in exact_draw.items()})
+    columns = []
+    for batch, drawn in split_with_latents(x, exact_draw, num_particles, model):
+        joint = Joint(model, guide, batch)
+        u = joint.unconstrain(drawn)
         log_prior, log_likelihood = joint.model_terms(u)
         total = log_prior + log_likelihood - joint.log_guide(u)
         if num_particles > 1:
-            for particles in stream(model, guide, part, num_particles - 1):
+            for particles in stream(model, guide, batch, num_particles - 1):
                 total = torch.logaddexp(total, particles.log_weights.logsumexp(0))
         columns.append(total - math.log(num_particles))
     return Estimate(torch.cat(columns), "upper", num_particles)

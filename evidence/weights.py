@@ -1,39 +1,43 @@
 """Per-datum importance weights of a Pyro pair: log w = log p(x, z) − log q(z|x), z ~ q(z|x).
 
-Pyro's own `vectorized_importance_weights` sums over the data plate and gives one joint weight per batch; here every
-datum has its own. The pair is asked for nothing but one data plate, continuous latents inside it, and one observed
-site. Scales (`poutine.scale`, plate subsampling) weight a loss, they are no part of a density: they are left out.
+Pyro's own `vectorized_importance_weights` sums over the data plate and gives one joint weight per
+batch; here every datum has its own. The pair needs one data plate, continuous latents inside it,
+and one observed site. Scales (`poutine.scale`, plate subsampling) weight a loss and are no part of
+a density: they are left out.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float64
-from pyro import poutine
-from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from evidence.batch import Batch, Data, repeat_rows
+from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.recording.calls import run
-from evidence.structure import check_pair, latent_sites, observed_site
-
-Program = Callable[..., Any]
-Batch = Tensor | tuple[Tensor, ...]
-"""What the programs are called with: x, or (x, y, …) where they take more than the datum."""
-
-CHUNK_FLOATS = 2**20
-"""How many floats of x one run of the model sees: large enough to amortise Pyro, small enough to stay near the cache."""
-
-TOGETHER = 25
-"""Particles of a datum that share a chunk with those of others: the usual numbers of particles are multiples of it."""
+from evidence.structure import (
+    Latents,
+    Program,
+    at,
+    check_pair,
+    latent_sites,
+    log_prob_of,
+    masked,
+    observed_site,
+    site_log_prob,
+    sum_log_probs,
+    traced,
+)
 
 
 @dataclass(frozen=True)
 class Densities:
-    """Of draws from q, each `(particles, batch)` float64 nats, summed over dimensions and sites."""
+    """Log-densities of draws from q, each (particles, batch) float64 nats.
+
+    They are summed over the dimensions and the latent sites of a datum.
+    """
 
     log_likelihood: Float64[Tensor, " particles batch"]
     log_prior: Float64[Tensor, " particles batch"]
@@ -47,21 +51,37 @@ class Densities:
 
 @dataclass(frozen=True)
 class Particles(Densities):
-    """The draws themselves too, by site name: (particles, batch, *event)."""
+    """The draws themselves too, by site name, (particles, batch, *event)."""
 
-    latents: dict[str, Tensor]
+    latents: Latents
 
 
 @torch.no_grad()
 def log_weights(
-    model: Program, guide: Program, x: Batch, num_particles: int
+    model: Program, guide: Program, x: Data, num_particles: int
 ) -> Float64[Tensor, " particles batch"]:
-    """log w of exactly `num_particles` independent draws for every datum of `x` (batch, *shape), in nats.
+    """Returns log w_k = log p(x, z_k) − log q(z_k|x) of independent draws z_k ~ q(z|x).
 
-    Streams through the model in chunks; only the result, particles × batch float64, is held.
+    The weights are unbiased, E[w] = p(x) (Burda et al. 2016, section 3). They stream through the
+    model in chunks; only the result is held.
 
-    Raises RequestError, naming the site, for structure that has no per-datum weights: global latents, several plates,
-    discrete latents, more than one observed site.
+    Arguments:
+        model: the program of p(x, z), called as `model(x)`, or as `model(x, y, …)`.
+        guide: the program of q(z|x), called in the same way.
+        x: the data (N, *shape), or (x, y, …) where the programs take more than x.
+        num_particles: how many draws to weigh for every datum.
+
+    Returns:
+        log w in nats, (num_particles, N) float64.
+
+    Raises:
+        UnsupportedPair: if the pair has no per-datum weights: global latents, several plates,
+            discrete latents, or several observed sites. The message names the site.
+        ValueError: if `num_particles` is below 1, or there are no data.
+
+    >>> from evidence.example import guide, model, x
+    >>> log_weights(model, guide, x, 100).shape
+    torch.Size([100, 3])
     """
     columns = [
         torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)])
@@ -70,110 +90,75 @@ def log_weights(
     return torch.cat(columns, dim=1)
 
 
-def split_batch(x: Batch, num_particles: int, model: Program) -> Iterator[tuple[Tensor, ...]]:
-    """Parts of `x` small enough that a few particles of each fit one chunk."""
-    batch = as_batch(x)
-    if num_particles < 1:
-        raise ValueError(f"num_particles={num_particles}: must be at least 1")
-    most = max(1, rows_per_chunk(batch[0], model) // min(num_particles, TOGETHER))
-    size = math.ceil(
-        len(batch[0]) / math.ceil(len(batch[0]) / most)
-    )  # as equal as can be: none is much smaller
-    yield from zip(*(part.split(size) for part in batch), strict=True)
-
-
-def stream(
-    model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int
-) -> Iterator[Densities]:
-    """`num_particles` draws for every datum of `batch`, a chunk at a time; the chunks add up to exactly that many.
+def stream(model: Program, guide: Program, batch: Batch, num_particles: int) -> Iterator[Densities]:
+    """Yields `num_particles` draws for every datum of `batch`, a chunk of them at a time.
 
     Inside `recording.recorded()` chunks of one size run compiled.
     """
-    chunk = max(1, rows_per_chunk(batch[0], model) // len(batch[0]))
+    chunk = particles_per_chunk(batch, model)
     for start in range(0, num_particles, chunk):
         count = min(chunk, num_particles - start)
-        yield Densities(
-            *run(
-                ("draw", model, guide),
-                partial(densities, model, guide, count),
-                *batch,
-                variant=count,
-            )
-        )
+        key, function = ("draw", model, guide), partial(densities, model, guide, count)
+        yield Densities(*run(key, function, *batch, variant=count))
 
 
 def densities(
     model: Program, guide: Program, num_particles: int, *batch: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `Densities` holds, of fresh draws."""
+    """Returns the fields of `Densities` for fresh draws."""
     particles = draw(model, guide, batch, num_particles)
     return particles.log_likelihood, particles.log_prior, particles.log_guide
 
 
 @torch.no_grad()
-def draw(
-    model: Program, guide: Program, batch: tuple[Tensor, ...], num_particles: int
-) -> Particles:
-    """`num_particles` draws for every datum at once, in one run of the model on particles × batch rows."""
-    size = len(batch[0])
-    shape = (num_particles, size)
-    rows = tuple(repeat_rows(part, num_particles) for part in batch)
-    guide_trace = poutine.trace(guide).get_trace(*batch)
+def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particles:
+    """Returns `num_particles` draws for every datum, by one run of the model on all of them.
+
+    Raises UnsupportedPair for a pair without per-datum weights.
+    """
+    batch = Batch.of(x)
+    shape, rows = (num_particles, batch.size), batch.repeat(num_particles)
+    guide_trace = traced(guide, batch)
     sites = latent_sites(guide_trace)
     if len(sites) == 1:
-        # One latent site *is* its distribution q(z|x): sample it `num_particles` times, encode once.
+        # One latent site *is* its distribution q(z|x): encode once, then sample it many times.
         (site,) = sites
-        values = (
-            site["fn"].sample((num_particles,)) if num_particles > 1 else site["value"].unsqueeze(0)
-        )
-        log_guide = masked(site["fn"].log_prob(values), site)
+        q = site["fn"]
+        values = q.sample(shape[:1]) if num_particles > 1 else site["value"].unsqueeze(0)
+        log_guide = masked(q.log_prob(values), site).double()
         latents = {site["name"]: values.flatten(0, 1)}
     else:
-        guide_trace = poutine.trace(guide).get_trace(*rows)
-        sites, log_guide = latent_sites(guide_trace), None
-        latents = {site["name"]: site["value"] for site in sites}
-    model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
-    check_pair(model_trace, guide_trace, size * num_particles)
-    log_guide = sum_log_probs(sites) if log_guide is None else log_guide
+        guide_trace = traced(guide, rows)
+        latents = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
+    model_trace = at(model, latents, rows)
+    check_pair(model_trace, guide_trace, num_particles * batch.size)
+    if len(sites) > 1:
+        log_guide = log_prob_of(guide_trace, latents)
     return Particles(
         log_likelihood=site_log_prob(observed_site(model_trace, latents)).reshape(shape),
-        log_prior=sum_log_probs(model_trace.nodes[name] for name in latents).reshape(shape),
-        log_guide=log_guide.double().reshape(shape),
+        log_prior=log_prob_of(model_trace, latents).reshape(shape),
+        log_guide=log_guide.reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},
     )
 
 
-def as_batch(x: Batch) -> tuple[Tensor, ...]:
-    """What programs are called with, as a tuple: (x,), or x as it is where it is several columns already."""
-    return x if isinstance(x, tuple) else (x,)
+def as_batch(x: Data) -> Batch:
+    """Returns `x` as a batch; `Batch.of` is the same."""
+    return Batch.of(x)
 
 
-def rows_per_chunk(x: Tensor, model: Any) -> int:
-    """How many data fit a chunk; fewer where the likelihood says that it needs more numbers for a datum than the datum has."""
-    needed = getattr(getattr(model, "likelihood", None), "parameter_shape", ())
-    return max(1, CHUNK_FLOATS // max(1, x[0].numel(), math.prod(needed)))
-
-
-def repeat_rows(x: Tensor, times: int) -> Tensor:
-    """(batch, …) to (times·batch, …), the particle index slowest."""
-    return x if times == 1 else x.repeat(times, *[1] * (x.dim() - 1))
-
-
-def site_log_prob(site: Any) -> Float64[Tensor, " rows"]:
-    """The site's own log-density of its value, masked as the program says, never scaled."""
-    return masked(
-        site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"]), site
-    ).double()
-
-
-def sum_log_probs(sites: Iterable[Any]) -> Float64[Tensor, " rows"]:
-    """The joint log-density of several sites."""
-    return torch.stack([site_log_prob(site) for site in sites]).sum(0)
-
-
-def masked(log_prob: Tensor, site: Any) -> Tensor:
-    """`log_prob` where the site's mask is on, 0 elsewhere, as Pyro counts it; without the site's scale."""
-    return scale_and_mask(log_prob, scale=1.0, mask=site["mask"])
-
-
-__all__ = ["Batch", "Particles", "Program", "draw", "log_weights", "split_batch", "stream"]
+__all__ = [
+    "Densities",
+    "Particles",
+    "Program",
+    "as_batch",
+    "draw",
+    "log_weights",
+    "masked",
+    "repeat_rows",
+    "rows_per_chunk",
+    "site_log_prob",
+    "split_batch",
+    "stream",
+    "sum_log_probs",
+]

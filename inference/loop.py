@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from data import Dataset, Split
 from errors import RequestError, TrainingError
-from evidence.weights import Batch, as_batch
+from evidence.batch import Data as Batch
+from evidence.weights import as_batch
 from experiment.directory import RunDirectory
 from inference.calibration import measuring
 from inference.fast.compile_choice import choose

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evidence import annealing, lower, upper, weights
+from evidence import annealing, hmc, lower, structure, upper, weights
 from evidence.estimate import Estimate
 from evidence.joint import Joint
 from evidence.weights import Densities
@@ -92,21 +92,23 @@ def log_of_mean(patch):
 @bug
 def normaliser_dropped(patch):
     """½ log 2π dropped from p(x|z)"""
-    right = weights.site_log_prob
+    right = structure.site_log_prob
 
     def wrong(site):
         return right(site) + (
             0.5 * math.log(2 * math.pi) * site["value"][0].numel() if site["is_observed"] else 0
         )
 
-    patch.setattr(weights, "site_log_prob", wrong)
+    for module in (structure, weights):
+        patch.setattr(module, "site_log_prob", wrong)
 
 
 @bug
 def plate_scale(patch):
     """scale of the plate exponentiated with the density"""
-    right = weights.site_log_prob
-    patch.setattr(weights, "site_log_prob", lambda site: right(site) * site["scale"])
+    right = structure.site_log_prob
+    for module in (structure, weights):
+        patch.setattr(module, "site_log_prob", lambda site: right(site) * site["scale"])
 
 
 @bug
@@ -115,10 +117,9 @@ def fewer_particles(patch):
     right = weights.stream
 
     def wrong(model, guide, batch, count):
-        chunk = max(1, weights.rows_per_chunk(batch[0], model) // len(batch[0]))
-        return right(
-            model, guide, batch, max(chunk, count // chunk * chunk) if count > 1 else count
-        )
+        chunk = weights.particles_per_chunk(batch, model)
+        whole = max(chunk, count // chunk * chunk) if count > 1 else count
+        return right(model, guide, batch, whole)
 
     patch.setattr(weights, "stream", wrong)
 
@@ -218,7 +219,7 @@ for _fault, _sentence in {
 @bug
 def wrong_slope(patch):
     """weight updated with the whole log-density instead of the ratio to the start"""
-    patch.setattr(annealing.Point, "slope", property(lambda point: point.log_end))
+    patch.setattr(hmc.Point, "slope", property(lambda point: point.log_end))
 
 
 @bug

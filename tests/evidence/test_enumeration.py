@@ -10,8 +10,7 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
-from errors import RequestError
-from evidence import exact
+from evidence import UnsupportedPair, chunks, exact
 from evidence.enumeration import support
 from evidence.estimate import Enumeration
 from models.clustered import Clustered
@@ -63,7 +62,7 @@ def test_a_gaussian_mixture_is_the_sum_over_its_components() -> None:
 def test_several_sites_that_depend_on_each_other() -> None:
     x = torch.tensor([0.0, 3.0, 9.0])
     found = exact(chain, nothing, x)
-    assert found is not None and found.details.assignments == 3 * 2**3
+    assert found is not None and found.details == Enumeration(assignments=3 * 2**3)
     for datum, value in zip(x, found.per_datum, strict=True):
         total = 0.0
         for y, *bits in itertools.product(range(3), (0, 1), (0, 1), (0, 1)):
@@ -78,11 +77,9 @@ def test_several_sites_that_depend_on_each_other() -> None:
 
 
 def test_more_data_than_fit_one_run_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    from evidence import weights
-
     x = torch.randn(50, 2)
     whole = exact(mixture, nothing, x)
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 14)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 14)
     parts = exact(mixture, nothing, x)
     assert whole is not None and parts is not None
     torch.testing.assert_close(whole.per_datum, parts.per_datum)
@@ -108,7 +105,7 @@ def test_a_discrete_global_latent_is_refused_by_name() -> None:
         with pyro.plate("data", len(x)):
             pyro.sample("x", dist.Normal(shared, 1.0), obs=x)
 
-    with pytest.raises(RequestError, match="'shared' is outside the data plate"):
+    with pytest.raises(UnsupportedPair, match="'shared' is outside the data plate"):
         exact(model, nothing, torch.zeros(3))
 
 

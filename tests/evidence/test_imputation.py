@@ -11,9 +11,9 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from errors import RequestError
-from evidence import imputation, weights
+from evidence import UnsupportedPair, chunks
 from evidence.imputation import Imputation, Proposal, Weighted, impute
+from evidence.joint import Joint
 from models.joints import FactorAnalysis, GammaPoisson, Posterior
 from tests.evidence.statistics_checks import e_value_accepts, is_unbiased
 
@@ -232,21 +232,21 @@ def test_particles_in_several_chunks_are_the_same_particles(monkeypatch):
     """Streaming changes memory, not results."""
     whole = run()
     monkeypatch.setattr(
-        weights, "CHUNK_FLOATS", 6 * 400 * 7
+        chunks, "CHUNK_FLOATS", 6 * 400 * 7
     )  # the 60 particles of 400 data in chunks of 7
     assert 8 * 400 * 7 // 60 < 400  # and the data in blocks
     torch.manual_seed(0)
     parts = run()
     assert parts.mean.shape == whole.mean.shape and torch.equal(parts.mean[~MISSING], X[~MISSING])
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 2**22)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 2**22)
     weighted = Weighted(
-        Proposal([imputation.Joint(JOINT, Posterior(lambda x: blunt(JOINT, x)), (X,))]),
+        Proposal([Joint(JOINT, Posterior(lambda x: blunt(JOINT, x)), (X,))]),
         X,
         MISSING,
         60,
     )
     mean, log_predictive = weighted.moments()
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * 400 * 7)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 6 * 400 * 7)
     for one, other in zip(weighted.moments(), (mean, log_predictive), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -294,7 +294,7 @@ def test_a_likelihood_that_does_not_factorise_is_refused():
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Normal(x, 1.0).to_event(1))
 
-    with pytest.raises(RequestError, match="'x': MultivariateNormal does not factorise"):
+    with pytest.raises(UnsupportedPair, match="'x': MultivariateNormal does not factorise"):
         impute(model, guide, torch.zeros(3, 2), torch.tensor([True, False]), torch.zeros(2))
 
 

@@ -8,8 +8,9 @@ import torch
 from pyro import poutine
 from torch import nn
 
-from evidence import annealing, lower, upper, weights
-from evidence.annealing import Annealing, Path
+from evidence import annealing, chunks, lower, upper, weights
+from evidence.annealing import Annealing
+from evidence.hmc import Path
 from evidence.joint import Joint
 from evidence.quadrature import quadrature
 from models.joints import ExactPosterior, FactorAnalysis, GammaPoisson, Posterior
@@ -41,12 +42,12 @@ def weights_of_the_posterior_are_the_evidence() -> bool:
 def every_datum_and_particle_counts() -> bool:
     joint, guide, x = pair()
     with pytest.MonkeyPatch.context() as inner:
-        inner.setattr(weights, "CHUNK_FLOATS", 4 * 170)
+        inner.setattr(chunks, "CHUNK_FLOATS", 4 * 170)
         shapes = (
             weights.log_weights(joint, guide, x, 7).shape == (7, 150)
             and len(lower.elbo(joint, guide, x, 7).per_datum) == 150
         )
-        inner.setattr(weights, "CHUNK_FLOATS", 4 * 32)
+        inner.setattr(chunks, "CHUNK_FLOATS", 4 * 32)
         return shapes and len(lower.iwae(joint, guide, x, 33).per_datum) == 150
 
 

@@ -1,6 +1,6 @@
 """The model is given as many rows at a time as there is room for."""
 
-from evidence import weights
+from evidence import chunks, weights
 from experiment.build import build_pair
 from tests.components.factories import config, dataset
 
@@ -18,5 +18,5 @@ def test_a_likelihood_that_needs_many_numbers_for_a_datum_is_given_fewer_data_at
 
     assert weights.log_weights(model, guide, x, 2).shape == (2, 12) and seen == [24]
     seen.clear()
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 6 * LEVELS * DIMENSIONS)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 6 * LEVELS * DIMENSIONS)
     assert weights.log_weights(model, guide, x, 2).shape == (2, 12) and seen == [6, 6, 6, 6]

@@ -99,7 +99,7 @@ def test_bounds_are_the_same_compiled(start, backend):
     def measured():
         torch.manual_seed(0)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("evidence.weights.CHUNK_FLOATS", 3 * 100)
+            patch.setattr("evidence.chunks.CHUNK_FLOATS", 3 * 100)
             return iwae(joint, guide, x, 33).per_datum, ais(joint, guide, x, plan).per_datum
 
     expected = measured()
