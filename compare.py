@@ -2,7 +2,9 @@
 
 import sys
 
-from errors import Parser, RequestError
+from configs.optional import needs
+from configs.parser import Parser
+from errors import RequestError
 
 
 def parser() -> Parser:
@@ -33,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     from report.comparison.command import compare_all
 
     try:
+        if options.export:
+            needs(options.export, f"--export {options.export}")
         compare_all(**vars(options))
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from benchmarks.command import at_least
-from errors import Parser
+from configs.parser import Parser
 from evidence import Annealing, bidirectional
 from evidence.estimate import standard_error
-from models.tractable import ExactPosterior, FactorAnalysis
+from models.joints import ExactPosterior, FactorAnalysis
 
 
 def main(arguments: list[str] | None = None) -> None:

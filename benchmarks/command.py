@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from errors import Parser
+from configs.parser import Parser
 
 
 def parser(doc: str | None, rounds: int | None = None) -> Parser:

@@ -9,12 +9,13 @@ computed in float64 on the training data, from the last checkpoint.
 import math
 
 import torch
+from models.tractable import as_factor_analysis, probabilistic_pca
 from torch import Tensor
 
-from errors import Parser, RequestError
+from configs.parser import Parser
+from errors import RequestError
 from evidence import elbo
 from experiment import Run, load_run
-from models.tractable import as_factor_analysis, probabilistic_pca
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,7 +37,7 @@ def compare(run: Run) -> None:
     if found is None:
         linear = "network.layers=0 likelihood=gaussian, a standard normal prior"
         raise RequestError(f"{run.path}: not a linear VAE ({linear})")
-    x = run.data("train")[:].double()
+    x = run.data("train").batch(slice(None)).x.double()
     torch.manual_seed(0)
     _, highest = probabilistic_pca(x.flatten(1), run.request.latent_dim)
     rows = {

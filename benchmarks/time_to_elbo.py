@@ -19,7 +19,7 @@ from benchmarks.networks import TUTORIAL
 from benchmarks.peers import ours, pyro_tutorial
 from benchmarks.timing import Clock, clock
 from benchmarks.workload import LEARNING_RATE, Batches
-from data import Dataset, Split, open_dataset
+from data import Dataset, Split, View, open_dataset
 from data.sources.vision import mnist
 from evidence import elbo
 from evidence.weights import Program
@@ -49,13 +49,13 @@ def this_project(data: Dataset, epochs: int, learning_rate: float = LEARNING_RAT
     step = Step(model, guide, optimiser, ELBO(), choice.compiled)
     # Compilers are processes of their own, whose time only the clock on the wall sees.
     started = time.perf_counter()
-    step.loss.loss_and_grads(model, guide, data.train[:BATCH].flatten(1))
+    step.loss.loss_and_grads(model, guide, data.train.batch(slice(BATCH)).x.flatten(1))
     optimiser.adam.zero_grad()
     compiling = time.perf_counter() - started
 
     def epoch() -> None:
         torch.set_flush_denormal(True)  # as train.py does
-        for x in data.train.shuffled(BATCH):
+        for (x,) in data.train.shuffled(BATCH):
             step(x.flatten(1))
         torch.set_flush_denormal(False)
 
@@ -67,14 +67,14 @@ def tutorial(data: Dataset, epochs: int) -> Contender:
     vae, svi = pyro_tutorial.vae_and_svi(TUTORIAL, Batches(BATCH))
 
     def epoch() -> None:
-        for x in data.train.shuffled(BATCH):
+        for (x,) in data.train.shuffled(BATCH):
             svi.step(x.flatten(1))
 
     return epoch, partial(_test_elbo, vae.model, vae.guide, data), 0.0
 
 
 def _test_elbo(model: Program, guide: Program, data: Dataset) -> float:
-    return elbo(model, guide, data.test[:].flatten(1), num_particles=1).mean
+    return elbo(model, guide, data.test.batch(slice(None)).x.flatten(1), num_particles=1).mean
 
 
 def epochs_until(
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = options.parse_args(arguments)
     chosen = clock(given.busy)
     try:
-        data = open_dataset(mnist(root=given.root), "mnist", "binary")
+        data = open_dataset(mnist(root=given.root), "mnist", View("binary"))
     except ValueError as error:
         options.error(f"--root: {error}")
     assert isinstance(data.test, Split)

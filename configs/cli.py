@@ -4,7 +4,6 @@ import functools
 import os
 import signal
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -20,12 +19,11 @@ from omegaconf.errors import OmegaConfBaseException
 from configs.compose import request_of
 from configs.messages import one_line
 from configs.private_hydra import run_hydra
+from configs.process import complain, spin_briefly
 from configs.sweep import FAILURES, Failure, is_sweep
 from errors import RequestError, TrainingError
 from experiment.request import Request
 from parallel import launch
-
-SECONDS_FOR_THE_FIRST = 10.0  # to say what is wrong, and go
 
 Job = Callable[[DictConfig], Failure | None]
 
@@ -37,15 +35,6 @@ def requested(config: DictConfig) -> Request:
         RequestError: an option does not exist, or has a value that is not accepted.
     """
     return request_of(config, HydraConfig.get().runtime.choices)
-
-
-def spin_briefly() -> None:
-    """Lets OpenMP's waiting threads go to sleep soon; torch must not be imported yet.
-
-    By default they spin for long, and on a machine with other work (two runs of a sweep, say) take
-    the cores from the work that they wait for.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def config_dirs(arguments: list[str]) -> list[str]:
@@ -129,21 +118,3 @@ def job(run: Callable[[DictConfig], None]) -> Job:
         return None
 
     return guarded
-
-
-def complain(message: str, status: int) -> int:
-    """Prints one line on stderr, and returns `status`; of several processes, the first prints."""
-    if launch.rank():
-        wait_for_the_first()
-    print(f"error: {message}", file=sys.stderr)
-    return status
-
-
-def wait_for_the_first() -> None:
-    """Lets torchrun end this process once the first has said what is wrong, and gone.
-
-    If that does not happen, this process is alone with its error, and goes on to say it.
-    """
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, signal.SIG_DFL)
-    time.sleep(SECONDS_FOR_THE_FIRST)

@@ -14,7 +14,7 @@ import hydra
 from hydra import version
 from omegaconf import DictConfig
 
-from errors import Parser
+from configs.parser import Parser
 
 try:
     from hydra._internal.utils import _run_hydra, get_args_parser

@@ -1,6 +1,33 @@
-"""Data sets, and the space their values live in."""
+"""Data sets, and the space their values live in.
 
-from data.dataset import Dataset, Split, open_dataset
-from data.spaces import SPACES, Space
+A source (`data.sources`) returns `RawData`: three `RawSplit`, as they are stored. `open_dataset`
+puts them into a space as a `View` says and returns a `Dataset`: three `Split`, which give float32
+tensors. An `Observation` is the map from stored values to points of the space, and a `Storage`
+holds the stored values `InMemory` or `OnDisk`.
+"""
 
-__all__ = ["SPACES", "Dataset", "Space", "Split", "open_dataset"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data.dataset import Dataset, Split, open_dataset
+    from data.spaces import SPACES, Space
+    from data.view import View
+
+__all__ = ["SPACES", "Dataset", "Space", "Split", "View", "open_dataset"]
+HOMES = {
+    "SPACES": "data.spaces",
+    "Dataset": "data.dataset",
+    "Space": "data.spaces",
+    "Split": "data.dataset",
+    "View": "data.view",
+    "open_dataset": "data.dataset",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what needs torch only when it is asked for: checking a request needs `data.names`."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return vars(import_module(HOMES[name]))[name]

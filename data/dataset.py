@@ -1,8 +1,8 @@
 """A data set on the device, or streamed to it from the disk: three splits in one space."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,17 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from data.memory_limit import in_bytes
+from data.names import SPLITS
 from data.observation import Draw, Observation, as_float, observe
 from data.raw import RawData, RawSplit
-from data.spaces import SPACES, Space
+from data.spaces import SPACES, Space, spaces_of
 from data.storage import InMemory, Storage
 from data.streaming import OnDisk
-from errors import RequestError
-
-Batch = Any
-"""x (batch, *shape) as floats; or, where the model is given labels, (x, labels)."""
-PARTS = ("train", "valid", "test")
+from data.view import View, in_bytes
+from evidence.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -37,45 +34,55 @@ class Split:
 
     @property
     def device(self) -> torch.device:
-        """Where examples come out."""
+        """The device that examples come out on."""
         return self.stored.device
 
-    def __getitem__(self, index: Tensor | slice) -> Batch:
-        """Examples as float32; drawn anew at each call where the split is dynamic. With `given_labels`, (x, labels)."""
-        return self._observed(index, self.stored[index])
+    def __getitem__(self, rows: Tensor | slice) -> Tensor | Batch:
+        """Returns the examples that `rows` picks, as float32; with `given_labels`, (x, labels)."""
+        batch = self.batch(rows)
+        return batch if self.given_labels else batch.x
 
-    def _observed(self, index: Tensor | slice, values: Tensor) -> Batch:
-        x = self.draw(values)
-        return (x, self.labels[index]) if self.given_labels and self.labels is not None else x
+    def batch(self, rows: Tensor | slice) -> Batch:
+        """Returns the examples that `rows` picks: float32 x and, with `given_labels`, labels.
+
+        Where the observation is dynamic, every call draws other noise.
+        """
+        return self._observed(rows, self.stored[rows])
+
+    def _observed(self, rows: Tensor | slice, values: Tensor) -> Batch:
+        x = self.draw(values, None)
+        if self.given_labels and self.labels is not None:
+            return Batch((x, self.labels[rows]))
+        return Batch((x,))
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All examples in order, the last batch as short as it must be."""
+        """Yields all examples in order; the last batch is as short as it must be."""
         for start in range(0, len(self), size):
-            yield self[start : start + size]
+            yield self.batch(slice(start, start + size))
 
     def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """All examples once, in an order drawn now from torch's generator; no workers.
+        """Returns an iterator over all examples in an order that is drawn from torch's generator.
 
-        With `parts`, only part number `part` of every batch: together they are the batches.
+        With `parts`, it yields only part number `part` of every batch; all parts together are
+        the batches.
         """
         return (
-            self._observed(index, values)
-            for index, values in self.stored.shuffled(size, part, parts)
+            self._observed(rows, values) for rows, values in self.stored.shuffled(size, part, parts)
         )
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same on `device`."""
+        """Returns the same split on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, stored=self.stored.to(device), labels=labels)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`train`, `valid` and `test` in one `space`.
+    """The splits `train`, `valid` and `test` in one `space`.
 
-    `shape` is that of one datum; `mean` (*shape) is the training mean in the space's units; `quantum` is the width
-    of one stored level in those units (None: not quantised); `truth` is the distribution that synthetic data were
-    drawn from.
+    `shape` is that of one datum. `mean` is the training mean in the space's units. `quantum` is the
+    width of one stored level in those units, and None where the data are not quantised. `truth` is
+    the distribution that synthetic data were drawn from.
     """
 
     name: str
@@ -91,113 +98,114 @@ class Dataset:
     truth: Distribution | None = None
 
     def __call__(self, split: str) -> Split:
-        if split not in ("train", "valid", "test"):
-            raise RequestError(f"split={split}: choose from train, valid, test")
-        return getattr(self, split)
+        """Returns the split of that name."""
+        if split not in SPLITS:
+            raise ValueError(f"split={split}: choose from {', '.join(SPLITS)}")
+        return self.splits[split]
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The three splits by name."""
+        return dict(zip(SPLITS, (self.train, self.valid, self.test), strict=True))
 
     def with_labels(self) -> "Dataset":
-        """The same data for a model that is given labels: every batch is (x, labels)."""
-        if any(split.labels is None for split in (self.train, self.valid, self.test)):
-            raise RequestError(
-                f"model=conditional: data={self.name} has no labels to condition on; choose data that has, or model=vae"
-            )
-        train, valid, test = (
-            replace(split, given_labels=True) for split in (self.train, self.valid, self.test)
-        )
+        """Returns the same data for a model that is given labels: every batch is (x, labels)."""
+        if any(split.labels is None for split in self.splits.values()):
+            raise ValueError(f"data={self.name} has no labels to condition on")
+        train, valid, test = (replace(split, given_labels=True) for split in self.splits.values())
         return replace(self, train=train, valid=valid, test=test)
 
     @property
     def num_classes(self) -> int:
         """One more than the largest label of any split."""
-        return 1 + max(
-            int(split.labels.max())
-            for split in (self.train, self.valid, self.test)
-            if split.labels is not None
-        )
+        labels = [split.labels for split in self.splits.values() if split.labels is not None]
+        return 1 + max(int(of_split.max()) for of_split in labels)
 
     @property
     def dimensions(self) -> int:
-        """Number of dimensions D of one datum."""
-        return int(np.prod(self.shape))
+        """The number of dimensions D of one datum."""
+        return math.prod(self.shape)
 
 
 def open_dataset(
-    raw: RawData,
-    name: str,
-    space: str,
-    binarisation: str = "dynamic",
-    limit: int | None = None,
-    seed: int = 0,
-    memory_limit: int | str | None = None,
-    device: torch.device | str = "cpu",
+    raw: RawData, name: str, view: View, device: torch.device | str = "cpu"
 ) -> Dataset:
-    """Put `raw` into `space` on `device`, refusing values that are not in it.
+    """Returns `raw` in the space that `view` names, on `device`.
 
-    `limit` keeps the first examples of every split. `seed` fixes the binarisation or dequantisation noise of the
-    validation and test splits (and of training where `binarisation=fixed`): it belongs to the data, not to the
-    run, so that runs with other seeds are measured on the same numbers. Memory-mapped values of more than `memory_limit`
-    bytes (a number, or 4GB and the like) stay on disk and are streamed.
+    Raises:
+        ValueError: the space does not contain the values, or they are to be streamed and cannot be.
+
+    >>> levels = RawSplit(np.arange(16, dtype=np.uint8).reshape(8, 2))
+    >>> data = open_dataset(RawData(levels, levels, levels, 16), "levels", View("bytes", limit=2))
+    >>> data.test[:]
+    tensor([[0., 1.],
+            [2., 3.]])
     """
-    if limit is not None and limit < 1:
-        raise RequestError(f"data.limit={limit}: must be at least 1, or null for all examples")
-    raw_splits = {part: getattr(raw, part).head(limit) for part in PARTS}
-    stored = _stored(
-        {part: split.values for part, split in raw_splits.items()}, in_bytes(memory_limit)
-    )
-    _check_values(stored, name, space, raw.levels)
-    observation = observe(
-        space, raw.levels, binarisation, (values for _, values in stored["train"].blocks())
-    )
+    raw_splits = {part: split.rows(slice(view.limit)) for part, split in raw.splits.items()}
+    stored = _stored(raw_splits, in_bytes(view.memory_limit))
+    if raw.levels is None:  # quantised values can be put into every space
+        _check_values(stored, name, view.space)
+    training = (values for _, values in stored["train"].blocks())
+    observation = observe(view.space, raw.levels, view.binarisation, training)
     splits = {
-        part: _observed(stored[part], raw_splits[part], observation, part, seed + offset)
-        for offset, part in enumerate(PARTS)
+        part: _observed(stored[part], raw_splits[part], observation, part, view.seed + offset)
+        for offset, part in enumerate(SPLITS)
     }
+    binary = view.space == "binary"
     return Dataset(
         name=name,
-        space=SPACES[space],
+        space=SPACES[view.space],
         shape=stored["train"].shape[1:],
-        levels=2 if space == "binary" else raw.levels,
+        levels=2 if binary else raw.levels,
         quantum=observation.quantum,
         mean=_mean(splits["train"]),
-        description=f"{space}, {binarisation}" if space == "binary" else space,
+        description=f"{view.space}, {view.binarisation}" if binary else view.space,
         truth=raw.truth,
         **{part: split.to(device) for part, split in splits.items()},
     )
 
 
-def _stored(values: dict[str, np.ndarray | Tensor], limit: float) -> dict[str, Storage]:
-    """In memory, or left on disk where all together would take more than `limit` bytes."""
-    total = sum(_bytes(part) for part in values.values())
+def _stored(splits: dict[str, RawSplit], limit: float) -> dict[str, Storage]:
+    """Returns values in memory, or left on disk if all of them take more than `limit` bytes."""
+    total = sum(_bytes(split.values) for split in splits.values())
     if total <= limit:
-        return {part: InMemory(_to_tensor(array)) for part, array in values.items()}
-    for array in values.values():
-        if not isinstance(array, np.memmap) or not array.flags.c_contiguous:
-            what = "of one .npy file in C order (numpy.save of an array made by numpy.ascontiguousarray)"
-            raise RequestError(
-                f"data.memory_limit={limit:,.0f}: the data take {total:,} bytes, and only those {what} are streamed"
+        return {part: InMemory(_to_tensor(split.values)) for part, split in splits.items()}
+    found: dict[str, Storage] = {}
+    for part, split in splits.items():
+        if not isinstance(split.values, np.memmap) or not split.values.flags.c_contiguous:
+            raise ValueError(
+                f"memory_limit={limit:,.0f}: the data take {total:,} bytes, and only those of one "
+                ".npy file in C order (numpy.save of an array made by numpy.ascontiguousarray) are "
+                "streamed"
             )
-    return {
-        part: OnDisk(array, int(limit))
-        for part, array in values.items()
-        if isinstance(array, np.memmap)
-    }
+        found[part] = OnDisk(split.values, int(limit))
+    return found
 
 
 def _bytes(values: np.ndarray | Tensor) -> int:
     small = values.dtype in (np.uint8, np.bool_, torch.uint8)
-    return int(np.prod(values.shape)) * (1 if small else 4)
+    return math.prod(values.shape) * (1 if small else 4)
+
+
+def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Keeps uint8; other numbers become float32, which is exact for integers up to 2^24."""
+    if isinstance(values, Tensor):
+        return values
+    small = values.dtype in (np.uint8, np.bool_)
+    return torch.from_numpy(np.array(values, dtype=np.uint8 if small else np.float32))
 
 
 def _observed(
     stored: Storage, raw: RawSplit, observation: Observation, part: str, seed: int
 ) -> Split:
     labels = None if raw.labels is None else torch.as_tensor(np.array(raw.labels)).long()
-    if (part == "train" and observation.redraw) or not observation.noisy:
+    drawn_often = part == "train" and observation.noise == "dynamic"
+    if observation.noise == "none" or drawn_often:
         return Split(stored, labels, observation.draw)
     return Split(stored.drawn(observation.draw, seed), labels, as_float)
 
 
-def _mean(split: Split) -> Tensor:
+def _mean(split: Split) -> Float[Tensor, " *shape"]:
     noise = torch.Generator().manual_seed(0)
     total = torch.zeros(split.stored.shape[1:], dtype=torch.float64)
     for _, values in split.stored.blocks():
@@ -205,22 +213,7 @@ def _mean(split: Split) -> Tensor:
     return (total / len(split)).float()
 
 
-def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
-    """uint8 stays; other integers and floats become float32 (exact for integers up to 2^24)."""
-    if isinstance(values, Tensor):
-        return values
-    if values.dtype == np.bool_:
-        values = values.astype(np.uint8)
-    return torch.from_numpy(
-        np.array(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
-    )
-
-
-def _check_values(stored: dict[str, Storage], name: str, space: str, levels: int | None) -> None:
-    if space not in SPACES:
-        raise RequestError(f"data.space={space}: choose from {', '.join(SPACES)}")
-    if levels is not None:
-        return  # quantised values can be put into every space
+def _check_values(stored: dict[str, Storage], name: str, space: str) -> None:
     # Grey values in [0, 1] are the probabilities of a binarisation.
     allowed = SPACES["unit" if space == "binary" else space]
     for part, split in stored.items():
@@ -228,17 +221,10 @@ def _check_values(stored: dict[str, Storage], name: str, space: str, levels: int
             wrong = ~allowed.contains(values)
             if wrong.any():
                 first, *index = (int(i) for i in wrong.nonzero()[0])
-                fits = [
-                    s.name
-                    for s in SPACES.values()
-                    if all(_lie_in(s, other) for other in stored.values())
-                ]
-                raise RequestError(
-                    f"data.space={space}: the {part} split of data={name} has {values[(first, *index)].item():g} at index "
-                    f"{(first + start, *index)}, outside {allowed.values}; "
+                fits = spaces_of(v for storage in stored.values() for _, v in storage.blocks())
+                raise ValueError(
+                    f"space={space}: the {part} split of data={name} has "
+                    f"{values[(first, *index)].item():g} at index {(first + start, *index)}, "
+                    f"outside {allowed.values}; "
                     + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
                 )
-
-
-def _lie_in(space: Space, stored: Storage) -> bool:
-    return all(bool(space.contains(values).all()) for _, values in stored.blocks())

@@ -1,100 +1,102 @@
 """How stored values become points of a space: binarisation, dequantisation, standardisation.
 
-Each observation is a function of the stored values that may draw noise. The training split is drawn anew for
-every batch; validation and test are drawn once with a fixed seed, so that their numbers repeat.
+An observation is a function of the stored values that may draw noise. The training split is drawn
+for every batch; the validation and test splits are drawn once with a fixed seed, so that their
+numbers repeat.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Num
+from torch import Generator, Tensor
 
-from errors import RequestError
-
-BINARISATIONS = ("dynamic", "fixed", "threshold")
-
-
-class Draw(Protocol):
-    """Stored values (batch, *shape) to x; the noise comes from `generator`, or else from torch's own."""
-
-    def __call__(
-        self, values: Tensor, generator: torch.Generator | None = None
-    ) -> Float[Tensor, " batch *shape"]: ...
+# Stored values (batch, *shape) to x (batch, *shape); the noise comes from the generator, or from
+# torch's own one if it is None.
+Draw = Callable[[Tensor, Generator | None], Tensor]
 
 
 @dataclass(frozen=True)
 class Observation:
     """The map from stored values v to x in a space.
 
-    `quantum` is |dx/dv|: the width in x of one stored level (1 where x is v itself), which turns a density of x
-    into bits per dimension of the quantised data, and below which no scale can be learned from the data.
-    None where the data are not quantised. `redraw` says whether the training split is drawn anew each time, and `noisy`
-    whether there is anything to draw.
+    `quantum` is |dx/dv|, the width in x of one stored level: 1 where x is v itself, and None where
+    the data are not quantised. It turns a density of x into bits per dimension of the quantised
+    data, and no scale below it can be learned from the data. `noise` says when `draw` draws:
+    never, once for every split, or for every batch of the training split.
     """
 
     draw: Draw
     quantum: float | None
-    redraw: bool
-    noisy: bool = True
+    noise: Literal["none", "fixed", "dynamic"] = "none"
 
 
 def observe(
     space: str, levels: int | None, binarisation: str = "dynamic", values: Iterable[Tensor] = ()
 ) -> Observation:
-    """The observation that puts values with `levels` grey levels (None: already floats) into `space`.
+    """Returns the observation that puts values into `space`.
 
-    `values` are the training values, in parts; `real` reads its mean and standard deviation from them.
+    Arguments:
+        space: the name of the space.
+        levels: the number of grey levels of the values; None if they are no grey levels.
+        binarisation: how grey levels become bits (see `View`).
+        values: the training values in parts; `real` computes mean and standard deviation of them.
+
+    >>> observe("unit", levels=4).draw(torch.tensor([3]), None) >= 0.75
+    tensor([True])
     """
     if space == "binary":
         return _binary(levels, binarisation)
     if space in ("bytes", "counts"):
-        return Observation(as_float, 1.0, redraw=False, noisy=False)
+        return Observation(as_float, 1.0)
     if levels is None:
-        return Observation(as_float, None, redraw=False, noisy=False)
+        return Observation(as_float, None)
     if space == "unit":
-        return Observation(_dequantise(levels), 1 / levels, redraw=True)
+        return Observation(_dequantise(levels), 1 / levels, "dynamic")
     assert space == "real"
     return _standardised(values)
 
 
-def as_float(values: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """The stored numbers themselves."""
+def as_float(
+    values: Num[Tensor, " *all"], generator: Generator | None = None
+) -> Float[Tensor, " *all"]:
+    """Returns the stored numbers themselves."""
     return values.to(torch.float32)
 
 
 def _binary(levels: int | None, binarisation: str) -> Observation:
-    if binarisation not in BINARISATIONS:
-        raise RequestError(
-            f"data.binarisation={binarisation}: choose from {', '.join(BINARISATIONS)}"
-        )
     top = 1.0 if levels is None else float(levels - 1)
-
     if binarisation == "threshold":
-        return Observation(
-            lambda v, g=None: (v.float() > top / 2).float(), 1.0, redraw=False, noisy=False
-        )
+        return Observation(lambda v, g: (v.float() > top / 2).float(), 1.0)
     # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
     return Observation(
-        lambda v, g=None: (_uniform(v, g) * top < v).float(), 1.0, redraw=binarisation == "dynamic"
+        lambda v, g: (_uniform(v, g) * top < v).float(),
+        1.0,
+        "dynamic" if binarisation == "dynamic" else "fixed",
     )
 
 
-def _uniform(values: Tensor, generator: torch.Generator | None) -> Tensor:
+def _uniform(values: Tensor, generator: Generator | None) -> Tensor:
     return torch.rand(values.shape, device=values.device, generator=generator)
 
 
 def _dequantise(levels: int) -> Draw:
-    """x = (v + u)/levels, u ~ U[0,1): the density of x is a lower bound on the mass of v (Theis et al. 2016)."""
-    return lambda v, g=None: (v + _uniform(v, g)) / levels
+    """Returns x = (v + u)/levels with u ~ U[0,1).
+
+    The log-density of x is, on average over u, a lower bound on the log-mass of v
+    (Theis et al. 2016).
+    """
+    return lambda v, g: (v + _uniform(v, g)) / levels
 
 
 def _standardised(values: Iterable[Tensor]) -> Observation:
-    """Dequantised, then shifted and scaled by one mean and one standard deviation of the training values, which are whole
-    numbers: their sums are exact."""
+    """Dequantises, then shifts and scales by one mean and one standard deviation.
+
+    They are those of the training values, which are whole numbers: their sums are exact.
+    """
     sums = [
         (part.numel(), int(part.double().sum()), int(part.double().square().sum()))
         for part in values
@@ -102,4 +104,4 @@ def _standardised(values: Iterable[Tensor]) -> Observation:
     count, total, squares = (sum(column) for column in zip(*sums, strict=True))
     mean, variance = total / count + 0.5, (squares - total * total / count) / count + 1 / 12
     sd = math.sqrt(variance)
-    return Observation(lambda v, g=None: (v + _uniform(v, g) - mean) / sd, 1 / sd, redraw=True)
+    return Observation(lambda v, g: (v + _uniform(v, g) - mean) / sd, 1 / sd, "dynamic")

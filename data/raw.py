@@ -1,4 +1,4 @@
-"""What a source hands over: values as they are stored, before they are put into a space."""
+"""What a source returns: values as they are stored, before they are put into a space."""
 
 import math
 import mmap
@@ -9,27 +9,40 @@ import numpy as np
 from torch import Tensor
 from torch.distributions import Distribution
 
+from data.names import SPLITS
+
+# Passes over all values read this many numbers at a time: the file may be larger than memory.
 NUMBERS_AT_A_TIME = 2**20
-"""In passes over all values: the file may be larger than memory."""
+FEWEST = 10
 
 
 @dataclass(frozen=True)
 class RawSplit:
-    """Values `(N, *shape)` (numpy, possibly memory-mapped, or torch) and, where known, integer labels `(N,)`."""
+    """The values `(N, *shape)` and, where they are known, integer labels `(N,)`.
+
+    The values are a numpy array, possibly memory-mapped, or a tensor.
+    """
 
     values: np.ndarray | Tensor
     labels: np.ndarray | Tensor | None = None
 
-    def head(self, limit: int | None) -> "RawSplit":
-        """The first `limit` examples (all if None)."""
-        return RawSplit(self.values[:limit], None if self.labels is None else self.labels[:limit])
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, which: slice) -> "RawSplit":
+        """Returns the examples that `which` picks."""
+        return RawSplit(self.values[which], None if self.labels is None else self.labels[which])
+
+    def split_off(self, count: int) -> tuple["RawSplit", "RawSplit"]:
+        """Returns all but the last `count` examples, and the last `count`."""
+        return self.rows(slice(None, -count)), self.rows(slice(-count, None))
 
 
 @dataclass(frozen=True)
 class RawData:
-    """Three splits. `levels` is the number of grey levels 0..levels-1 of quantised data, None for others.
+    """Three splits. Quantised data have `levels` grey levels 0..levels-1; others have None.
 
-    `truth`, where the data were drawn from a known distribution, is that distribution (`.log_prob(x)`).
+    `truth` is the distribution that the data were drawn from, where it is known.
     """
 
     train: RawSplit
@@ -38,10 +51,33 @@ class RawData:
     levels: int | None
     truth: Distribution | None = None
 
+    @property
+    def splits(self) -> dict[str, RawSplit]:
+        """The three splits by name."""
+        return dict(zip(SPLITS, (self.train, self.valid, self.test), strict=True))
+
+
+def by_tenths(path: str, examples: RawSplit) -> tuple[RawSplit, RawSplit, RawSplit]:
+    """Returns train, valid and test: the last tenth is test and the tenth before it is valid.
+
+    Raises:
+        ValueError: the file or folder `path` holds too few examples.
+    """
+    if len(examples) < FEWEST:
+        raise ValueError(
+            f"path={path}: {len(examples)} examples are too few to split; at least {FEWEST}"
+        )
+    tenth = len(examples) // 10
+    rest, test = examples.split_off(tenth)
+    return (*rest.split_off(tenth), test)
+
 
 def read_rows(values: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """A copy of some rows. Pages of a memory-mapped array are handed back at once: read from end to end, the array takes
-    no more of this process's memory than a few rows of it."""
+    """Returns a copy of some rows.
+
+    Pages of a memory-mapped array are handed back to the system at once: a pass over the whole
+    array takes no more of this process's memory than a few rows do.
+    """
     rows = np.array(values[start:stop])
     mapped = getattr(values, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):
@@ -50,16 +86,7 @@ def read_rows(values: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 def blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """All rows in order, a little at a time: the number of the first, and a copy."""
+    """Yields all rows in order, a few at a time: the number of the first one, and a copy."""
     size = max(1, NUMBERS_AT_A_TIME // max(1, math.prod(values.shape[1:])))
     for start in range(0, len(values), size):
         yield start, read_rows(values, start, start + size)
-
-
-def split_off(values: RawSplit, count: int) -> tuple[RawSplit, RawSplit]:
-    """All but the last `count` examples, and the last `count`."""
-    labels = values.labels
-    return (
-        RawSplit(values.values[:-count], None if labels is None else labels[:-count]),
-        RawSplit(values.values[-count:], None if labels is None else labels[-count:]),
-    )

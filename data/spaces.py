@@ -1,26 +1,30 @@
 """Spaces: the set that data values live in, with its base measure.
 
-A log-density is a number *with respect to a measure*. Two runs can be compared only where the set and the
-measure are the same, so every data set is put into a named space and every likelihood says which it is on.
+A log-density is a number *with respect to a measure*. Two runs can be compared only if their set
+and their measure are the same. Therefore every data set is put into a named space, and every
+likelihood says which spaces it is a distribution on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Bool, Num
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Space:
-    """A set of values per dimension and the measure that densities on it refer to."""
+    """A set of values per dimension and the measure that densities on it refer to.
+
+    `contains` maps a tensor to booleans of its shape: whether each element lies in the set.
+    """
 
     name: str
     values: str
     measure: Literal["counting", "Lebesgue"]
-    contains: Callable[[Tensor], Tensor]
-    """Elementwise membership, a boolean tensor of the argument's shape."""
+    contains: Callable[[Num[Tensor, " *shape"]], Bool[Tensor, " *shape"]]
 
     def __str__(self) -> str:
         return f"{self.name} (values in {self.values}, {self.measure} measure)"
@@ -45,3 +49,15 @@ SPACES: dict[str, Space] = {
         Space("counts", "{0, 1, 2, …}", "counting", lambda x: _is_integer(x) & (x >= 0)),
     )
 }
+
+
+def spaces_of(blocks: Iterable[Num[Tensor, "..."]]) -> list[str]:
+    """Returns the names of the spaces that contain every value of every block.
+
+    >>> spaces_of([torch.tensor([0.0, 0.5]), torch.tensor([1.0])])
+    ['unit', 'real']
+    """
+    fits = list(SPACES.values())
+    for values in blocks:
+        fits = [space for space in fits if bool(space.contains(values).all())]
+    return [space.name for space in fits]

@@ -1,38 +1,40 @@
 """Values that do not fit into memory: rows of a memory-mapped array, read as they are needed.
 
-An epoch sees every row once, in an order that is random in two steps. Blocks of contiguous rows (1 MiB) come in random
-order, cheap to read; as many as fill a quarter of `data.memory_limit` make a buffer, and the rows of a buffer are shuffled.
-While batches are made of one buffer, a thread reads the next. Rows of one block are therefore in the same buffer, but a
-batch mixes all blocks of its buffer. The order is a function of the state of torch's generator when the epoch starts.
+An epoch sees every row once, in an order that is random in two steps. Blocks of contiguous rows
+(1 MiB), which are cheap to read, come in random order. As many blocks as fill a quarter of the
+memory limit make a buffer, and the rows of a buffer are shuffled. While batches are made of one
+buffer, a thread reads the next one. Two rows of one block are therefore always in the same buffer,
+but a batch mixes all blocks of its buffer. The order is a function of the state of torch's
+generator when the epoch starts.
 """
 
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int, Num
 from torch import Tensor
 
 from data.observation import Draw
 from data.raw import read_rows
-from data.storage import FLOATS_AT_A_TIME, FLOATS_PER_SEED, drawn_once, rows_of
+from data.storage import FLOATS_PER_SEED, Storage, drawn_once, rows_of
 
 BLOCK_BYTES = 2**20
+# A buffer has at least so many blocks; with little memory the blocks are smaller.
 BLOCKS_PER_BUFFER = 16
-"""At least; with little memory blocks are smaller."""
+# Contiguous rows: the first one, and the one after the last.
 Piece = tuple[int, int]
-"""Contiguous rows: the first, and the one after the last."""
 
 
-class OnDisk:
-    """Rows of a memory-mapped array; uint8 stays, other numbers are read as float32."""
+class OnDisk(Storage):
+    """Rows of a memory-mapped array; uint8 stays, and other numbers are read as float32."""
 
     def __init__(self, values: np.memmap, memory: int, device: torch.device | str = "cpu") -> None:
-        self.values, self.memory, self.device = values, memory, torch.device(device)
-        self.shape = tuple(values.shape)
+        super().__init__(tuple(values.shape), torch.device(device))
+        self.values, self.memory = values, memory
         self.dtype = torch.uint8 if values.dtype in (np.uint8, np.bool_) else torch.float32
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         self.buffer_rows = max(1, memory // 4 // row_bytes)
@@ -40,42 +42,32 @@ class OnDisk:
             1, min(BLOCK_BYTES // row_bytes, self.buffer_rows // BLOCKS_PER_BUFFER)
         )
 
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop` on the CPU."""
+    def read(self, start: int, stop: int) -> Num[Tensor, " rows ..."]:
+        """Returns rows `start` to `stop` on the CPU."""
+        small = self.values.dtype in (np.uint8, np.bool_)
         values = read_rows(self.values, start, stop)
-        return torch.from_numpy(
-            values.astype(np.uint8 if self.dtype == torch.uint8 else np.float32, copy=False)
-        )
+        return torch.from_numpy(values.astype(np.uint8 if small else np.float32, copy=False))
 
-    def __getitem__(self, rows: Any) -> Tensor:
+    def __getitem__(self, rows: slice | Int[Tensor, " rows"]) -> Num[Tensor, " rows ..."]:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
                 return self.read(start, max(start, stop)).to(self.device)
             rows = torch.arange(start, stop, step)
-        found, places = torch.unique(torch.as_tensor(rows).cpu().reshape(-1), return_inverse=True)
+        found, places = torch.unique(torch.as_tensor(rows).cpu(), return_inverse=True)
         values = torch.cat([self.read(row, row + 1) for row in found.tolist()] or [self.read(0, 0)])
         return values[places].to(self.device)
 
-    def blocks(self) -> Iterator[tuple[int, Tensor]]:
-        """A few million numbers at a time, read as they are asked for."""
-        size = rows_of(FLOATS_AT_A_TIME, self.shape)
-        for start in range(0, len(self), size):
-            yield start, self.read(start, min(start + size, len(self))).to(self.device)
-
     def drawn(self, draw: Draw, seed: int) -> "DrawnOnce":
-        """Values are drawn as they are read; nothing is read here."""
+        """Reads nothing: values are drawn as they are read."""
         return DrawnOnce(self.values, self.memory, draw, seed)
 
     def to(self, device: torch.device | str) -> "OnDisk":
-        """The same file, whose rows arrive there."""
+        """Returns the same file, whose rows arrive on `device`."""
         return OnDisk(self.values, self.memory, device)
 
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Blocks in random order through a shuffled buffer: see the top of this file."""
+        """Reads blocks in random order through a shuffled buffer: see the top of this file."""
         seed = int(torch.randint(2**63 - 1, ()))
         return self._batches(
             self._plan(seed, size, part, parts),
@@ -85,7 +77,10 @@ class OnDisk:
         )
 
     def _plan(self, seed: int, size: int, part: int, parts: int) -> list[list[Piece]]:
-        """What this part reads into each buffer: a run of the blocks in random order, which the parts cut up."""
+        """Returns what this part reads into each buffer.
+
+        The parts cut the sequence of all blocks in random order into one run each.
+        """
         order = np.random.default_rng(seed).permutation(math.ceil(len(self) / self.block_rows))
         totals = [sum(part_sizes(len(self), size, p, parts)) for p in range(parts)]
         begin = sum(totals[:part])
@@ -106,7 +101,7 @@ class OnDisk:
         )
 
     def _fill(self, buffer: Tensor, pieces: list[Piece]) -> Tensor:
-        """Read rows into `buffer`; returns their numbers."""
+        """Reads rows into `buffer` and returns their numbers."""
         filled = 0
         for start, stop in pieces:
             buffer[filled : filled + stop - start] = self.read(start, stop)
@@ -141,7 +136,7 @@ class OnDisk:
 
 
 class DrawnOnce(OnDisk):
-    """Rows with noise that belongs to them: drawn again, the same, whenever they are read."""
+    """Rows with noise that belongs to them: whenever they are read, the same noise is drawn."""
 
     def __init__(
         self,
@@ -154,13 +149,13 @@ class DrawnOnce(OnDisk):
         super().__init__(values, memory, device)
         self.draw, self.seed, self.seed_rows = draw, seed, rows_of(FLOATS_PER_SEED, self.shape)
         self._last: tuple[int, Tensor] | None = None
-        self.dtype = self._block(0).dtype
+        self.dtype = self._block(0).dtype  # of what is drawn, which need not be the file's
         self.block_rows = self.seed_rows
         self.buffer_rows = max(
             self.seed_rows, memory // 4 // (self.dtype.itemsize * math.prod(self.shape[1:]))
         )
 
-    def read(self, start: int, stop: int) -> Tensor:
+    def read(self, start: int, stop: int) -> Num[Tensor, " rows ..."]:
         numbers = range(start // self.seed_rows, max(start, stop - 1) // self.seed_rows + 1)
         first = [number * self.seed_rows for number in numbers]
         return torch.cat(
@@ -171,7 +166,7 @@ class DrawnOnce(OnDisk):
         )
 
     def _block(self, number: int) -> Tensor:
-        """The rows that share a seed; the last ones asked for are kept."""
+        """Returns the rows that share a seed; those that were asked for last are kept."""
         last = self._last
         if last is None or last[0] != number:
             start = number * self.seed_rows
@@ -184,13 +179,21 @@ class DrawnOnce(OnDisk):
 
 
 def part_sizes(total: int, size: int, part: int, parts: int) -> list[int]:
-    """How many rows of each batch belong to `part`, as `Tensor.tensor_split` has it."""
+    """Returns how many rows of each batch belong to `part`, as `Tensor.tensor_split` counts them.
+
+    >>> part_sizes(total=10, size=5, part=0, parts=2)
+    [3, 3]
+    """
     batches = (min(size, total - start) for start in range(0, total, size))
     return [batch // parts + (part < batch % parts) for batch in batches]
 
 
 def cut(pieces: Iterator[Piece], begin: int, end: int) -> Iterator[Piece]:
-    """The rows at positions `begin` to `end` of those in `pieces`, one after another."""
+    """Yields the rows at positions `begin` to `end` of the sequence that `pieces` make.
+
+    >>> list(cut(iter([(40, 50), (0, 10)]), 8, 13))
+    [(48, 50), (0, 3)]
+    """
     position = 0
     for start, stop in pieces:
         low, high = max(begin - position, 0), min(end - position, stop - start)

@@ -1,7 +1,8 @@
-"""An estimator over many data, a block at a time: the one loop of everything that is measured per datum.
+"""The loop of everything that is measured per datum: an estimator on one block after another.
 
-Every block has noise of its own, and is measured by one of the processes that torchrun started, where there are several: the
-numbers are the same for any number of them. What is drawn between two loops is the same in all of them, too.
+Every block has its own noise, and is measured by one of the processes that torchrun started, if
+there are several. The numbers do not depend on how many there are. What is drawn between two loops
+is the same in all processes.
 """
 
 from collections.abc import Callable
@@ -9,47 +10,40 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from evidence import Estimate
+from evidence.batch import Batch
+from evidence.noise import forked
 from parallel import group
 
 T = TypeVar("T")
+# Data per step of the progress bar; each estimator splits them further as memory asks.
 BLOCK = 250
-"""Data per step of the progress bar; each estimator splits them further as memory asks."""
 
 
-def blockwise(
-    measure: Callable[[tuple[Tensor, ...]], T],
-    batch: tuple[Tensor, ...],
-    name: str,
-    size: int = BLOCK,
-) -> list[T]:
-    """`measure` on blocks of `size` data, in order, with a progress bar that leaves nothing behind."""
-    blocks = list(enumerate(zip(*(column.split(size) for column in batch), strict=True)))
-    seed, device = int(torch.randint(2**31, ())), batch[0].device
-    total = len(batch[0]) // group.count()
+def blockwise(measure: Callable[[Batch], T], batch: Batch, name: str, size: int = BLOCK) -> list[T]:
+    """Returns `measure` of every block of `size` data, in order, behind a bar called `name`."""
+    blocks = list(enumerate(batch.parts(size)))
+    seed = int(torch.randint(2**31, ()))
+    total = batch.size // group.count()
     with tqdm(
         total=total, desc=f"{name:>10}", unit=" data", leave=False, dynamic_ncols=True, disable=None
     ) as bar:
 
-        def measured(block: tuple[int, tuple[Tensor, ...]]) -> T:
+        def measured(block: tuple[int, Batch]) -> T:
             number, part = block
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                torch.manual_seed(int(np.random.SeedSequence((seed, number)).generate_state(1)[0]))
+            own_seed = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+            with forked(batch.device, own_seed):
                 result = measure(part)
-            bar.update(len(part[0]))
+            bar.update(part.size)
             return result
 
         return group.each(measured, blocks)
 
 
 def estimate_blockwise(
-    measure: Callable[[tuple[Tensor, ...]], Estimate],
-    batch: tuple[Tensor, ...],
-    name: str,
-    size: int = BLOCK,
+    measure: Callable[[Batch], Estimate], batch: Batch, name: str, size: int = BLOCK
 ) -> Estimate:
-    """One estimate from those of the blocks."""
+    """Returns one estimate that joins those of the blocks."""
     return Estimate.join(blockwise(measure, batch, name, size))

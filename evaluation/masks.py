@@ -1,6 +1,7 @@
 """Which dimensions are missing: a pattern by its name, or an array."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,27 +10,42 @@ from torch import Tensor
 
 from errors import RequestError
 
+# The axis of a datum that is cut, and which half of it is missing, by the name of the pattern.
 HALVES = {"top": (-2, 0), "bottom": (-2, 1), "left": (-1, 0), "right": (-1, 1)}
-"""By name: the axis of a datum that is cut, and which half of it is missing."""
 ACCEPTED = (
     "a .npy of booleans (True: missing), random:SHARE, left, right, or (pictures) top, bottom"
 )
 
 
+class Mask(NamedTuple):
+    """Which dimensions are missing, one row a datum, and what --impute calls that."""
+
+    name: str
+    missing: Bool[Tensor, " N *shape"]
+
+
 def missing_mask(
     text: str, shape: tuple[int, ...], count: int, seed: int = 0
 ) -> Bool[Tensor, " count *shape"]:
-    """The mask that `text` stands for, for `count` data of `shape`; True is missing.
+    """Returns the mask that `text` stands for; True is missing.
 
-    `random:0.5` loses every dimension of every datum independently with that probability, drawn from `seed`. An array has
-    the shape of one datum, or (N, *shape) with at least `count` rows. Raises RequestError for anything else.
+    `random:0.5` loses every dimension of every datum independently with that probability.
+
+    Arguments:
+        text: A name in HALVES, `random:SHARE`, or the path of a .npy. The array has the shape of
+            one datum, or (N, *shape) with at least `count` rows.
+        shape: The shape of one datum.
+        count: The number of data.
+        seed: Fixes what `random` loses.
+
+    Raises:
+        RequestError: `text` stands for no mask of such data.
     """
     if text in HALVES:
         missing = _half(text, shape)
     elif text.startswith("random:"):
-        missing = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed)) < _share(
-            text
-        )
+        noise = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
+        missing = noise < _share(text)
     elif text.endswith(".npy"):
         missing = _array(Path(text).expanduser(), shape, count)
     else:
@@ -61,7 +77,7 @@ def _share(text: str) -> float:
     return share
 
 
-def _array(file: Path, shape: tuple[int, ...], count: int) -> Tensor:
+def _array(file: Path, shape: tuple[int, ...], count: int) -> Bool[Tensor, " *rows"]:
     try:
         mask = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -72,6 +88,7 @@ def _array(file: Path, shape: tuple[int, ...], count: int) -> Tensor:
         raise RequestError(f"--impute {file}: dtype {mask.dtype}, expected bool; True is missing")
     if mask.shape != shape and (mask.shape[1:] != shape or len(mask) < count):
         raise RequestError(
-            f"--impute {file}: shape {mask.shape}; expected {shape}, or (N, …) with N at least {count}"
+            f"--impute {file}: shape {mask.shape}; "
+            f"expected {shape}, or (N, …) with N at least {count}"
         )
     return torch.from_numpy(np.array(mask if mask.shape == shape else mask[:count]))

@@ -1,41 +1,43 @@
-"""Everything that evaluate.py measures on one run."""
+"""Everything that is measured on one run."""
 
 import hashlib
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Literal
 
 import torch
-from torch import Tensor
 
-from evaluation import bracket
 from evaluation.blocks import blockwise, estimate_blockwise
 from evaluation.bounds import Bounds
-from evaluation.diagnostics import Diagnostics, RateDistortion, usage, weigh
-from evaluation.gap import Fit
+from evaluation.bracket import SimulatedBracket, anneal, bracket_simulated
+from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
+from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
+from evaluation.local_fit import Fit, LocalFits, deeper
+from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
-from evaluation.splits import Split, Splits, check_splittable, split
 from evidence import Annealing, Estimate, elbo_terms, exact, iw_eubo, iwae
-from evidence.diagnostics import Calibration, simulation_based_calibration
+from evidence.batch import Batch
+from evidence.estimate import Details, Quadrature
 from evidence.exact import posterior_draw
+from evidence.lower import Terms
 from evidence.recording import recorded
-from evidence.weights import as_batch, repeat_rows
 from experiment import Run
-from guides.amortized import Amortized
+from experiment.recipes.base import Pair
 from inference.fast.compile_choice import has_compiler
 
+# Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md.
 COMPILED_FROM = 10_000_000
-"""Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md."""
+# Passes of annealing: it is tuned and run, on data, on simulated data, and backwards.
 PASSES = 6
-"""Of annealing: tuned and run, on data, on simulated data, and backwards."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be measured. The last five take long: None or 0 leaves them out.
+    """What is to be measured. Annealing, gap and calibration take long; None or 0 leaves them out.
 
-    `annealing` on the first `annealed` data, and from both sides on as many simulated ones; the gap of the first `gap` data
-    of `split` and of the training split, split by `fit`; the guide's calibration on `simulations` simulated data.
+    Annealing is done on the first `annealed` data, and from both sides on as many simulated ones.
+    The parts of the gap are measured on the first `gap` data of `split` and of the training split,
+    by `fit`. The calibration of the guide is measured on `simulations` simulated data.
     """
 
     split: str = "test"
@@ -48,168 +50,183 @@ class Wanted:
     gap: int = 0
     fit: Fit = field(default_factory=Fit)
     simulations: int = 0
-    compile: str = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
 
     def rows(self, count: int) -> int:
-        """Rows that the decoder is going to see for `count` data, about."""
+        """Returns about how many rows the decoder is going to see for `count` data."""
         plan, annealed = self.annealing, min(count, self.annealed)
         a_pass = plan.temperatures * plan.chains * plan.leapfrogs * annealed if plan else 0
         return count * (self.particles + self.elbo_particles) + PASSES * a_pass
 
     def compiles(self, count: int) -> bool:
-        """Whether inner loops are to be compiled."""
-        return self.compile == "on" or (
-            self.compile == "auto" and has_compiler() and self.rows(count) >= COMPILED_FROM
-        )
+        """Returns whether inner loops are to be compiled for `count` data."""
+        if self.compile == "auto":
+            return has_compiler() and self.rows(count) >= COMPILED_FROM
+        return self.compile == "on"
+
+
+@dataclass(frozen=True)
+class ExactPart(Details):
+    """What an exact log-density is of."""
+
+    of: str
 
 
 def evaluate(run: Run, wanted: Wanted) -> Evaluation:
-    """Measure `run` on the first `limit` examples of a split; the same seed gives the same numbers."""
-    if wanted.gap:
-        check_splittable(run.guide)
-    batch = as_batch(run.data(wanted.split)[: wanted.limit or len(run.data(wanted.split))])
-    with recorded(wanted.compiles(len(batch[0]))) as calls:
-        measured = _evaluate(run, batch, wanted)
-    return replace(
-        measured,
-        notes=[*measured.notes, *(f"ran eagerly: {why}" for why in [calls.why_eager] if why)],
-    )
+    """Measures `run` on the first `limit` data of a split; the same seed gives the same numbers.
 
-
-def _evaluate(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Evaluation:
-    torch.manual_seed(wanted.seed)
-    bounds: dict[str, Estimate] = {}
-    notes: list[str] = []
-    terms = blockwise(
-        lambda part: elbo_terms(run.model, run.guide, part, wanted.elbo_particles), batch, "ELBO"
-    )
-    reconstruction, kl = (
-        torch.cat([t.reconstruction for t in terms]),
-        torch.cat([t.kl for t in terms]),
-    )
-    bounds["elbo"] = Estimate(reconstruction - kl, "lower", wanted.elbo_particles)
-    bounds["iwae"] = _iwae(run, batch, wanted)
-    known, note = _exact(run, batch)
-    notes += note
-    if known is not None:
-        bounds["exact"] = known
-    upper = _upper(run, batch, wanted)
-    if upper is not None:
-        bounds["upper"] = upper
-    if run.dataset.truth is not None:
-        bounds["truth"] = Estimate(
-            run.dataset.truth.log_prob(batch[0].double()),
-            "exact",
-            details={"of": "the data's own law"},
-        )
-    weighed, used = (
-        weigh(run.model, run.guide, batch, wanted.particles),
-        usage(run.model, run.guide, batch),
-    )
-    annealing = None
-    if wanted.annealing is not None:
-        few = tuple(part[: wanted.annealed] for part in batch)
-        bounds["ais"] = bracket.anneal(run.model, run.guide, few, wanted.annealing)
-        annealing = bracket.calibrate(run.model, run.guide, few, wanted.annealing, wanted.particles)
-    gap, unsplit = _gap(run, batch, bounds, wanted)
-    notes += unsplit
-    diagnostics = Diagnostics(
-        weighed,
-        used,
-        RateDistortion(kl, -reconstruction, wanted.elbo_particles),
-        annealing,
-        gap,
-        _calibration(run, batch, wanted.simulations) if wanted.simulations else None,
-    )
-    fingerprint = hashlib.sha256(batch[0].cpu().numpy().tobytes()).hexdigest()[:16]
-    return Evaluation(
-        run, wanted.split, reconstruction, kl, Bounds(**bounds), fingerprint, diagnostics, notes
-    )
-
-
-def _iwae(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate:
-    count = wanted.particles
-    return estimate_blockwise(
-        lambda part: iwae(run.model, run.guide, part, count), batch, f"IWAE-{count}"
-    )
-
-
-def _exact(run: Run, batch: tuple[Tensor, ...]) -> tuple[Estimate | None, list[str]]:
-    """log p(x) where it can be had, and what has to be said about it."""
-    try:
-        known = exact(run.model, run.guide, batch)
-    except ArithmeticError as error:
-        return None, [
-            f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
-        ]
-    exceeding = 0 if known is None else known.details.get("exceeding", 0)
-    if known is None or not exceeding:
-        return known, []
-    return known, [
-        f"log p(x) of {exceeding} of {known.num_examples:,} data is not within {known.details['tolerance']:g} nats: the last "
-        f"halving of the grid still changed one by {known.details['largest_error']:.1g}"
-    ]
-
-
-def _upper(run: Run, batch: tuple[Tensor, ...], wanted: Wanted) -> Estimate | None:
-    """IW-EUBO, where the posterior of the data themselves can be drawn from."""
-    drawn = posterior_draw(run.model, batch)
-    if drawn is None:
-        return None
-
-    def bound(part: tuple[Tensor, ...]) -> Estimate:
-        return iw_eubo(run.model, run.guide, part[:-1], {"z": part[-1]}, wanted.elbo_particles)
-
-    return estimate_blockwise(bound, (*batch, drawn["z"]), "EUBO")
-
-
-def _gap(
-    run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted
-) -> tuple[Splits | None, list[str]]:
-    """On the first data of the split that is measured, and on as many training data; and why not, where it cannot be had."""
-    found, notes = {}, []
-    for name in dict.fromkeys([wanted.split, "train"]) if wanted.gap else ():
-        measured = batch if name == wanted.split else as_batch(run.data(name)[: len(batch[0])])
-        few = tuple(part[: wanted.gap] for part in measured)
-        try:
-            found[name] = _split(run, few, bounds if name == wanted.split else {}, wanted)
-        except ArithmeticError as error:
-            notes.append(f"the gap on {name} data is not split: {error}")
-    return Splits(found) if found else None, notes
-
-
-def _split(
-    run: Run, batch: tuple[Tensor, ...], bounds: dict[str, Estimate], wanted: Wanted
-) -> Split:
-    """With the best log p(x) that there is, from `bounds` as far as they reach: exact, else the higher of AIS and IWAE (one of
-    them for all data: to choose for each would choose by noise).
+    Raises:
+        RequestError: The gap is wanted of a guide without an encoder.
     """
-    count = len(batch[0])
-    ways: dict[str, Callable[[], Estimate | None]] = {
-        "exact": lambda: None if bounds else _exact(run, batch)[0],
-        "ais": lambda: (
-            bracket.anneal(run.model, run.guide, batch, wanted.annealing)
-            if wanted.annealing
-            else None
-        ),
-        "iwae": lambda: _iwae(run, batch, wanted),
-    }
-    found: dict[str, Estimate] = {}
-    for source, measure in ways.items():
-        known = (
-            bounds[source]
-            if source in bounds and bounds[source].num_examples >= count
-            else measure()
+    if wanted.gap:
+        with_encoder(run.guide)
+    data = run.data(wanted.split)
+    batch = Batch.of(data[: wanted.limit or len(data)])
+    with recorded(wanted.compiles(batch.size)) as calls:
+        found = _Measurement(run, Pair(run.model, run.guide), batch, wanted).evaluation()
+    if calls.why_eager:
+        return replace(found, notes=[*found.notes, f"ran eagerly: {calls.why_eager}"])
+    return found
+
+
+@dataclass
+class _Measurement:
+    """One evaluation under way. `notes` say what could not be measured, and why."""
+
+    run: Run
+    pair: Pair
+    batch: Batch
+    wanted: Wanted
+    notes: list[str] = field(default_factory=list)
+
+    def evaluation(self) -> Evaluation:
+        """Measures everything that is wanted; the noise is drawn in this order."""
+        wanted, batch = self.wanted, self.batch
+        torch.manual_seed(wanted.seed)
+        terms = self.terms()
+        bounds = self.bounds(terms)
+        reliability, used = weigh(self.pair, batch, wanted.particles), usage(self.pair, batch)
+        bounds, bracket = self.annealed(bounds)
+        gap = self.gap(bounds)
+        diagnostics = Diagnostics(
+            reliability,
+            used,
+            RateDistortion(terms.kl, -terms.reconstruction, wanted.elbo_particles),
+            bracket,
+            gap,
+            calibration(self.pair, batch, wanted.simulations) if wanted.simulations else None,
         )
-        if known is not None:
-            found[source] = known
-        if "exact" in found:
-            break
-    source = max(found, key=lambda name: float(found[name].per_datum[:count].mean()))
-    return split(run.model, cast(Amortized, run.guide), batch[0], found[source], source, wanted.fit)
+        return Evaluation(
+            self.run,
+            wanted.split,
+            terms.reconstruction,
+            terms.kl,
+            bounds,
+            hashlib.sha256(batch.x.cpu().numpy().tobytes()).hexdigest()[:16],
+            diagnostics,
+            self.notes,
+        )
 
+    def terms(self) -> Terms:
+        """Measures the two terms of the ELBO."""
+        count = self.wanted.elbo_particles
+        found = blockwise(lambda part: elbo_terms(*self.pair, part, count), self.batch, "ELBO")
+        reconstruction = torch.cat([part.reconstruction for part in found])
+        return Terms(reconstruction, torch.cat([part.kl for part in found]), count)
 
-def _calibration(run: Run, batch: tuple[Tensor, ...], simulations: int) -> Calibration:
-    """The data are taken over and over where there are fewer than simulations: only their number and labels matter."""
-    like = tuple(repeat_rows(part, -(-simulations // len(part)))[:simulations] for part in batch)
-    return simulation_based_calibration(run.model, run.guide, like)
+    def bounds(self, terms: Terms) -> Bounds:
+        """Measures every estimate of log p(x) but annealing."""
+        iwae_estimate = self.iwae(self.batch)
+        return Bounds(terms.elbo, iwae_estimate, self.exact(), self.upper(), self.truth())
+
+    def iwae(self, batch: Batch) -> Estimate:
+        """Measures the importance-weighted bound."""
+        count = self.wanted.particles
+        return estimate_blockwise(
+            lambda part: iwae(*self.pair, part, count), batch, f"IWAE-{count}"
+        )
+
+    def exact(self) -> Estimate | None:
+        """Computes log p(x), where that is possible."""
+        try:
+            known = exact(*self.pair, self.batch)
+        except ArithmeticError as error:
+            self.notes.append(
+                f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
+            )
+            return None
+        if known is not None and isinstance(known.details, Quadrature) and known.details.exceeding:
+            self.notes.append(
+                f"log p(x) of {known.details.exceeding} of {known.num_examples:,} data is not "
+                f"within {known.details.tolerance:g} nats: the last halving of the grid still "
+                f"changed one by {known.details.largest_error:.1g}"
+            )
+        return known
+
+    def upper(self) -> Estimate | None:
+        """Measures the upper bound IW-EUBO, where the posterior of the data can be drawn from."""
+        count, drawn = self.wanted.elbo_particles, posterior_draw(self.run.model, self.batch)
+        if drawn is None:
+            return None
+
+        def bound(part: Batch) -> Estimate:
+            *columns, z = part
+            return iw_eubo(*self.pair, Batch(columns), {"z": z}, count)
+
+        return estimate_blockwise(bound, Batch((*self.batch, drawn["z"])), "EUBO")
+
+    def truth(self) -> Estimate | None:
+        """Computes the log-density that synthetic data have under their own law."""
+        law = self.run.dataset.truth
+        if law is None:
+            return None
+        values = law.log_prob(self.batch.x.double())
+        return Estimate(values, "exact", details=ExactPart(of="the data's own law"))
+
+    def annealed(self, bounds: Bounds) -> tuple[Bounds, SimulatedBracket | None]:
+        """Anneals the first data, and as many simulated ones from both sides, if that is wanted."""
+        plan = self.wanted.annealing
+        if plan is None:
+            return bounds, None
+        few = self.batch.first(self.wanted.annealed)
+        bounds = replace(bounds, ais=anneal(self.pair, few, plan))
+        return bounds, bracket_simulated(self.pair, few, plan, self.wanted.particles)
+
+    def gap(self, bounds: Bounds) -> Gap | None:
+        """Measures the parts of the gap on the split, and on as many training data."""
+        if not self.wanted.gap:
+            return None
+        found: dict[str, GapParts] = {}
+        for split in dict.fromkeys([self.wanted.split, "train"]):
+            own = split == self.wanted.split
+            data = self.batch if own else Batch.of(self.run.data(split)[: self.batch.size])
+            try:
+                found[split] = self.parts(data.first(self.wanted.gap), bounds if own else None)
+            except ArithmeticError as error:
+                self.notes.append(f"the gap on {split} data has no parts: {error}")
+        return Gap(found) if found else None
+
+    def parts(self, batch: Batch, known: Bounds | None) -> GapParts:
+        """Measures the parts of the gap of `batch`, of which `known` are the bounds."""
+        log_p = self.best_log_p(batch, known).first(batch.size)
+        guide = with_encoder(self.run.guide)
+        fits = LocalFits(self.run.model, batch.x, self.wanted.fit)
+        return gap_parts(fits, guide, log_p, deeper(guide, batch.x))
+
+    def best_log_p(self, batch: Batch, known: Bounds | None) -> Estimate:
+        """Returns the exact log p(x) if it can be had, or else the higher of AIS and IWAE.
+
+        The choice is one for all data: to choose for each datum would be to choose by noise.
+        """
+        value = None if known is None else known.exact
+        if known is None:
+            with suppress(ArithmeticError):  # the bounds stand in for it
+                value = exact(*self.pair, batch)
+        if value is not None:
+            return value
+        ais = None if known is None else known.ais
+        if self.wanted.annealing and (ais is None or ais.num_examples < batch.size):
+            ais = anneal(self.pair, batch, self.wanted.annealing)
+        iwae_estimate = self.iwae(batch) if known is None else known.iwae
+        found = [estimate for estimate in (ais, iwae_estimate) if estimate is not None]
+        return max(found, key=lambda estimate: estimate.first(batch.size).mean)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from evidence.estimate import Estimate
+from evidence.estimate import Annealed, Estimate
 from evidence.joint import Joint
 from evidence.recording.calls import run
 from evidence.rough import Rough, pays
@@ -277,10 +277,5 @@ def bidirectional(
     return Bracket(ais(model, guide, x, plan), reverse_ais(model, guide, x, exact_draw, plan))
 
 
-def _details(plan: Annealing) -> dict[str, object]:
-    return {
-        "temperatures": plan.temperatures,
-        "leapfrogs": plan.leapfrogs,
-        "start": plan.start,
-        "schedule": plan.schedule,
-    }
+def _details(plan: Annealing) -> Annealed:
+    return Annealed(plan.temperatures, plan.leapfrogs, plan.start, plan.schedule)

@@ -9,7 +9,7 @@ from pyro import poutine
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from evidence.estimate import Estimate
+from evidence.estimate import Enumeration, Estimate
 from evidence.structure import check_plate, latent_sites, sample_sites
 from evidence.weights import Program, repeat_rows, rows_per_chunk, sum_log_probs
 
@@ -45,9 +45,7 @@ def enumeration(model: Program, batch: tuple[Tensor, ...]) -> Estimate | None:
         )
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
-    return Estimate(
-        torch.cat(columns), "exact", details={"method": "enumeration", "assignments": total}
-    )
+    return Estimate(torch.cat(columns), "exact", details=Enumeration(total))
 
 
 def _log_joint(

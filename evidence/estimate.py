@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -81,7 +81,7 @@ class Estimate:
     per_datum: Float64[Tensor, " batch"]
     kind: Kind
     particles: int | None = None
-    details: dict[str, Any] = field(default_factory=dict)
+    details: Details | None = None
 
     @property
     def mean(self) -> float:
@@ -104,7 +104,8 @@ class Estimate:
         plain["num_examples"] = self.num_examples
         if self.particles is not None:
             plain["particles"] = self.particles
-        return plain | self.details
+        details = {} if self.details is None else asdict(self.details)
+        return plain | {name: value for name, value in details.items() if value is not None}
 
     def first(self, count: int) -> "Estimate":
         """The same of the first `count` data."""

@@ -1,16 +1,15 @@
 """The exact log p(x), where there is a way to have it."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from evidence.enumeration import enumeration
-from evidence.estimate import Estimate
+from evidence.estimate import Estimate, Exactly, Quadrature
 from evidence.quadrature import quadrature
 from evidence.upper import Latents
 from evidence.weights import Batch, Program, as_batch
-from models.tractable import Tractable, as_factor_analysis
+from models import Generative
+from models.joints import Tractable
 
 MOST_CONDITIONS = 100
 """Different values of what x is given (labels, say) that are integrated one after the other."""
@@ -26,7 +25,7 @@ def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> 
     """
     joint = tractable(model)
     if joint is not None:
-        return Estimate(joint.log_prob(as_batch(x)[0]), "exact", details={"method": "closed form"})
+        return Estimate(joint.log_prob(as_batch(x)[0]), "exact", details=Exactly("closed form"))
     batch = as_batch(x)
     summed = enumeration(model, batch)
     if summed is not None:
@@ -40,7 +39,7 @@ def exact(model: Program, guide: Program, x: Batch, tolerance: float = 1e-3) -> 
 
 def tractable(model: Program) -> Tractable | None:
     """The joint with a closed form that `model` is, be it in disguise."""
-    return model if isinstance(model, Tractable) else as_factor_analysis(model)
+    return model.tractable() if isinstance(model, Tractable | Generative) else None
 
 
 @torch.no_grad()
@@ -64,7 +63,7 @@ def _given(
     if len(conditions) > MOST_CONDITIONS:
         return None
     values = torch.empty(len(data), dtype=torch.float64, device=data.device)
-    details = []
+    details: list[tuple[int, Quadrature]] = []
     for number in range(len(conditions)):
         rows = torch.nonzero(which == number).flatten()
         given = [part[rows[:1]] for part in rest]
@@ -74,6 +73,7 @@ def _given(
         if found is None:
             return None
         values[rows] = found.per_datum
+        assert isinstance(found.details, Quadrature)
         details.append((len(rows), found.details))
     return Estimate(values, "exact", details=_merged(details))
 
@@ -83,15 +83,14 @@ def _conditioned(program: Program, given: list[Tensor]) -> Program:
     return lambda x: program(x, *(part.expand(len(x), *part.shape[1:]) for part in given))
 
 
-def _merged(details: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+def _merged(details: list[tuple[int, Quadrature]]) -> Quadrature:
     """What holds of all groups, from (number of data, details) of each."""
     total = sum(count for count, _ in details)
-    return {
-        "method": "quadrature",
-        "tolerance": details[0][1]["tolerance"],
-        "error": sum(count * found["error"] for count, found in details) / total,
-        "largest_error": max(found["largest_error"] for _, found in details),
-        "exceeding": sum(found["exceeding"] for _, found in details),
-        "outside": max(found["outside"] for _, found in details),
-        "conditions": len(details),
-    }
+    return Quadrature(
+        tolerance=details[0][1].tolerance,
+        error=sum(count * found.error for count, found in details) / total,
+        largest_error=max(found.largest_error for _, found in details),
+        exceeding=sum(found.exceeding for _, found in details),
+        outside=max(found.outside for _, found in details),
+        conditions=len(details),
+    )

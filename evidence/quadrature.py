@@ -18,6 +18,7 @@ from pyro import poutine
 from torch import Tensor
 
 from evidence.estimate import Estimate
+from evidence.estimate import Quadrature as Details
 from evidence.joint import Joint
 from evidence.section import Table, table
 from evidence.weights import Batch, Program, as_batch, sum_log_probs
@@ -160,18 +161,15 @@ def quadrature(
     for group in neighbours(best, torch.arange(len(data), device=best.device)):
         estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
         deepest = max(deepest, halvings)
-    details = {
-        "method": "quadrature",
-        "tolerance": tolerance,
-        "error": float(change.mean()),
-        "largest_error": float(change.max()),
-        "exceeding": int((change > tolerance).sum()),
-        "outside": float(outside.max()),
-        "box": [
-            [float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)
-        ],
-        "finest_cell": [float(w) / 2**deepest for w in box.width],
-    }
+    details = Details(
+        tolerance,
+        error=float(change.mean()),
+        largest_error=float(change.max()),
+        exceeding=int((change > tolerance).sum()),
+        outside=float(outside.max()),
+        box=[[float(low), float(high)] for low, high in zip(corners[0], corners[1], strict=True)],
+        finest_cell=[float(w) / 2**deepest for w in box.width],
+    )
     return Estimate(estimate, "exact", details=details)
 
 

@@ -1,20 +1,33 @@
-"""Refusing tensors of absurd size before memory is taken for them."""
+"""Tensors of absurd size are refused before memory is taken for them.
+
+A run directory may come from somebody else. Nothing in it is executed, and the limit here keeps a
+configuration that asks for a width of 10⁹, say, from exhausting the machine that only opens it.
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
+# Every tensor counts as at least so many numbers: a billion small layers exhaust a machine, too.
 OVERHEAD = 50_000
-"""Numbers that one tensor counts for at least: a billion small layers exhaust a machine too."""
 
 
 @contextmanager
 def at_most(limit: int) -> Iterator[None]:
-    """Raise MemoryError where the tensors that are made would have more than `limit` elements together."""
+    """Limits the tensors that are made inside to `limit` elements, all of them together.
+
+    Raises:
+        MemoryError: an operation would make more; it does not run.
+
+    >>> with at_most(10**6):
+    ...     torch.zeros(10**9)
+    Traceback (most recent call last):
+    MemoryError: aten.zeros.default would bring the tensors to more than 1,000,000 elements together
+    """
     with _Limit(limit):
         yield
 
@@ -26,7 +39,13 @@ class _Limit(TorchDispatchMode):
         super().__init__()
         self.limit, self.made = limit, 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         size = _size(func.overloadpacket.__name__, args)
         self.made += max(size, OVERHEAD) if size else 0
         if self.made > self.limit:
@@ -36,21 +55,24 @@ class _Limit(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _size(name: str, args: Any) -> int:
-    if (
-        args
-        and isinstance(args[0], list | tuple)
-        and all(isinstance(size, int) for size in args[0])
-    ):
-        return math.prod(args[0])
+def _size(name: str, args: Sequence[object]) -> int:
+    """Returns the number of elements that the operation `name` makes; 0 if it makes no tensor."""
+    if args and isinstance(args[0], list | tuple):
+        sizes = [size for size in args[0] if isinstance(size, int)]
+        if len(sizes) == len(args[0]):
+            return math.prod(sizes)
     whole = [abs(value) for value in args if isinstance(value, int | float)]
     if name in ("arange", "linspace", "logspace", "randperm") and whole:
         return int(max(whole))
     return int(math.prod((whole * 2)[:2])) if name == "eye" else 0
 
 
-def elements(state: Any) -> int:
-    """How many numbers the tensors in a checkpoint really hold, whatever shape they claim."""
+def elements(state: object) -> int:
+    """Returns how many numbers the tensors in a checkpoint really hold, whatever shape they claim.
+
+    >>> elements({"weight": torch.zeros(1).expand(10**9)})
+    1
+    """
     if isinstance(state, torch.Tensor):
         return state.untyped_storage().nbytes() // state.element_size()
     if isinstance(state, dict):

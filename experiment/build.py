@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,25 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from data import SPACES, Dataset, open_dataset
+from data import Dataset, View, open_dataset
 from data.raw import RawData
+from data.spaces import spaces_of
 from errors import RequestError
-from evidence.batch import Batch
 from experiment import choices
-from experiment.components import build, locate
+from experiment.components import build, locate, refusing
 from experiment.recipes.base import Pair, Recipe
 from experiment.request import Choice, Request
 from guides.families import Family
 from inference.objectives.base import Objective
 from models.likelihoods import Likelihood
+from models.priors.base import Prior
 from networks.base import Network
 from networks.inputs import LogCounts, Scaled
 from networks.mlp import MLP
 from networks.start import start_each_output
 
-OBSERVATION_OPTIONS = ("space", "binarisation", "limit", "seed", "memory_limit")
+# The options of `data` that are no source's own.
+VIEW_OPTIONS = frozenset(field.name for field in fields(View))
 
 
 def build_data(
@@ -41,29 +43,30 @@ def build_data(
         RequestError: the data are not there or not as they should be, or do not fit the likelihood.
     """
     options = request.data.options
-    of_source = {k: v for k, v in options.items() if k not in OBSERVATION_OPTIONS}
-    observation = {k: v for k, v in options.items() if k in OBSERVATION_OPTIONS}
-    source = replace(request.data, options=of_source)
-    raw: RawData = build("data", source, trust)
+    source = {name: value for name, value in options.items() if name not in VIEW_OPTIONS}
+    raw: RawData = build("data", replace(request.data, options=source), trust)
     likelihood = likelihood_class(request, trust)
-    space = observation.pop("space", None)
+    space = options.get("space")
     if space is not None and space not in likelihood.spaces:
         raise _misfit(request, raw, str(space), likelihood)
-    space = str(space or _space_for(request, raw, likelihood))
-    data = open_dataset(raw, request.data.name, device=device, space=space, **observation)  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {name: options[name] for name in VIEW_OPTIONS & set(options)}
+    chosen["space"] = space or _space_for(request, raw, likelihood)
+    with refusing("data", VIEW_OPTIONS):
+        data = open_dataset(raw, request.data.name, View(**chosen), device)
     recipe: Recipe = build("model", request.model, trust)
-    return data.with_labels() if recipe.given_labels else data
+    if not recipe.given_labels:
+        return data
+    try:
+        return data.with_labels()
+    except ValueError as error:
+        instead = "choose data that has, or model=vae"
+        raise RequestError(f"model={request.model.name}: {error}; {instead}") from error
 
 
 def build_pair(request: Request, data: Dataset, trust: bool = False) -> Pair:
     """Returns model and guide for `data`, with weights drawn from torch's generator, on the CPU."""
     recipe: Recipe = build("model", request.model, trust)
-    try:
-        return recipe.pair(Parts(request, data, trust))
-    except RequestError:
-        raise
-    except ValueError as error:
-        raise RequestError(f"model.{error}") from error
+    return recipe.pair(Parts(request, data, trust))
 
 
 def build_objective(request: Request, trust: bool = False) -> Objective:
@@ -82,7 +85,7 @@ class Parts:
     def _build(self, axis: str, **context: object) -> Any:
         return build(axis, self.request.choice(axis), self.trust, **context)
 
-    def prior(self, latent_dim: int, **context: object) -> nn.Module:
+    def prior(self, latent_dim: int, **context: object) -> Prior:
         """Returns p(z) over `latent_dim` dimensions; `context` is what else the recipe offers."""
         given = {"latent_dim": latent_dim} | context
         choice = self.request.prior
@@ -94,7 +97,7 @@ class Parts:
                     f"prior={choice.name}: needs `{name}`, which model={self.request.model.name} "
                     "has not; choose another prior or model=vae"
                 )
-        prior: nn.Module = self._build("prior", **given)
+        prior: Prior = self._build("prior", **given)
         return prior
 
     def examples(self, count: int) -> Tensor:
@@ -105,7 +108,7 @@ class Parts:
                 f"prior.components={count}: there are only {len(train)} training examples to "
                 "start from"
             )
-        return Batch.of(train[torch.randperm(len(train))[:count].to(train.device)]).x.cpu()
+        return train.batch(torch.randperm(len(train))[:count].to(train.device)).x.cpu()
 
     @property
     def domain(self) -> constraints.Constraint:
@@ -191,9 +194,7 @@ def _space_for(request: Request, raw: RawData, likelihood: type[Likelihood]) -> 
     """Returns the first of the likelihood's spaces that holds the data."""
     if raw.levels is not None:
         return likelihood.spaces[0]
-    splits = (raw.train, raw.valid, raw.test)
-    values = [torch.tensor(np.array(split.values[:1000])) for split in splits]
-    fits = [name for name, space in SPACES.items() if all(space.contains(v).all() for v in values)]
+    fits = spaces_of(torch.tensor(np.array(s.values[:1000])) for s in raw.splits.values())
     for space in likelihood.spaces:
         if space in fits:
             return space

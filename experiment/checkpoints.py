@@ -9,12 +9,14 @@ import io
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from errors import RequestError
-from experiment.files import write_whole
+from experiment.files import open_plain, write_whole
 
 State = dict[str, Any]  # tensors and plain values
+
+LARGEST = 2**36  # bytes of a checkpoint
 
 
 class Checkpoints:
@@ -120,8 +122,10 @@ class Checkpoints:
         if not path.exists():
             raise RequestError(f"{path}: no such checkpoint")
         try:
-            verify(path)
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with open_plain(path, LARGEST) as file:
+                verify(file)
+                file.seek(0)
+                state = torch.load(file, map_location="cpu", weights_only=True)
             if not isinstance(state, dict):
                 raise TypeError
         except Exception as error:  # whatever a damaged or hostile file may bring about
@@ -142,12 +146,12 @@ class Checkpoints:
         return f"{self.path(which)} (epoch {state.get('epoch')})"
 
 
-def verify(path: Path) -> None:
+def verify(file: BinaryIO) -> None:
     """Raises BadZipFile for a checkpoint with flipped bits, for which torch does not look.
 
     Packed members, which torch never writes, and which can unpack to any size, are refused, too.
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise zipfile.BadZipFile("compressed members")
         if archive.testzip() is not None:

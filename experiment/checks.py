@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import get_type_hints
 
+from data.names import BINARISATIONS, SPACE_NAMES
 from errors import RequestError
 from experiment.choices import Option
 from experiment.hints import accepts, describe
@@ -23,8 +24,6 @@ CHOICES = {
     "resume": ("auto", "never"),
 }
 DEVICES = ("auto", "cpu", "cuda")
-BINARISATIONS = ("dynamic", "fixed", "threshold")
-SPACES = ("binary", "bytes", "unit", "real", "counts")
 
 
 def checked_train(options: object) -> Train:
@@ -64,7 +63,7 @@ def check_options(
     check_choice("device", device, DEVICES)
     check_choice("data.binarisation", data.get("binarisation", "dynamic"), BINARISATIONS)
     if data.get("space") is not None:
-        check_choice("data.space", data["space"], SPACES)
+        check_choice("data.space", data["space"], SPACE_NAMES)
 
 
 def check_whole(name: str, value: object, least: int, optional: bool = False) -> None:

@@ -5,8 +5,10 @@ Only code of this project is ever named by a run directory that may be opened wi
 
 import importlib
 import inspect
+import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 
 from errors import RequestError
 from experiment import choices
@@ -31,11 +33,25 @@ def build(axis: str, choice: Choice, trust: bool = False, **context: object) -> 
         for name, value in context.items()
         if name in parameters and name not in choice.options
     }
-    try:
+    with refusing(axis, parameters):
         return component(**wanted, **choice.options)
+
+
+@contextmanager
+def refusing(axis: str, options: Container[str]) -> Iterator[None]:
+    """Turns a ValueError whose message begins with one of `options` into a RequestError.
+
+    A component names its options as it knows them, as in "width=0: must be at least 1"; here `axis`
+    is put before it. Any other ValueError is a bug, and passes through.
+    """
+    try:
+        yield
     except RequestError:
         raise
-    except ValueError as error:  # a component knows its options by their own names
+    except ValueError as error:
+        name = re.match(r"\w*", str(error))
+        if name is None or name[0] not in options:
+            raise
         raise RequestError(f"{axis}.{error}") from error
 
 

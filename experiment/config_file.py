@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from errors import RequestError
-from experiment.files import write_whole
+from experiment.files import read_plain_file, write_whole
 from experiment.request import Request
 
 LARGEST = 1_000_000  # bytes; a real file has about a thousand
@@ -25,12 +25,10 @@ def read_plain(file: Path) -> dict[str, Any]:
     Raises:
         RequestError: there is no such file, or it holds no mapping that this project wrote.
     """
-    if not file.is_file():
+    if not file.exists():
         raise RequestError(f"{file.parent}: not a run directory (no {file.name})")
     try:
-        if file.stat().st_size > LARGEST:
-            raise yaml.YAMLError
-        text = file.read_text()
+        text = read_plain_file(file, LARGEST).decode()
         check_yaml(text)
         plain = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:

@@ -17,7 +17,7 @@ from typing import Any
 from errors import RequestError
 from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
-from experiment.files import write_whole
+from experiment.files import open_to_append, write_whole
 from experiment.legacy import digest_then, migrated
 from experiment.metrics_file import Record, append_records, read_records, write_records
 from experiment.request import PLACES, Request, digest, identity
@@ -88,7 +88,7 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held for as long as the run
+            lock = open_to_append(self.path / ".lock")  # held for as long as the run
         except OSError as error:
             what = f"cannot be written ({error.strerror})"
             raise RequestError(f"run_dir={self.path}: {what}") from error

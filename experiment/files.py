@@ -1,12 +1,19 @@
-"""Files that are there whole or not at all."""
+"""Files of a run: written whole or not at all and through no link, read if they are plain files.
 
+A run directory may be anybody's. A name in it that leads elsewhere is not written through, and a
+pipe or a device in the place of a file is not read.
+"""
+
+import errno
 import io
 import json
 import os
+import stat
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,26 +23,89 @@ def write_whole(path: Path, content: bytes) -> None:
     """Writes `content` so that `path` holds all of it or what it held, even after a power cut.
 
     Raises:
-        OSError: the file cannot be written; the error names it.
+        OSError: the file cannot be written, or its folder is a link; the error names the file.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
+        make_folder(path.parent)
+        number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with open(number, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        Path(beside).chmod(0o666 & ~_mask())
+        Path(beside).replace(path)
     except OSError as error:  # a failed write does not say of what
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        with suppress(OSError):  # it is gone if all went well
-            beside.unlink()
+        if beside is not None:
+            with suppress(OSError):  # it is gone if all went well
+                Path(beside).unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """Makes `folder` with its parents.
+
+    Raises:
+        OSError: the last part of its path is a link.
+    """
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "is a link, and nothing is written through links", str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Opens a plain file to add to its end, making it if it is not there.
+
+    Raises:
+        OSError: it cannot be written, or is a link or no plain file.
+    """
+    return os.fdopen(_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "ab")
+
+
+def open_plain(path: Path, largest: int) -> BinaryIO:
+    """Opens a plain file of at most `largest` bytes for reading.
+
+    Raises:
+        OSError: it is not there, is too large, or is no plain file.
+    """
+    number = _plain(path, os.O_RDONLY)
+    if os.fstat(number).st_size > largest:
+        os.close(number)
+        raise OSError(errno.EFBIG, f"has more than {largest:,} bytes", str(path))
+    return os.fdopen(number, "rb")
+
+
+def read_plain_file(path: Path, largest: int) -> bytes:
+    """Returns what a plain file of at most `largest` bytes holds (see `open_plain`)."""
+    with open_plain(path, largest) as file:
+        return file.read(largest)
+
+
+def _plain(path: Path, flags: int) -> int:
+    """Returns a descriptor of a plain file. Opening does not wait, as it would for a pipe."""
+    number = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "is not a plain file", str(path))
+    return number
+
+
+def _mask() -> int:
+    """Returns the permissions that new files do not get. There is no way to read them alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all."""
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    """Writes `value` as indented JSON, whole or not at all.
+
+    Raises:
+        ValueError: there is a NaN or an infinity in it, which JSON has no word for.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> None:
@@ -43,5 +113,6 @@ def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> None:
     import numpy as np
 
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: values.cpu().numpy() for name, values in arrays.items()})  # type: ignore[arg-type]
+    plain = {name: values.cpu().numpy() for name, values in arrays.items()}
+    np.savez_compressed(buffer, **plain)  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())

@@ -129,7 +129,8 @@ def _built(
 def located(request: Request, places: Mapping[str, str]) -> Request:
     """Returns `request` with whole paths; recorded ones start from where the run was trained.
 
-    Those of `places` start from here.
+    Those of `places` start from here. What a run's file asks for beside data to read (a download, a
+    folder to write to) is left out.
     """
     begin = Path(request.trained_in)
     there = {
@@ -138,7 +139,10 @@ def located(request: Request, places: Mapping[str, str]) -> Request:
         if isinstance(value := request.data.options.get(name), str)
     }
     here = {name: str(Path(value).expanduser().absolute()) for name, value in places.items()}
-    return replace(request, data=request.data.having(**there | here))
+    # A run's file does not make this command fetch anything, nor write where it says.
+    own = {"download": False, "cache": None}
+    kept = {name: value for name, value in own.items() if name in request.data.options}
+    return replace(request, data=request.data.having(**there | kept | here))
 
 
 def _progress(directory: RunDirectory, request: Request) -> str:

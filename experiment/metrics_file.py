@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiment.files import write_whole
+from errors import RequestError
+from experiment.files import open_to_append, read_plain_file, write_whole
 
 Record = dict[str, Any]  # epoch, split, and quantities by name, nats per datum
 
 LARGEST = 1e30  # nats; a NaN is not below it
+LARGEST_FILE = 500_000_000  # bytes; an epoch takes about 500
 
 
 def append_records(file: Path, records: Sequence[Record]) -> None:
     """Adds a line for every record, flushed to the operating system."""
     try:
-        with open(file, "a") as opened:
-            opened.write(_lines(records))
+        with open_to_append(file) as opened:
+            opened.write(_lines(records).encode())
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
 
@@ -28,11 +30,19 @@ def write_records(file: Path, records: Sequence[Record]) -> None:
 
 
 def read_records(file: Path) -> list[Record]:
-    """Returns the records of all whole lines; a kill may have cut the last one."""
-    if not file.exists():
+    """Returns the records of all whole lines; a kill may have cut the last one.
+
+    Raises:
+        RequestError: the file cannot be read, or is no plain file.
+    """
+    try:
+        text = read_plain_file(file, LARGEST_FILE).decode(errors="replace")
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise RequestError(f"{file}: {error.strerror}") from error
     records = []
-    for line in file.read_text(errors="replace").splitlines():
+    for line in text.splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

@@ -35,10 +35,10 @@ def calibrate(model: nn.Module, guide: nn.Module, train: Split) -> None:
     """
     device = train.device
     for likelihood in model.modules():
-        if isinstance(likelihood, Likelihood) and likelihood.needs_calibration:
+        if isinstance(likelihood, Likelihood) and likelihood.needs_refit:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(SEED)
-                likelihood.calibrate(decoded(model, guide, likelihood, train))
+                likelihood.refit(decoded(model, guide, likelihood, train))
 
 
 def decoded(
@@ -51,9 +51,8 @@ def decoded(
     )
     try:
         for batch in split.batches(BATCH):
-            batch = batch if isinstance(batch, tuple) else (batch,)
             trace = poutine.trace(guide).get_trace(*batch)
             poutine.replay(model, trace=trace)(*batch)
-            yield given.pop(), batch[0]
+            yield given.pop(), batch.x
     finally:
         handle.remove()

@@ -1,31 +1,37 @@
 """The generative model given a label: p_θ(x, z|y) = p(z) p_θ(x|z, y)."""
 
+import math
+
 import pyro
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from models.likelihoods.base import Likelihood
+from models.priors.base import Prior
+
 
 class Conditional(nn.Module):
-    """The joint of x and z given y as a Pyro program; the decoder sees z and the label, one of `classes`."""
+    """The joint of x and z given y as a Pyro program; `decoder` reads z and one of `classes` labels."""
 
     def __init__(
-        self, prior: nn.Module, decoder: nn.Module, likelihood: nn.Module, classes: int
+        self, prior: Prior, decoder: nn.Module, likelihood: Likelihood, classes: int
     ) -> None:
         super().__init__()
-        self.prior, self.decoder, self.likelihood, self.classes = (
-            prior,
-            decoder,
-            likelihood,
-            classes,
-        )
+        self.prior, self.decoder, self.likelihood = prior, decoder, likelihood
+        self.classes = classes
 
     def forward(
         self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " N"]
     ) -> Float[Tensor, " N *shape"]:
-        """Sample z ~ p(z) and observe x ~ p_θ(x|z, y), in the plate of the data; returns x."""
+        """Samples z ~ p(z) and observes x ~ p_θ(x|z, y), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
             h = self.decoder(torch.cat([z, F.one_hot(y, self.classes).to(z)], dim=-1))
             return pyro.sample("x", self.likelihood(h), obs=x)
+
+    @property
+    def floats_per_datum(self) -> int:
+        """How many parameters of p_θ(x|z, y) the decoder makes for one datum."""
+        return math.prod(self.likelihood.parameter_shape)

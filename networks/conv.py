@@ -6,7 +6,7 @@ from networks.images import ImageNetwork
 
 
 class Conv(ImageNetwork):
-    """A strided convolution at every halving; nearest-neighbour upsampling and a convolution at every doubling."""
+    """A strided convolution at every halving; upsampling and a convolution at every doubling."""
 
     def __init__(
         self,
@@ -15,7 +15,7 @@ class Conv(ImageNetwork):
         width: int = 32,
         layers: int = 2,
     ) -> None:
-        super().__init__(in_shape, out_shape, width, layers, name="conv")
+        super().__init__(in_shape, out_shape, width, layers)
 
     def down(self, inputs: int, outputs: int) -> nn.Module:
         return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GELU())

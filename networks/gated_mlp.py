@@ -19,10 +19,7 @@ class Gated(nn.Module):
 
 
 class GatedMLP(Layered):
-    """`layers` gated layers of `width` units; Tomczak & Welling 2018 have 300-300.
-
-    No batch normalisation, for the reason given in networks/mlp.py.
-    """
+    """`layers` gated layers of `width` units; Tomczak & Welling 2018 use 300-300."""
 
     def __init__(
         self,

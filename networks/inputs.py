@@ -4,27 +4,43 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from networks.base import Network
 
-class Scaled(nn.Module):
-    """`network` of x / `unit`: grey levels 0..255 would saturate a network that is fine with numbers near 1."""
+
+class Scaled(Network):
+    """`network` of x / `unit`: grey levels 0..255 would saturate a network made for numbers near 1."""
 
     unit: Tensor
 
-    def __init__(self, network: nn.Module, unit: float) -> None:
-        super().__init__()
+    def __init__(self, network: Network, unit: float) -> None:
+        super().__init__(network.in_shape, network.out_shape)
         self.network = network
         self.register_buffer("unit", torch.tensor(float(unit)), persistent=False)
 
-    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *out_shape"]:
-        return self.network(x / self.unit)
+    def forward(self, inputs: Float[Tensor, " N *in_shape"]) -> Float[Tensor, " N *out_shape"]:
+        return self.network(inputs / self.unit)
+
+    def start_at(self, output: Float[Tensor, " *out_shape"]) -> None:
+        self.network.start_at(output)
+
+    @property
+    def last_layer(self) -> nn.Linear | None:
+        return self.network.last_layer
 
 
-class LogCounts(nn.Module):
+class LogCounts(Network):
     """`network` of log(1 + x): counts have no largest value."""
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
+    def __init__(self, network: Network) -> None:
+        super().__init__(network.in_shape, network.out_shape)
         self.network = network
 
-    def forward(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *out_shape"]:
-        return self.network(torch.log1p(x))
+    def forward(self, inputs: Float[Tensor, " N *in_shape"]) -> Float[Tensor, " N *out_shape"]:
+        return self.network(torch.log1p(inputs))
+
+    def start_at(self, output: Float[Tensor, " *out_shape"]) -> None:
+        self.network.start_at(output)
+
+    @property
+    def last_layer(self) -> nn.Linear | None:
+        return self.network.last_layer

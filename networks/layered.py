@@ -8,12 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from errors import RequestError
+from networks.base import Network
 from networks.start import start_orthogonal
 
 
-class Layered(nn.Module):
-    """`(N, *in_shape)` to `(N, *out_shape)` through `layers` times `layer(inputs, width)`."""
+class Layered(Network):
+    """`layers` hidden layers, each `layer(inputs, width)`, and a linear output.
+
+    None has batch normalisation: it would make log p(x|z) of one datum depend on which others share
+    its batch.
+    """
 
     def __init__(
         self,
@@ -23,13 +27,12 @@ class Layered(nn.Module):
         layers: int,
         layer: Callable[[int, int], nn.Module],
     ) -> None:
-        super().__init__()
+        super().__init__(in_shape, out_shape)
         if width < 1:
-            raise RequestError(f"network.width={width}: must be at least 1")
+            raise ValueError(f"width={width}: must be at least 1")
         if layers < 0:
-            raise RequestError(f"network.layers={layers}: must be at least 0 (0 is a linear map)")
+            raise ValueError(f"layers={layers}: must be at least 0 (0 is a linear map)")
         widths = [math.prod(in_shape), *[width] * layers]
-        self.out_shape = tuple(out_shape)
         self.hidden = nn.Sequential(
             *(layer(inputs, outputs) for inputs, outputs in itertools.pairwise(widths))
         )
@@ -41,5 +44,8 @@ class Layered(nn.Module):
 
     @torch.no_grad()
     def start_at(self, output: Float[Tensor, " *out_shape"]) -> None:
-        """Set the output's bias, so that training starts from `output` (the data mean) and not from zero."""
         self.output.bias.copy_(output.flatten())
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.output

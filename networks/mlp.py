@@ -2,7 +2,6 @@
 
 from torch import nn
 
-from errors import RequestError
 from networks.layered import Layered
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -15,10 +14,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class MLP(Layered):
-    """`layers` linear layers of `width` units with an `activation`; a linear map if `layers=0`.
-
-    No batch normalisation: it would make log p(x|z) of one datum depend on which others share its batch.
-    """
+    """`layers` linear layers of `width` units with an `activation`; a linear map if `layers` is 0."""
 
     def __init__(
         self,
@@ -29,11 +25,14 @@ class MLP(Layered):
         activation: str = "gelu",
     ) -> None:
         if activation not in ACTIVATIONS:
-            raise RequestError(
-                f"network.activation={activation}: choose from {', '.join(ACTIVATIONS)}"
-            )
+            choices = ", ".join(ACTIVATIONS)
+            raise ValueError(f"activation={activation}: must be one of {choices}")
 
         def layer(inputs: int, outputs: int) -> nn.Module:
             return nn.Sequential(nn.Linear(inputs, outputs), ACTIVATIONS[activation]())
 
         super().__init__(in_shape, out_shape, width, layers, layer)
+
+    @property
+    def linear(self) -> nn.Linear | None:
+        return None if len(self.hidden) else self.output

@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from errors import RequestError
 from networks.images import ImageNetwork
 
+# The factor on a branch's last weights at the start: small enough for a block to train without
+# normalisation (Zhang et al. 2019).
 BRANCH = 0.1
-"""What a block's branch starts at, beside its identity: small enough to train without normalisation (Zhang et al. 2019)."""
 
 
 class Block(nn.Module):
@@ -37,14 +37,13 @@ class ResNet(ImageNetwork):
         blocks: int = 2,
     ) -> None:
         if blocks < 1:
-            raise RequestError(f"network.blocks={blocks}: must be at least 1")
+            raise ValueError(f"blocks={blocks}: must be at least 1")
         self.blocks = blocks
-        super().__init__(in_shape, out_shape, width, layers, name="resnet")
+        super().__init__(in_shape, out_shape, width, layers)
 
     def down(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *self._blocks(outputs)
-        )
+        halving = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+        return nn.Sequential(halving, *self._blocks(outputs))
 
     def up(self, inputs: int, outputs: int) -> nn.Module:
         return nn.Sequential(

@@ -1,8 +1,7 @@
-"""Training as TensorBoard shows it, live: python train.py train.tensorboard=true; tensorboard --logdir runs."""
+"""Training as TensorBoard shows it, live: train.py train.tensorboard=true writes what it reads."""
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,21 +9,24 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from data import Dataset
-from experiment.load import Run
+from evaluation.predictions import generate, reconstruct
+from evidence.batch import Batch
+from evidence.noise import forked
 from experiment.request import Request
 from inference.loop import Training
-from report.figures.pictures import generate, is_picture, mosaic, reconstruct
+from report.figures.mosaic import is_picture, mosaic
 
+# How often in a training pictures are drawn at most; they are always drawn after the first epoch.
 PICTURES = 20
-"""How often in a training, at most, pictures are drawn; after the first epoch in any case."""
 COLUMNS = 8
 BEST = "hparams/best_elbo"
 
 
 class TensorBoard:
-    """Called after every epoch: writes events into <run_dir>/tensorboard. Draws from a generator of its own.
+    """An observer of training that writes events into <run_dir>/tensorboard after every epoch.
 
-    A run that continues hides from TensorBoard what a killed one wrote beyond the checkpoint (`purge_step`).
+    It draws from a generator of its own. A run that continues hides from TensorBoard what a killed
+    one wrote beyond its checkpoint (`purge_step`).
     """
 
     def __init__(self, request: Request) -> None:
@@ -45,7 +47,7 @@ class TensorBoard:
 
     @torch.no_grad()
     def __call__(self, training: Training, data: Dataset) -> None:
-        if self.writer is None:  # not before the run directory is this process's own
+        if self.writer is None:  # now the run directory belongs to this process
             self.writer = self._open(training.epoch)
         self._scalars(self.writer, training)
         epochs = self.request.train.epochs
@@ -57,24 +59,20 @@ class TensorBoard:
 
     def _open(self, epoch: int) -> SummaryWriter:
         writer = SummaryWriter(str(self.folder), purge_step=epoch if self.folder.exists() else None)
-        options = {
-            name: value if isinstance(value, int | float | str) else str(value)
-            for name, value in self._options()
-        }
-        for summary in hparams(options, {BEST: 0.0}):
+        for summary in hparams(self._options(), {BEST: 0.0}):
             writer._get_file_writer().add_summary(summary)
         return writer
 
-    def _options(self) -> list[tuple[str, Any]]:
-        chosen = [(axis, name) for axis, name in self.request.names.items()]
-        return chosen + [
-            (n, v)
-            for n, v in self.request.identity.items()
-            if not n.startswith("choices.") and "_target_" not in n
-        ]
+    def _options(self) -> dict[str, int | float | str]:
+        """Returns the choices by axis, and every option that makes the run what it is."""
+        options: dict[str, int | float | str] = dict(self.request.names)
+        for name, value in self.request.identity.items():
+            if not name.startswith("choices.") and "_target_" not in name:
+                options[name] = value if isinstance(value, int | float | str) else str(value)
+        return options
 
     def _scalars(self, writer: SummaryWriter, training: Training) -> None:
-        for record in training.metrics[-2:]:  # this epoch's, of training and of validation
+        for record in training.metrics[-2:]:  # this epoch's two: training and validation
             for name, value in record.items():
                 if isinstance(value, float):
                     writer.add_scalar(f"{name}/{record['split']}", value, training.epoch)
@@ -84,26 +82,14 @@ class TensorBoard:
         writer.add_scalar(BEST, training.best_elbo, training.epoch)
 
     def _pictures(self, writer: SummaryWriter, training: Training, data: Dataset) -> None:
-        batch, device = data.valid[:COLUMNS], next(training.model.parameters()).device
-        run = Run(
-            self.folder.parent,
-            self.request,
-            training.model,
-            training.guide,
-            data,
-            training.epoch,
-        )
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(0)
-            x = batch[0] if isinstance(batch, tuple) else batch
+        batch = Batch.of(data.valid[:COLUMNS])
+        with forked(next(training.model.parameters()).device, seed=0):
+            means = reconstruct(training.model, training.guide, batch)
             rows = {
-                "reconstructions": torch.cat(
-                    [x, reconstruct(training.model, training.guide, batch)]
-                ),
-                "samples": generate(run, 4 * COLUMNS),
+                "reconstructions": torch.cat([batch.x, means]),
+                "samples": generate(training.model, data, 4 * COLUMNS),
             }
         for name, pictures in rows.items():
-            image = np.nan_to_num(mosaic(pictures, len(pictures) // len(x), len(x)), nan=0.5)
-            writer.add_image(
-                name, image, training.epoch, dataformats="HW" if image.ndim == 2 else "HWC"
-            )
+            grid = mosaic(pictures, len(pictures) // batch.size, batch.size)
+            image, layout = np.nan_to_num(grid, nan=0.5), "HW" if grid.ndim == 2 else "HWC"
+            writer.add_image(name, image, training.epoch, dataformats=layout)

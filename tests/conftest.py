@@ -1,5 +1,7 @@
 """What every test starts from: validation on, a fixed seed, an empty parameter store, no leftovers between tests."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -73,6 +75,23 @@ def train(capsys, monkeypatch):
         status = cli.run_command(script.main)
         out, err = capsys.readouterr()
         return status, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def evaluate():
+    """evaluate.py in this process: `evaluate(run, "--gap")` returns (status, stdout, stderr)."""
+    import evaluate as script
+
+    def run(*arguments: object) -> tuple[object, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                status: object = script.main([*map(str, arguments)])
+            except SystemExit as stopped:  # the command line itself is wrong
+                status = stopped.code
+        return status, out.getvalue(), err.getvalue()
 
     return run
 

@@ -13,9 +13,9 @@ from guides.families.mean_field import MeanField
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
 from models.generative import Generative
+from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from models.likelihoods.gaussian import Gaussian
 from models.priors.standard_normal import StandardNormal
-from models.tractable import ExactPosterior, FactorAnalysis, Posterior
 from networks.mlp import MLP
 from tests.conftest import ROOT
 

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from data.raw import RawData, RawSplit, split_off
+from data.raw import RawData, RawSplit
 
 NUM_VALID = NUM_TEST = 250
 
 
 def load() -> RawData:
-    """1,297 / 250 / 250 examples, `(N, 8, 8)` in 0..16, in an order shuffled once and for all.
+    """Returns 1,297 / 250 / 250 examples, `(N, 8, 8)` in 0..16, always in the same random order.
 
-    The original order follows the writers, so an unshuffled tail would be a test of other hands.
+    The original order follows the writers: its tail would test on hands that training never saw.
     """
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     values, labels = digits.images[order].astype(np.uint8), digits.target[order]
-    rest, test = split_off(RawSplit(values, labels), NUM_TEST)
-    return RawData(*split_off(rest, NUM_VALID), test, levels=17)
+    rest, test = RawSplit(values, labels).split_off(NUM_TEST)
+    return RawData(*rest.split_off(NUM_VALID), test, levels=17)

@@ -12,79 +12,73 @@ Validation is the tail of the official training split, and test is the official 
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from data.raw import RawData, RawSplit, split_off
-from errors import RequestError
+from data.raw import RawData, RawSplit
 
 
 def mnist(root: str, download: bool = False) -> RawData:
-    """`(N, 28, 28)`, 256 levels. LeCun et al. 1998."""
+    """Returns `(N, 28, 28)`, 256 levels. LeCun et al. 1998."""
     return _train_flag("MNIST", root, download)
 
 
 def fashion_mnist(root: str, download: bool = False) -> RawData:
-    """`(N, 28, 28)`, 256 levels. Xiao et al. 2017."""
+    """Returns `(N, 28, 28)`, 256 levels. Xiao et al. 2017."""
     return _train_flag("FashionMNIST", root, download)
 
 
 def kmnist(root: str, download: bool = False) -> RawData:
-    """`(N, 28, 28)`, 256 levels. Clanuwat et al. 2018."""
+    """Returns `(N, 28, 28)`, 256 levels. Clanuwat et al. 2018."""
     return _train_flag("KMNIST", root, download)
 
 
 def cifar10(root: str, download: bool = False) -> RawData:
-    """`(N, 3, 32, 32)`, 256 levels. Krizhevsky 2009."""
+    """Returns `(N, 3, 32, 32)`, 256 levels. Krizhevsky 2009."""
     return _train_flag("CIFAR10", root, download)
 
 
 def emnist(root: str, download: bool = False) -> RawData:
-    """The `balanced` split, `(N, 28, 28)`, 256 levels, turned upright (the files hold transposed images)."""
-    upright = [
+    """Returns the `balanced` split, `(N, 28, 28)`, 256 levels. Cohen et al. 2017.
+
+    The files hold transposed images, which are turned upright.
+    """
+    train, test = (
         RawSplit(np.swapaxes(part.values, 1, 2), part.labels)
         for part in (
             _open("EMNIST", root, download, train=flag, split="balanced") for flag in (True, False)
         )
-    ]
-    return RawData(*split_off(upright[0], 12_800), upright[1], levels=256)
+    )
+    return RawData(*train.split_off(12_800), test, levels=256)
 
 
 def svhn(root: str, download: bool = False) -> RawData:
-    """Cropped digits, `(N, 3, 32, 32)`, 256 levels. Netzer et al. 2011."""
+    """Returns cropped digits, `(N, 3, 32, 32)`, 256 levels. Netzer et al. 2011."""
     train, test = (_open("SVHN", root, download, split=part) for part in ("train", "test"))
-    return RawData(*split_off(train, 10_000), test, levels=256)
+    return RawData(*train.split_off(10_000), test, levels=256)
 
 
 def _train_flag(name: str, root: str, download: bool) -> RawData:
-    """The sets whose constructor takes `train=True|False`."""
+    """Returns a set whose constructor takes `train=True|False`."""
     train, test = (_open(name, root, download, train=flag) for flag in (True, False))
-    return RawData(*split_off(train, 10_000), test, levels=256)
+    return RawData(*train.split_off(10_000), test, levels=256)
 
 
-def _open(name: str, root: str, download: bool, **which: Any) -> RawSplit:
+def _open(name: str, root: str, download: bool, **which: str | bool) -> RawSplit:
     import torchvision.datasets
 
     directory = Path(root).expanduser().resolve()
     try:
-        found = getattr(torchvision.datasets, name)(directory, download=download, **which)
-    except (
-        RuntimeError,
-        OSError,
-        AssertionError,
-        ValueError,
-        KeyError,
-    ) as error:  # not found, or not what it should be
+        found = vars(torchvision.datasets)[name](directory, download=download, **which)
+    # Files that are missing or damaged bring about any of these.
+    except (RuntimeError, OSError, AssertionError, ValueError, KeyError) as error:
         where = directory if name in ("SVHN", "CIFAR10") else directory / name / "raw"
-        hint = (
-            f"download failed ({error})"
-            if download
-            else "with a network, data.download=true fetches them"
-        )
-        raise RequestError(
-            f"data.root={root}: the files of torchvision's {name} are missing or damaged, looked for in {where}; "
-            f"{hint}; without them, data=digits needs no files"
+        hint = "with a network, download=true fetches them"
+        if download:
+            hint = f"download failed ({error})"
+        raise ValueError(
+            f"root={root}: the files of torchvision's {name} are missing or damaged, "
+            f"looked for in {where}; {hint}; without them, data=digits needs no files"
         ) from error
     labels = found.labels if name == "SVHN" else found.targets
     values = np.asarray(found.data)

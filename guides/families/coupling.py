@@ -1,4 +1,4 @@
-"""Affine coupling flow: half of z is shifted and scaled by networks of the other half and of h (Dinh et al. 2017)."""
+"""Affine coupling flow: networks of half of z and of h shift and scale the rest (Dinh et al. 2017)."""
 
 from pyro.distributions.transforms import ConditionalAffineCoupling
 from pyro.nn import ConditionalDenseNN
@@ -9,7 +9,7 @@ from guides.families.flow import FlowFamily
 
 
 class Coupling(FlowFamily):
-    """RealNVP layers conditioned on the encoder's output: as fast to invert as to draw from."""
+    """RealNVP layers conditioned on the encoder's output, as fast to invert as to draw from."""
 
     def __init__(
         self,
@@ -22,9 +22,8 @@ class Coupling(FlowFamily):
         super().__init__(latent_dim, layers, width, context, base)
 
     def layer(self, width: int, context: int) -> nn.Module:
-        """An affine coupling of the second half of z given the first, and the context."""
+        """Makes an affine coupling of the second half of z given the first, and the context."""
         half = self.latent_dim // 2
         rest = self.latent_dim - half
-        return ConditionalAffineCoupling(
-            half, ConditionalDenseNN(half, context, [width], [rest, rest], nn.ELU())
-        )
+        network = ConditionalDenseNN(half, context, [width], [rest, rest], nn.ELU())
+        return ConditionalAffineCoupling(half, network)

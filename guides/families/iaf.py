@@ -1,4 +1,7 @@
-"""Inverse autoregressive flow: z_j = s_j z′_j + (1 − s_j) m_j, (m, s)(z′_{<j}, h) (Kingma et al. 2016, eq. 14)."""
+"""Inverse autoregressive flow: z_j = s_j z′_j + (1 − s_j) m_j (Kingma et al. 2016, eq. 14).
+
+(m, s) are functions of z′_{<j} and h.
+"""
 
 from typing import Any
 
@@ -7,11 +10,11 @@ from pyro.nn import ConditionalAutoRegressiveNN
 from torch import nn
 
 from guides.families.flow import FlowFamily
-from networks.autoregressive import ConditionalInvertibleAutoregressive
+from models.distributions import ConditionalInvertibleAutoregressive
 
 
 class IAF(FlowFamily):
-    """Gated IAF: draws and their log q take one pass; log q of any other z is sequential in the dimensions."""
+    """Gated IAF: a draw and its log q take one pass; log q of another z takes one per dimension."""
 
     def __init__(
         self, latent_dim: int, layers: int = 2, width: int = 128, context: int = 64
@@ -19,8 +22,8 @@ class IAF(FlowFamily):
         super().__init__(latent_dim, layers, width, context)
 
     def layer(self, width: int, context: int) -> nn.Module:
-        """A gated autoregressive layer; z_d is moved by what comes before it, and the context."""
-        # The order is fixed: the masks depend on it, and a random one would have to be kept with them.
+        """Makes a gated layer that moves z_j by what comes before it, and by the context."""
+        # The order is fixed: the masks depend on it, and a random one would have to be saved too.
         order: Any = torch.arange(self.latent_dim)
         made = ConditionalAutoRegressiveNN(
             self.latent_dim, context, [width], permutation=order, nonlinearity=nn.ELU()

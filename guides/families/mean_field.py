@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from guides.families.base import Family, posterior_scale
+from models.distributions import Distribution
 
 
 class MeanField(Family):
@@ -14,7 +15,6 @@ class MeanField(Family):
         super().__init__()
         self.num_parameters = 2 * latent_dim
 
-    def forward(self, h: Float[Tensor, " N 2*latent"]) -> dist.TorchDistribution:
-        """The normal with mean and softplus scale from the halves of h."""
+    def forward(self, h: Float[Tensor, " N parameters"]) -> Distribution:
         loc, raw_scale = h.chunk(2, dim=-1)
         return dist.Normal(loc, posterior_scale(raw_scale)).to_event(1)

@@ -1,14 +1,27 @@
-"""Likelihoods p(x|z): one family a file.
-
-A likelihood is built for the `shape` of one datum, and says
-
-- `spaces`: the names of the spaces it is a distribution on,
-- `parameter_shape`: what the decoder must output for one datum,
-- `likelihood(h)`: the distribution, batch_shape (N,), event_shape `shape`, for h of shape (N, *parameter_shape),
-- `start(mean)`: the decoder's output, *parameter_shape, that puts E[x|z] at the training mean,
-- `mean(h)`: E[x|z], (N, *shape), for pictures.
-"""
+"""Likelihoods p(x|z): one family a file."""
 
 from models.likelihoods.base import Likelihood
+from models.likelihoods.bernoulli import Bernoulli
+from models.likelihoods.beta import Beta
+from models.likelihoods.categorical import Categorical
+from models.likelihoods.continuous_bernoulli import ContinuousBernoulli
+from models.likelihoods.discretized_logistic import DiscretizedLogistic
+from models.likelihoods.gaussian import Gaussian
+from models.likelihoods.laplace import Laplace
+from models.likelihoods.negative_binomial import NegativeBinomial
+from models.likelihoods.poisson import Poisson
+from models.likelihoods.student_t import StudentT
 
-__all__ = ["Likelihood"]
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "NegativeBinomial",
+    "Poisson",
+    "StudentT",
+]

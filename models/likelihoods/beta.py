@@ -5,16 +5,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.likelihoods.base import Likelihood, inverse_softplus, positive
+from models.distributions import Distribution
+from models.distributions.softplus import inverse_softplus, positive
+from models.likelihoods.base import Likelihood
 
 START_CONCENTRATION = 4.0
 
 
 class Beta(Likelihood):
-    """Independent Betas, α = mc and β = (1 − m)c with mean m and concentration c predicted by the decoder.
+    """Independent Betas, whose means m and concentrations c the decoder predicts.
 
-    The density is 0 or infinite at the ends. A float of exactly 0 or 1 stands for the values that round to it, so it is
-    scored half a rounding unit inside (3e-8 in float32); a `note` of the run says so.
+    Their parameters are α = mc and β = (1 − m)c. At the ends the density is 0 or infinite; a float
+    of exactly 0 or 1 stands for the values that round to it, so it is scored half a rounding unit
+    inside (3e-8 in float32), and a `note` says so.
     """
 
     spaces = ("unit",)
@@ -22,36 +25,34 @@ class Beta(Likelihood):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, parameters_per_dimension=2)
 
-    def forward(self, h: Float[Tensor, " N 2 *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N 2 *shape"]) -> Distribution:
         logit, raw = self.unbind(h)
         concentration = positive(raw)
         alpha, beta = (torch.sigmoid(sign * logit) * concentration for sign in (1, -1))
         return RoundedBeta(alpha, beta).to_event(len(self.shape))
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:
-        return torch.stack(
-            [
-                torch.logit(mean, eps=1e-3),
-                torch.full_like(mean, inverse_softplus(START_CONCENTRATION)),
-            ]
-        )
+        raw = torch.full_like(mean, inverse_softplus(START_CONCENTRATION))
+        return torch.stack([torch.logit(mean, eps=1e-3), raw])
 
     def mean(self, h: Float[Tensor, " N 2 *shape"]) -> Float[Tensor, " N *shape"]:
         return torch.sigmoid(self.unbind(h)[0])
 
     @property
     def note(self) -> str:
-        return "likelihood: beta scores a float of exactly 0 or 1 half a rounding unit inside, where its density is finite"
+        return (
+            "the beta likelihood scores a float of exactly 0 or 1 half a rounding unit inside, "
+            "where its density is finite"
+        )
 
 
 class RoundedBeta(dist.Beta):
-    """A Beta whose density at the ends is that of the interval that rounds to them."""
+    """A Beta whose density at each end is that of the interval that rounds to the end."""
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """log-density, nats, of each dimension; of exactly 0 or 1 that half a rounding unit inside."""
+    def log_prob(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:
+        """Returns the log-density of every dimension, in nats; 0 and 1 are moved inside."""
         half_unit = torch.finfo(value.dtype).eps / 4
-        inside = torch.where(
-            value == 0, half_unit, torch.where(value == 1, 1 - 2 * half_unit, value)
-        )
-        # torch evaluates log(1 − x); half a unit below 1 is not a float, so the upper end is a whole one inside.
-        return super().log_prob(inside)
+        # torch evaluates log(1 − x), and 1 minus half a unit is no float: the upper end moves by
+        # a whole unit.
+        upper = torch.where(value == 1, 1 - 2 * half_unit, value)
+        return super().log_prob(torch.where(value == 0, half_unit, upper))

@@ -1,4 +1,4 @@
-"""Likelihoods on ℝ with a location h and a scale that is given, learned or predicted."""
+"""What likelihoods on ℝ share: a location h, and a scale that is given, learned or predicted."""
 
 import math
 from abc import ABC
@@ -8,19 +8,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from errors import RequestError
-from models.likelihoods.base import Likelihood, inverse_softplus, positive
+from models.distributions.softplus import inverse_softplus, positive
+from models.likelihoods.base import Likelihood
 
 START_SCALE = 0.5
 UNQUANTISED_FLOOR = 1e-3
 
 
 class LocationScale(Likelihood, ABC):
-    """Independent dimensions with location h and a scale σ, in the units of x:
+    """Independent dimensions with location h and a scale σ, in the units of x.
 
-    a positive number; `learned`, one for all dimensions; `per_dimension`, one for each; `predicted`, σ(z), a second
-    output of the decoder. A learned scale is floored at the width of one grey level (`quantum`; 0.001 where the data are
-    not quantised): below it a density grows without bound on atoms of the data (Mattei & Frellsen 2018).
+    A scale that is not given has a floor, the width of one grey level: below it a density grows
+    without bound on atoms of the data (Mattei & Frellsen 2018).
+
+    Arguments:
+        shape: the shape of one datum.
+        quantum: the width of one grey level, or None if the data are not quantised; the floor is
+            then 0.001.
+        scale: a positive number; or `learned`, one number for all dimensions; `per_dimension`, one
+            for each; `predicted`, σ(z), a second output of the decoder.
     """
 
     raw_scale: Tensor
@@ -33,29 +39,25 @@ class LocationScale(Likelihood, ABC):
         self.kind = scale if isinstance(scale, str) else "fixed"
         self.floor = UNQUANTISED_FLOOR if quantum is None else quantum
         self.quantised = quantum is not None
-        if isinstance(scale, str):
-            if scale not in self.scales:
-                raise RequestError(
-                    f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}"
-                )
-        elif not (scale > 0 and math.isfinite(scale)):
-            raise RequestError(
-                f"likelihood.scale={scale}: a positive number or one of {', '.join(self.scales)}"
-            )
-        if scale in ("learned", "per_dimension"):
-            size = () if scale == "learned" else self.shape
+        if not (scale in self.scales if isinstance(scale, str) else 0 < scale < math.inf):
+            named = ", ".join(self.scales)
+            raise ValueError(f"scale={scale}: must be a positive number or one of {named}")
+        if self.kind in ("learned", "per_dimension"):
+            size = () if self.kind == "learned" else self.shape
             self.raw_scale = nn.Parameter(torch.full(size, inverse_softplus(START_SCALE)))
         elif self.kind == "fixed":
             self.register_buffer("fixed_scale", torch.tensor(float(scale)))
 
-    def location_and_scale(self, h: Float[Tensor, " N *parameter_shape"]) -> tuple[Tensor, Tensor]:
-        """Location (N, *shape), and σ of a shape that broadcasts with it."""
+    def location_and_scale(
+        self, h: Float[Tensor, " N *parameter_shape"]
+    ) -> tuple[Float[Tensor, " N *shape"], Float[Tensor, " *scale"]]:
+        """Returns the location, and σ in a shape that broadcasts with it."""
         if self.kind == "predicted":
             location, raw_scale = self.unbind(h)
             return location, self.floor + positive(raw_scale)
-        return h, self.fixed_scale if self.kind == "fixed" else self.floor + positive(
-            self.raw_scale
-        )
+        if self.kind == "fixed":
+            return h, self.fixed_scale
+        return h, self.floor + positive(self.raw_scale)
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *parameter_shape"]:
         if self.kind == "predicted":
@@ -70,4 +72,4 @@ class LocationScale(Likelihood, ABC):
         if self.kind == "fixed":
             return None
         why = "one grey level of the data" if self.quantised else "the data are not quantised"
-        return f"likelihood: the {self.kind} scale is floored at {self.floor:.3g} ({why})"
+        return f"the {self.kind} scale of the likelihood has the floor {self.floor:.3g} ({why})"

@@ -1,15 +1,17 @@
-"""p(x|z) = Π NB(x_i; mean μ_i, dispersion r_i), for counts that vary more than a Poisson: variance μ + μ²/r."""
+"""p(x|z) = Π NB(x_i; mean μ_i, dispersion r_i): counts whose variance μ + μ²/r exceeds a Poisson's."""
 
 import pyro.distributions as dist
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models.likelihoods.base import Likelihood, inverse_softplus, positive, softplus_start
+from models.distributions import Distribution
+from models.distributions.softplus import inverse_softplus, positive, softplus_start
+from models.likelihoods.base import Likelihood
 
 
 class NegativeBinomial(Likelihood):
-    """Independent counts with means μ = softplus(h) and one learned dispersion r per dimension, shared by all z."""
+    """Independent counts with means μ = softplus(h), and one learned r per dimension for all z."""
 
     spaces = ("counts",)
 
@@ -17,7 +19,7 @@ class NegativeBinomial(Likelihood):
         super().__init__(shape)
         self.raw_dispersion = nn.Parameter(torch.full(self.shape, inverse_softplus(2.0)))
 
-    def forward(self, h: Float[Tensor, " N *shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *shape"]) -> Distribution:
         dispersion = positive(self.raw_dispersion)
         logits = positive(h).log() - dispersion.log()
         return dist.NegativeBinomial(dispersion, logits=logits).to_event(len(self.shape))

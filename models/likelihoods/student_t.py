@@ -4,12 +4,15 @@ import pyro.distributions as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from errors import RequestError
+from models.distributions import Distribution
 from models.likelihoods.location_scale import LocationScale
 
 
 class StudentT(LocationScale):
-    """Independent Student-t with location h, scale σ = `scale` (no standard deviation) and ν degrees of freedom."""
+    """Independent Student-t distributions with location h and ν degrees of freedom.
+
+    Their scale σ = `scale` is not their standard deviation, which is infinite for ν ≤ 2.
+    """
 
     def __init__(
         self,
@@ -20,13 +23,10 @@ class StudentT(LocationScale):
     ) -> None:
         super().__init__(shape, quantum, scale)
         if not degrees_of_freedom > 0:
-            raise RequestError(
-                f"likelihood.degrees_of_freedom={degrees_of_freedom}: must be a positive number"
-            )
+            raise ValueError(f"degrees_of_freedom={degrees_of_freedom}: must be a positive number")
         self.degrees_of_freedom = float(degrees_of_freedom)
 
-    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> dist.TorchDistribution:
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
         location, scale = self.location_and_scale(h)
-        return dist.StudentT(
-            location.new_tensor(self.degrees_of_freedom), location, scale
-        ).to_event(len(self.shape))
+        degrees = location.new_tensor(self.degrees_of_freedom)
+        return dist.StudentT(degrees, location, scale).to_event(len(self.shape))

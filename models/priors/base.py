@@ -2,20 +2,30 @@
 
 from abc import ABC, abstractmethod
 
-import pyro.distributions as dist
 from torch import nn
+
+from models.distributions import Distribution
 
 
 class Prior(nn.Module, ABC):
     """p(z) over one datum's z.
 
-    The first parameter of `__init__` is `latent_dim`, unless what the prior is made of says it. A
-    prior may also ask for `posterior`, `examples` and `domain`, which the recipe of a model hands
-    over by these names (see `models.priors.vamp.Vamp`).
+    A prior's `__init__` takes `latent_dim` by this name, unless what the prior is made of says it,
+    and its own options. It may also ask for `posterior`, `examples` and `domain`, which the recipe
+    of a model hands over by these names (see `models.priors.vamp.Vamp`).
+
+    Example:
+        >>> import torch
+        >>> from models.priors import StandardNormal
+        >>> p = StandardNormal(latent_dim=2)()
+        >>> p.batch_shape, p.event_shape
+        (torch.Size([]), torch.Size([2]))
+        >>> round(float(p.log_prob(torch.zeros(2))), 4)
+        -1.8379
     """
 
     @abstractmethod
-    def forward(self) -> dist.TorchDistribution:
+    def forward(self) -> Distribution:
         """Returns p(z): batch_shape (), event_shape (latent_dim,)."""
 
     @property

@@ -4,11 +4,14 @@ import math
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from models.distributions import Distribution
+from models.priors.base import Prior
 
 
-class Laplace(nn.Module):
-    """Independent Laplace distributions of unit variance. No parameters."""
+class Laplace(Prior):
+    """Independent Laplace distributions of unit variance, without parameters."""
 
     loc: Tensor
     scale: Tensor
@@ -18,5 +21,5 @@ class Laplace(nn.Module):
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.full((latent_dim,), math.sqrt(0.5)), persistent=False)
 
-    def forward(self) -> dist.TorchDistribution:
+    def forward(self) -> Distribution:
         return dist.Laplace(self.loc, self.scale).to_event(1)

@@ -2,20 +2,23 @@
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from models.distributions import Distribution
+from models.priors.base import Prior
 
 
-class StandardNormal(nn.Module):
-    """The standard normal prior. No parameters."""
+class StandardNormal(Prior):
+    """The standard normal, which has no parameters."""
 
     loc: Tensor
     scale: Tensor
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        # Buffers, not constants: they follow the model to its device and dtype. Not part of the state.
+        # Buffers follow the model to its device and dtype; these are not part of the state.
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
 
-    def forward(self) -> dist.TorchDistribution:
+    def forward(self) -> Distribution:
         return dist.Normal(self.loc, self.scale).to_event(1)

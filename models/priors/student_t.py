@@ -2,13 +2,14 @@
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from errors import RequestError
+from models.distributions import Distribution
+from models.priors.base import Prior
 
 
-class StudentT(nn.Module):
-    """Independent Student-t with ν = `degrees_of_freedom` and scale 1. No parameters."""
+class StudentT(Prior):
+    """Independent Student-t distributions of scale 1 with ν = `degrees_of_freedom`."""
 
     degrees: Tensor
     loc: Tensor
@@ -17,14 +18,11 @@ class StudentT(nn.Module):
     def __init__(self, latent_dim: int, degrees_of_freedom: float = 5.0) -> None:
         super().__init__()
         if not degrees_of_freedom > 0:
-            raise RequestError(
-                f"prior.degrees_of_freedom={degrees_of_freedom}: must be a positive number"
-            )
-        self.register_buffer(
-            "degrees", torch.full((latent_dim,), float(degrees_of_freedom)), persistent=False
-        )
+            raise ValueError(f"degrees_of_freedom={degrees_of_freedom}: must be a positive number")
+        degrees = torch.full((latent_dim,), float(degrees_of_freedom))
+        self.register_buffer("degrees", degrees, persistent=False)
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
 
-    def forward(self) -> dist.TorchDistribution:
+    def forward(self) -> Distribution:
         return dist.StudentT(self.degrees, self.loc, self.scale).to_event(1)

@@ -1,4 +1,4 @@
-"""p(z) = (1/K) Σ_k q(z|u_k): the guide's posteriors at K learned pseudo-inputs (Tomczak & Welling 2018, eq. 9)."""
+"""p(z) = (1/K) Σ_k q(z|u_k) at K learned pseudo-inputs u_k (Tomczak & Welling 2018, eq. 9)."""
 
 from collections.abc import Callable
 
@@ -8,35 +8,39 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import constraints, transform_to
 
-from errors import RequestError
-from models.mixtures import SharedMixture
+from models.distributions import Distribution, SharedMixture
+from models.priors.base import Prior
 
+# Pseudo-inputs start at least this share of the domain's length away from its ends.
 MARGIN = 0.01
 
 
-class Vamp(nn.Module):
-    """The VampPrior. The pseudo-inputs are parameters of this prior; q's parameters stay the guide's.
+class Vamp(Prior):
+    """The VampPrior. The pseudo-inputs are parameters of the prior; those of q stay the guide's.
 
-    `posterior(u)` is the guide's, called and never owned: a module kept here would be saved and trained twice.
-    `examples(K)` are data to start from, and `domain` is the set that data lie in; pseudo-inputs never leave it.
+    Arguments:
+        posterior: the guide's u ↦ q(z|u). The prior calls it and does not own it: a module kept
+            here would be saved and trained twice.
+        examples: K ↦ K data, at which the pseudo-inputs start.
+        domain: the set that data lie in, which pseudo-inputs never leave.
+        components: K.
     """
 
     weights: Tensor
 
     def __init__(
         self,
-        posterior: Callable[[Tensor], dist.TorchDistribution],
+        posterior: Callable[[Tensor], Distribution],
         examples: Callable[[int], Tensor],
         domain: constraints.Constraint = constraints.real,
         components: int = 500,
     ) -> None:
         super().__init__()
         if components < 1:
-            raise RequestError(f"prior.components={components}: must be at least 1")
+            raise ValueError(f"components={components}: must be at least 1")
         self.posterior, self.domain = posterior, domain
-        self.raw_inputs = nn.Parameter(
-            transform_to(domain).inv(inside(examples(components), domain))
-        )
+        start = inside(examples(components), domain)
+        self.raw_inputs = nn.Parameter(transform_to(domain).inv(start))
         self.register_buffer("weights", torch.ones(components), persistent=False)
 
     @property
@@ -46,19 +50,23 @@ class Vamp(nn.Module):
 
     @property
     def note(self) -> str:
-        """What to know before training: the warm-up of Tomczak & Welling 2018, and what the components of a flow cost."""
-        warm = "prior: vamp wants a warm-up of the KL, or the rate stays low: objective=beta objective.warmup_epochs=…"
+        warm = "the VampPrior needs a warm-up of the KL term, or the rate stays low"
         if not isinstance(self.posterior(self.pseudo_inputs[:1]), dist.TransformedDistribution):
             return warm
-        return f"{warm}; the guide's flow is inverted for each of {len(self.weights)} components: fewer are faster"
+        count = len(self.weights)
+        return (
+            f"{warm}; the guide's flow is inverted for each of {count} components: fewer are faster"
+        )
 
-    def forward(self) -> dist.TorchDistribution:
+    def forward(self) -> Distribution:
         return SharedMixture(dist.Categorical(self.weights), self.posterior(self.pseudo_inputs))
 
 
-def inside(x: Tensor, domain: constraints.Constraint) -> Tensor:
-    """`x` moved off the ends of `domain`, where the unconstrained parameter would be infinite: only where training starts."""
-    low, high = getattr(domain, "lower_bound", None), getattr(domain, "upper_bound", None)
-    if low is not None and high is not None:
-        return x.clamp(low + MARGIN * (high - low), high - MARGIN * (high - low))
-    return x if low is None else x.clamp(min=low + MARGIN)
+def inside(x: Float[Tensor, " *batch"], domain: constraints.Constraint) -> Float[Tensor, " *batch"]:
+    """Moves `x` off the ends of `domain`, where the unconstrained parameter would be infinite."""
+    if isinstance(domain, constraints.interval | constraints.half_open_interval):
+        margin = MARGIN * (domain.upper_bound - domain.lower_bound)
+        return x.clamp(domain.lower_bound + margin, domain.upper_bound - margin)
+    if isinstance(domain, constraints.greater_than | constraints.greater_than_eq):
+        return x.clamp(min=domain.lower_bound + MARGIN)
+    return x

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import needs
 from report.comparison.comparing import compare
 from report.comparison.reading import read_run
 from report.comparison.tables import FORMATS
@@ -25,8 +24,6 @@ def compare_all(
     Raises:
         RequestError: in one line, for whatever was wrong with the request.
     """
-    if export:
-        needs("mlflow", f"--export {export}")
     read = [read_run(path, split) for path in runs]
     comparisons = compare(read, by)
     if out:

@@ -1,9 +1,15 @@
-"""The figures of one run, each a function of the run and its evaluation that returns a matplotlib figure or None."""
+"""The figures of one run.
+
+Each is a function of the run and its evaluation that returns a matplotlib figure, or None if it
+makes no sense for this run. Every figure begins with the same random numbers.
+"""
 
 import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import matplotlib
+import torch
 from matplotlib.figure import Figure
 
 from evaluation.imputation import Imputed
@@ -41,9 +47,7 @@ FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
 
 
 def draw_all(run: Run, evaluation: Evaluation) -> list[str]:
-    """Write figures/<name>.png for every figure that makes sense for this run; return their names."""
-    import torch
-
+    """Writes figures/<name>.png for every figure that the run has; returns the files' names."""
     drawn = []
     for name, draw in FIGURES.items():
         torch.manual_seed(0)
@@ -56,21 +60,19 @@ def draw_all(run: Run, evaluation: Evaluation) -> list[str]:
 
 
 def draw_imputations(imputed: Imputed) -> None:
-    """Write figures/imputations.png."""
+    """Writes figures/imputations.png."""
     with style():
         figure = imputations(imputed)
     save(figure, imputed.run, "imputations", imputed.split)
 
 
 def style() -> AbstractContextManager[None]:
-    """In which every figure is made and saved."""
-    import matplotlib
-
+    """Returns the context in which every figure is made and saved."""
     return matplotlib.rc_context(STYLE)
 
 
 def save(figure: Figure, run: Run, name: str, split: str) -> None:
-    """Write figures/<name>.png, whole or not at all; of another split than test, into a folder of its own."""
+    """Writes figures/<name>.png, whole or not at all; every split but test has its own folder."""
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")

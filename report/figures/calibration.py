@@ -1,4 +1,4 @@
-"""Whether q(z|x) covers the truth as often as it says."""
+"""Whether q(z|x) covers the truth as often as it claims to."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +9,10 @@ from report.figures.style import ACCENT, LIGHT, MIDDLE
 
 
 def calibration(run: Run, evaluation: Evaluation) -> Figure | None:
-    """The ECDF of the ranks minus the uniform one: one line a dimension, and log p(x, z); in the band if q is right."""
+    """Draws the ECDF of the ranks minus the uniform one, which stays in the band if q is right.
+
+    There is one line for each dimension of z, and one for log p(x, z).
+    """
     ranked = evaluation.diagnostics.calibration
     if ranked is None:
         return None
@@ -17,17 +20,11 @@ def calibration(run: Run, evaluation: Evaluation) -> Figure | None:
     axis = figure.subplots()
     excess, band = ranked.excess().cpu().numpy(), ranked.band()
     share = (np.arange(ranked.draws + 1) + 1) / (ranked.draws + 1)
-    axis.fill_between(
-        share, -band, band, color=LIGHT, linewidth=0, label="99 % band, all lines together"
-    )
+    label = "99 % band, all lines together"
+    axis.fill_between(share, -band, band, color=LIGHT, linewidth=0, label=label)
     for dimension, line in enumerate(excess[:-1]):
-        axis.plot(
-            share,
-            line,
-            color=MIDDLE,
-            linewidth=0.9,
-            label=None if dimension else "each dimension of z",
-        )
+        own = None if dimension else "each dimension of z"
+        axis.plot(share, line, color=MIDDLE, linewidth=0.9, label=own)
     axis.plot(share, excess[-1], color=ACCENT, label="log p(x, z)")
     axis.set_xlabel("rank of the truth among draws of q, as a share")
     axis.set_ylabel("ECDF − uniform")

@@ -1,46 +1,54 @@
 """What log p(x) − ELBO is made of."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.quantities import GapBar
 from evaluation.result import Evaluation
-from evaluation.splits import SOURCES
-from evidence.estimate import measured
+from evaluation.summary import gap_bars
 from experiment import Run
-from report.figures.style import ACCENT, DARK, MIDDLE
+from report.figures.style import ACCENT, DARK, MIDDLE, ZERO
+from report.names import source_name
 
 
 def gap(run: Run, evaluation: Evaluation) -> Figure | None:
-    """One bar a split: the family's part, then the encoder's; a line where a richer family would end."""
-    splits = evaluation.diagnostics.gap
-    if splits is None:
+    """Draws one bar a split: the family's part, then the encoder's.
+
+    A line marks how much a richer family would leave of the first.
+    """
+    every = gap_bars(evaluation)
+    if not every:
         return None
-    figure = Figure(figsize=(8, 0.9 + 0.7 * len(splits.by_split)))
+    figure = Figure(figsize=(8, 0.9 + 0.7 * len(every)))
     axis = figure.subplots()
-    labels = []
-    for row, (name, split) in enumerate(splits.by_split.items()):
-        family, encoder = measured(split.parts.approximation), measured(split.parts.amortisation)
-        total = family["mean"] + encoder["mean"]
-        axis.barh(row, family["mean"], color=MIDDLE, hatch="//", edgecolor="white", height=0.55)
-        axis.barh(
-            row, encoder["mean"], left=family["mean"], color=ACCENT, edgecolor="white", height=0.55
-        )
-        axis.errorbar(
-            [family["mean"], total],
-            [row, row],
-            xerr=[2 * family["se"], 2 * encoder["se"]],
-            fmt="none",
-            color=DARK,
-            capsize=3,
-        )
-        richer = split.parts.richer_approximation
-        if richer is not None:
-            axis.vlines(float(richer.mean()), row - 0.38, row + 0.38, color=DARK, linewidth=2)
-        labels.append(f"{name}, {split.num_examples} data\nlog p(x): {SOURCES[split.source]}")
-    axis.set_yticks(range(len(labels)), labels)
+    for row, parts in enumerate(every):
+        _bar(axis, row, parts)
+    axis.set_yticks(range(len(every)), [_label(parts) for parts in every])
     axis.invert_yaxis()
-    axis.axvline(0, color="#888888", linewidth=0.8)
+    axis.axvline(0, color=ZERO, linewidth=0.8)
     axis.set_xlabel("nats per datum (± 2 s.e.)")
     axis.set_title(
         "log p(x) − ELBO:  ▨ the family's part  ■ the encoder's  ┃ left by a richer family"
     )
     return figure
+
+
+def _bar(axis: Axes, row: int, parts: GapBar) -> None:
+    family, encoder = parts.family, parts.encoder
+    axis.barh(row, family.mean, color=MIDDLE, hatch="//", edgecolor="white", height=0.55)
+    axis.barh(row, encoder.mean, left=family.mean, color=ACCENT, edgecolor="white", height=0.55)
+    axis.errorbar(
+        [family.mean, parts.total],
+        [row, row],
+        xerr=[2 * family.standard_error, 2 * encoder.standard_error],
+        fmt="none",
+        color=DARK,
+        capsize=3,
+    )
+    if parts.left_by_richer is not None:
+        axis.vlines(parts.left_by_richer, row - 0.38, row + 0.38, color=DARK, linewidth=2)
+
+
+def _label(parts: GapBar) -> str:
+    source = source_name(parts.source)
+    return f"{parts.split}, {parts.family.num_examples} data\nlog p(x): {source}"

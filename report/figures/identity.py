@@ -3,73 +3,63 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.measured import Measured
+from evaluation.quantities import Ladder
 from evaluation.result import Evaluation
+from evaluation.summary import ladder
 from experiment import Run
-from report.figures.style import ACCENT, DARK, LIGHT, MARKS, MIDDLE
+from report.figures.ladder import draw_rungs
+from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE, ZERO
+from report.names import BOUNDS, bound_name
+
+SHOWN = ("elbo", "iwae", "exact")
 
 
 def identity(run: Run, evaluation: Evaluation) -> Figure | None:
-    """Left: how the ELBO is made of its two terms. Right: every bound on log p(x), enlarged, with its side."""
+    """Draws how the ELBO is made of its two terms, and beside that the bounds, enlarged."""
+    bounds = {name: bound for name, bound in evaluation.bounds.items() if name in SHOWN}
+    shown = ladder(bounds, evaluation.tightest)
     figure = Figure(figsize=(10, 3.2))
-    whole, ladder = figure.subplots(1, 2, width_ratios=(1.1, 1))
-    _waterfall(whole, evaluation)
-    _ladder(ladder, evaluation)
+    whole, enlarged = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    reconstruction = Measured.of(evaluation.reconstruction).mean
+    _waterfall(whole, reconstruction, evaluation.bounds.elbo.mean, shown)
+    _ladder(enlarged, shown)
     return figure
 
 
-def _waterfall(axis: Axes, evaluation: Evaluation) -> None:
-    nats = {name: entry["mean"] for name, entry in evaluation.as_json()["nats"].items()}
-    best = evaluation.tightest
-    name = "log p(x)" if best == "exact" else f"IWAE-{evaluation.bounds.tightest.particles}"
+def _waterfall(axis: Axes, reconstruction: float, elbo: float, shown: Ladder) -> None:
+    best = shown.reference
     bars = [
-        ("reconstruction", 0.0, nats["reconstruction"], LIGHT, ""),
-        ("− rate", nats["reconstruction"], nats["elbo"], MIDDLE, "//"),
-        ("= ELBO", 0.0, nats["elbo"], DARK, ""),
-        (name, 0.0, nats[best], ACCENT, ""),
+        ("reconstruction", 0.0, reconstruction, LIGHT, ""),
+        ("− rate", reconstruction, elbo, MIDDLE, "//"),
+        ("= ELBO", 0.0, elbo, DARK, ""),
+        (bound_name(best.name, best.effort), 0.0, best.mean, ACCENT, ""),
     ]
     for row, (_, start, end, colour, hatch) in enumerate(bars):
-        axis.barh(
-            row, end - start, left=start, color=colour, hatch=hatch, edgecolor="white", height=0.7
-        )
-        value = end - start
-        outside = min(start, end)
+        value, outside = end - start, min(start, end)
+        axis.barh(row, value, left=start, color=colour, hatch=hatch, edgecolor="white", height=0.7)
         axis.annotate(f"{value:.2f} ", (outside, row), ha="right", va="center", fontsize=9)
     axis.set_yticks(range(len(bars)), [bar[0] for bar in bars])
     axis.invert_yaxis()
     axis.margins(x=0.16)
-    axis.axvline(0, color="#888888", linewidth=0.8)
+    axis.axvline(0, color=ZERO, linewidth=0.8)
     axis.set_xlabel("nats per datum")
     axis.set_title("What the bound is made of")
 
 
-def _ladder(axis: Axes, evaluation: Evaluation) -> None:
-    shown = {
-        "elbo": "ELBO",
-        "iwae": f"IWAE-{evaluation.bounds.iwae.particles}",
-        "exact": "log p(x)",
-    }
-    rows = [(shown[name], bound) for name, bound in evaluation.bounds.items() if name in shown]
-    reference = evaluation.bounds.tightest
-    for row, (_, bound) in enumerate(rows):
-        difference = bound.per_datum - reference.per_datum  # paired: the spread of the data cancels
-        error = float(difference.std()) / len(difference) ** 0.5
-        mean = float(difference.mean())
-        colour = ACCENT if bound.kind == "exact" else DARK
-        axis.errorbar(
-            mean, row, xerr=2 * error, fmt=MARKS[bound.kind], color=colour, markersize=8, capsize=3
-        )
+def _ladder(axis: Axes, shown: Ladder) -> None:
+    draw_rungs(axis, shown, room_above=0.7)
+    for row, rung in enumerate(shown.rungs):
         axis.annotate(
-            f"{bound.mean:.3f}",
-            (mean, row),
+            f"{rung.mean:.3f}",
+            (rung.distance.mean, row),
             xytext=(0, 9),
             textcoords="offset points",
             ha="center",
             fontsize=9,
         )
-    axis.set_yticks(range(len(rows)), [label for label, _ in rows])
-    axis.set_ylim(len(rows) - 0.5, -0.7)
     axis.axvline(0, color=ACCENT, linewidth=0.8, alpha=0.6)
-    axis.margins(x=0.15)
-    what = "log p(x)" if evaluation.tightest == "exact" else "the best lower bound"
+    best = shown.reference
+    what = BOUNDS["exact"] if best.kind == "exact" else "the best lower bound"
     axis.set_xlabel(f"nats per datum from {what} (paired, ± 2 s.e.)")
     axis.set_title("Bounds, enlarged   ▶ lower   ◆ exact")

@@ -6,24 +6,26 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.codes import principal_components
 from evaluation.result import Evaluation
 from experiment import Run
-from report.figures.pictures import posterior_means
 from report.figures.style import MIDDLE
 
 MOST = 5000
 
 
 def latent_space(run: Run, evaluation: Evaluation) -> Figure | None:
-    """Scatter of E_q[z], coloured by label; the two main principal components beyond two dimensions."""
-    split = run.data(evaluation.split)
-    count = min(evaluation.num_examples, MOST)
-    (means, *_) = posterior_means(run.model, run.guide, split[:count]).values()
+    """Draws E_q[z] of the first latent site as a scatter, in the colours of the labels.
+
+    Beyond two dimensions it shows the two main principal components.
+    """
+    means = next(iter(evaluation.codes.means.values()))[:MOST]
     points = means.flatten(1).double().cpu().numpy()
-    labels = None if split.labels is None else split.labels[:count].cpu().numpy()
+    split = run.data(evaluation.split)
+    labels = None if split.labels is None else split.labels[: len(points)].cpu().numpy()
     figure = Figure(figsize=(6.2, 5.6))
     axis = figure.subplots()
-    axis.set_title("E_q[z] of the data" + ("" if labels is None else ", by label"))
+    axis.set_title("E_q[z] of the data" if labels is None else "E_q[z] of the data, by label")
     if points.shape[1] == 1:
         height = np.random.default_rng(0).uniform(size=len(points)) if labels is None else labels
         height = height + np.random.default_rng(0).uniform(-0.3, 0.3, size=len(points))
@@ -34,17 +36,11 @@ def latent_space(run: Run, evaluation: Evaluation) -> Figure | None:
         axis.set_xlabel("z₁")
         axis.set_ylabel("z₂")
     else:
-        points, shares = _principal(points)
+        points, shares = principal_components(points)
         axis.set_xlabel(f"first principal component ({shares[0]:.0%} of the variance)")
         axis.set_ylabel(f"second ({shares[1]:.0%})")
     _scatter(axis, points, labels)
     return figure
-
-
-def _principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    centred = points - points.mean(0)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
-    return u[:, :2] * s[:2], s**2 / (s**2).sum()
 
 
 def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None) -> None:
@@ -53,12 +49,14 @@ def _scatter(axis: Axes, points: np.ndarray, labels: np.ndarray | None) -> None:
         axis.scatter(points[:, 0], points[:, 1], s=size, color=MIDDLE, linewidths=0)
         return
     classes = np.unique(labels)
-    colours = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
+    few = len(classes) <= 10
+    colours = matplotlib.colormaps["tab10" if few else "turbo"]
     for index, label in enumerate(classes):
         mine = points[labels == label]
-        colour = colours(index if len(classes) <= 10 else index / len(classes))
+        colour = colours(index if few else index / len(classes))
         axis.scatter(mine[:, 0], mine[:, 1], s=size, color=colour, alpha=0.7, linewidths=0)
-        # The label itself, at the median: the colours need no legend, and the figure reads in black and white.
+        # The label stands at the median of its data: the colours need no legend, and a print in
+        # black and white reads.
         axis.annotate(
             str(label),
             np.median(mine, axis=0),

@@ -2,34 +2,33 @@
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from evaluation.predictions import reconstruct
 from evaluation.result import Evaluation
-from evidence.weights import as_batch
+from evidence.batch import Batch
 from experiment import Run
-from report.figures.pictures import is_picture, mosaic, reconstruct
-from report.figures.style import ACCENT, DARK
+from report.figures.mosaic import is_picture, mosaic
+from report.figures.style import ACCENT, DARK, frame_rows_of_pictures
 
 PAIRS = 12
 
 
 def reconstructions(run: Run, evaluation: Evaluation) -> Figure | None:
-    """The first data of the split above their reconstructions; vectors as profiles."""
-    batch = run.data(evaluation.split)[:PAIRS]
-    x, means = as_batch(batch)[0], reconstruct(run.model, run.guide, batch)
+    """Draws the first data of the split above their reconstructions; vectors as profiles."""
+    batch = Batch.of(run.data(evaluation.split)[:PAIRS])
+    means = reconstruct(run.model, run.guide, batch)
     if not is_picture(run.dataset.shape):
-        return _profiles(x, means)
+        return _profiles(batch.x, means)
     figure = Figure(figsize=(10, 1.9))
     axis = figure.subplots()
-    axis.imshow(mosaic(torch.cat([x, means]), 2, len(x)), vmin=0, vmax=1)
-    height = x.shape[-2] + 1
-    axis.set_yticks([height / 2, 1.5 * height], ["x", "E_q[x | z]"])
-    axis.set_xticks([])
-    _bare(axis)
+    axis.imshow(mosaic(torch.cat([batch.x, means]), 2, batch.size), vmin=0, vmax=1)
+    frame_rows_of_pictures(axis, ["x", "E_q[x | z]"], batch.x.shape[-2])
     axis.set_title(f"{evaluation.split} data (above) and their reconstructions (below)")
     return figure
 
 
-def _profiles(x: torch.Tensor, means: torch.Tensor) -> Figure:
+def _profiles(x: Tensor, means: Tensor) -> Figure:
     figure = Figure(figsize=(10, 3.6))
     axes = figure.subplots(2, 3, sharex=True, sharey=True).flat
     for axis, datum, mean in zip(axes, x.flatten(1).cpu(), means.flatten(1).cpu(), strict=False):
@@ -39,9 +38,3 @@ def _profiles(x: torch.Tensor, means: torch.Tensor) -> Figure:
     figure.supxlabel("dimension")
     figure.supylabel("value")
     return figure
-
-
-def _bare(axis) -> None:  # type: ignore[no-untyped-def]
-    axis.tick_params(length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)

@@ -1,18 +1,19 @@
-"""What the model dreams of: E[x|z] at z ~ p(z)."""
+"""What the model expects of x before it has seen any: E[x|z] at z ~ p(z)."""
 
 from matplotlib.figure import Figure
 
+from evaluation.predictions import generate
 from evaluation.result import Evaluation
 from experiment import Run
-from report.figures.pictures import generate, is_picture, mosaic
+from report.figures.mosaic import is_picture, mosaic
 from report.figures.style import MIDDLE
 
 ROWS, COLUMNS = 8, 16
 
 
 def samples(run: Run, evaluation: Evaluation) -> Figure | None:
-    """Means of p(x|z) at draws from the prior; vectors as overlaid profiles."""
-    means = generate(run, ROWS * COLUMNS)
+    """Draws means of p(x|z) at draws from the prior; vectors as profiles upon each other."""
+    means = generate(run.model, run.dataset, ROWS * COLUMNS)
     if is_picture(run.dataset.shape):
         figure = Figure(figsize=(10, 10 * ROWS / COLUMNS + 0.4))
         axis = figure.subplots()

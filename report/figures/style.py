@@ -1,10 +1,17 @@
-"""One look for every figure: quiet axes, few colours, told apart in black and white by lightness and mark."""
+"""One look for every figure: quiet axes and few colours.
+
+The colours differ in lightness and their marks in shape, so that a print in black and white reads.
+"""
 
 from typing import Any
 
+from matplotlib.axes import Axes
+
+# The mark of an estimate by its kind.
 MARKS = {"lower": ">", "exact": "D", "upper": "<"}
-"""By the kind of an estimate."""
 DARK, ACCENT, MIDDLE, LIGHT = "#1b1b1b", "#c2410c", "#5b7fa6", "#c9d3de"
+# The line at zero.
+ZERO = "#888888"
 
 STYLE: Any = {
     "figure.constrained_layout.use": True,
@@ -25,3 +32,12 @@ STYLE: Any = {
     "image.cmap": "gray_r",
     "image.interpolation": "nearest",
 }
+
+
+def frame_rows_of_pictures(axis: Axes, labels: list[str], height: int) -> None:
+    """Labels the rows of a mosaic whose pictures are `height` pixels high, and hides the axes."""
+    axis.set_yticks([(row + 0.5) * (height + 1) for row in range(len(labels))], labels)
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    for spine in axis.spines.values():
+        spine.set_visible(False)

@@ -1,1 +1,1 @@
-"""Pages that work offline: one HTML file each, everything inside, every word escaped."""
+"""Pages that work offline: each is one HTML file with everything inside and every word escaped."""

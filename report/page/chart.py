@@ -1,4 +1,4 @@
-"""A chart as data: coordinates ready to draw. The template turns it into SVG."""
+"""A chart as data: coordinates that are ready to draw. The template turns it into SVG."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 40
+# The height of a row, in a chart that has rows instead of a vertical scale.
 ROW = 18
-"""The height of a row, where a chart has rows instead of a vertical scale."""
+# The mark of a bound by the side of log p(x) that it is on.
 GLYPHS = {"lower": "▶", "exact": "◆", "upper": "◀"}
-"""A bound by the side of log p(x) that it is on."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels, with ticks at round numbers."""
+    """A map from values to pixels, with ticks at round numbers."""
 
     low: float
     high: float
@@ -22,13 +22,12 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        return round(
-            self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1
-        )
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """About four, at multiples of 1, 2 or 5 times a power of ten."""
+        """About four places and their labels, at multiples of 1, 2 or 5 times a power of ten."""
         rough = (self.high - self.low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
@@ -39,7 +38,7 @@ class Scale:
 
 
 def scale(values: Sequence[float], start: float, end: float, margin: float = 0.06) -> Scale:
-    """Over the finite `values`, with room on both sides."""
+    """Returns a scale over the finite `values`, with room on both sides."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     room = margin * (high - low) or 0.5 * max(abs(high), 1e-3) * 0.1
@@ -48,7 +47,10 @@ def scale(values: Sequence[float], start: float, end: float, margin: float = 0.0
 
 @dataclass(frozen=True)
 class Mark:
-    """Something drawn for the setting number `series`: a path, or a glyph at a point. `label` shows on hovering."""
+    """Something that is drawn for the setting number `series`: a path, or a glyph at a point.
+
+    `label` shows when the pointer is over it.
+    """
 
     series: int
     label: str
@@ -60,7 +62,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """Marks on one or two scales."""
+    """Marks on one or two scales.
+
+    `guides` are paths behind the marks. `rows` are labels down the left side that stand instead of
+    a vertical scale, each with its height and its series.
+    """
 
     name: str
     title: str
@@ -71,14 +77,12 @@ class Chart:
     ylabel: str = ""
     marks: list[Mark] = field(default_factory=list)
     guides: list[str] = field(default_factory=list)
-    """Paths behind the marks."""
     rows: list[tuple[float, str, int]] = field(default_factory=list)
-    """Labels down the left side, instead of a vertical scale: height, text, series."""
     height: float = HEIGHT
     width: float = WIDTH
     left: float = LEFT
 
 
 def polyline(points: Sequence[tuple[float, float]]) -> str:
-    """As the `d` of an SVG path."""
+    """Returns the `d` of an SVG path through `points`."""
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.result import Evaluation
+from evaluation.summary import ladder
 from experiment import Run
 from experiment.directory import of_split
 from experiment.files import write_whole
-from experiment.request import identity
 from report.page.explorer import explorer
 from report.page.pictures import picture
-from report.page.run_charts import ladder, learning_curves
+from report.page.run_charts import ladder_chart, learning_charts
 from report.page.template import render
 from report.table import identity_rows
 
+# The figures whose content the page's own charts do not show, with their headings.
 FIGURES = {
     "samples": "Means at draws from the prior",
     "reconstructions": "Reconstructions",
@@ -24,29 +25,33 @@ FIGURES = {
     "gap": "The gap in its parts",
     "calibration": "Ranks of the truth among draws of q",
 }
-"""Those that the page's own charts do not show."""
 FIGURE_BYTES = 400_000
 
 
 def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path:
-    """One self-contained HTML file, report.html in the run directory; `drawn` are the names of the figures made."""
+    """Writes report.html, a self-contained file in the run directory, and returns its path.
+
+    `drawn` are the names of the figures that there are.
+    """
     folder = run.path / of_split("figures", evaluation.split)
     figures = [
         (title, picture((folder / f"{name}.png").read_bytes(), FIGURE_BYTES))
         for name, title in FIGURES.items()
         if f"{name}.png" in drawn
     ]
+    # The law that synthetic data were drawn from is no bound on what this model makes of them.
+    bounds = {name: bound for name, bound in evaluation.bounds.items() if name != "truth"}
     page = render(
         "run.html.j2",
         title=f"{run.dataset.name}: {run.path.resolve().name}",
         run=run,
         evaluation=evaluation,
         rows=identity_rows(evaluation),
-        ladder=ladder(evaluation),
-        curves=learning_curves(run),
-        explorer=explorer(run, evaluation),
+        ladder=ladder_chart(ladder(bounds, evaluation.tightest)),
+        curves=learning_charts(run.metrics, run.epoch),
+        explorer=explorer(evaluation),
         figures=figures,
-        settings=identity(run.config),
+        settings=run.request.identity,
     )
     path = run.path / of_split("report.html", evaluation.split)
     write_whole(path, page.encode())

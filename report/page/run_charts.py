@@ -1,10 +1,9 @@
 """The charts of one run."""
 
-import math
+from collections.abc import Mapping, Sequence
 
-from evaluation.result import Evaluation
-from evidence.estimate import standard_error
-from experiment import Run
+from evaluation.quantities import Curve, Ladder, Rung, Term, curve
+from report.names import SIDES, TERMS, bound_name
 from report.page.chart import (
     BOTTOM,
     GLYPHS,
@@ -19,111 +18,74 @@ from report.page.chart import (
     polyline,
     scale,
 )
-from report.page.naming import bound_name
 
-CURVES = {
-    "elbo": "ELBO",
-    "reconstruction": "Reconstruction E_q[log p(x|z)]",
-    "kl": "Rate KL(q(z|x)‖p(z))",
-}
+TERMS_SHOWN: tuple[Term, ...] = ("elbo", "reconstruction", "kl")
 SPLITS = ("train", "valid")
+MOST_POINTS = 200
+# Pixels for the names of bounds.
 LABELS = 100
-"""Pixels for the names of bounds."""
 
 
-def ladder(evaluation: Evaluation) -> Chart:
-    """Every bound as its distance from the tightest, paired per datum on the data that both have."""
-    tightest = evaluation.bounds.tightest
-    shown = []
-    for name, bound in evaluation.bounds.items():
-        count = min(bound.num_examples, tightest.num_examples)
-        if name != "truth":
-            distance = bound.per_datum[:count] - tightest.per_datum[:count]
-            error = 0.0 if count < 2 else 2 * standard_error(distance)
-            shown.append((bound_name(name, bound), bound, float(distance.mean()), error))
-    x = scale(
-        [v + sign * error for _, _, v, error in shown for sign in (-1, 1)], LABELS, WIDTH - RIGHT
-    )
-    marks, rows, guides = [], [], [polyline([(x(0.0), TOP), (x(0.0), TOP + ROW * len(shown))])]
-    for row, (name, bound, value, error) in enumerate(shown):
+def ladder_chart(ladder: Ladder) -> Chart:
+    """Returns every bound as its distance from the tightest one."""
+    ends = [rung.distance.mean + sign * rung.error for rung in ladder.rungs for sign in (-1, 1)]
+    x = scale(ends, LABELS, WIDTH - RIGHT)
+    bottom = TOP + ROW * len(ladder.rungs)
+    marks, rows, guides = [], [], [polyline([(x(0.0), TOP), (x(0.0), bottom)])]
+    for row, rung in enumerate(ladder.rungs):
         y = TOP + ROW * (row + 0.5)
-        rows.append((y, name, 0))
-        guides.append(polyline([(x(value - error), y), (x(value + error), y)]))
-        marks.append(
-            Mark(
-                0, f"{name}: {value:+.3f} ± {error:.3f}", x=x(value), y=y, glyph=GLYPHS[bound.kind]
-            )
-        )
-    kinds = {bound.kind for _, bound, _, _ in shown}
-    note = (
-        "▶ lower bound"
-        + ", ◆ exact" * ("exact" in kinds)
-        + ", ◀ upper bound" * ("upper" in kinds)
-        + "; paired, ± 2 s.e."
-    )
-    label = f"nats per datum from {bound_name(evaluation.tightest, tightest)}"
-    height = TOP + BOTTOM + ROW * len(shown)
+        distance = rung.distance.mean
+        rows.append((y, _name(rung), 0))
+        guides.append(polyline([(x(distance - rung.error), y), (x(distance + rung.error), y)]))
+        label = f"{_name(rung)}: {distance:+.3f} ± {rung.error:.3f}"
+        marks.append(Mark(0, label, x=x(distance), y=y, glyph=GLYPHS[rung.kind]))
+    sides = [f"{GLYPHS[kind]} {words}" for kind, words in SIDES.items() if kind in ladder.kinds]
     return Chart(
-        "ladder",
-        "The ladder of bounds",
-        note,
-        x,
-        label,
-        None,
-        "",
-        marks,
-        guides,
-        rows,
-        height,
+        name="ladder",
+        title="The ladder of bounds",
+        note=f"{', '.join(sides)}; paired, ± 2 s.e.",
+        x=x,
+        xlabel=f"nats per datum from {_name(ladder.reference)}",
+        marks=marks,
+        guides=guides,
+        rows=rows,
+        height=bottom + BOTTOM,
         left=LABELS,
     )
 
 
-def learning_curves(run: Run) -> list[Chart]:
-    """One chart a term, by epoch; its scale leaves out the first twentieth, which would flatten the rest."""
+def _name(rung: Rung) -> str:
+    return bound_name(rung.name, rung.effort)
+
+
+def learning_charts(metrics: Sequence[Mapping[str, object]], kept: int) -> list[Chart]:
+    """Returns one chart for every term with several points; a line marks the epoch `kept`."""
     charts = []
-    for key, title in CURVES.items():
-        lines = {split: _line(run, split, key) for split in SPLITS}
-        lines = {split: line for split, line in lines.items() if len(line) > 1}
-        if not lines:
-            continue
-        x = scale([epoch for line in lines.values() for epoch, _ in line], LEFT, WIDTH - RIGHT, 0.0)
-        y = scale(
-            [value for line in lines.values() for _, value in line[len(line) // 20 :]],
-            HEIGHT - BOTTOM,
-            TOP,
-        )
-        marks = [
-            Mark(
-                SPLITS.index(split),
-                split,
-                path=polyline([(x(e), min(max(y(v), TOP), HEIGHT - BOTTOM)) for e, v in line]),
-            )
-            for split, line in lines.items()
-        ]
-        kept = [polyline([(x(run.epoch), TOP), (x(run.epoch), HEIGHT - BOTTOM)])]
-        charts.append(
-            Chart(
-                key,
-                title,
-                f"Kept: epoch {run.epoch}.",
-                x,
-                "epoch",
-                y,
-                "nats per datum",
-                marks,
-                kept,
-            )
-        )
+    for term in TERMS_SHOWN:
+        lines = [curve(metrics, term, split) for split in SPLITS]
+        lines = [line for line in lines if len(line.points) > 1]
+        if lines:
+            charts.append(_learning_chart(term, lines, kept))
     return charts
 
 
-def _line(run: Run, split: str, key: str) -> list[tuple[float, float]]:
-    """(epoch, value), numbers only, whatever the file holds; at most some hundred."""
-    pairs = [(r.get("epoch"), r.get(key)) for r in run.metrics if r.get("split") == split]
-    line = [
-        (float(e), float(v))
-        for e, v in pairs
-        if isinstance(e, int) and isinstance(v, int | float) and math.isfinite(v)
-    ]
-    return [*line[:: max(1, len(line) // 200)], *line[-1:]]
+def _learning_chart(term: Term, lines: list[Curve], kept: int) -> Chart:
+    """Returns the chart of one term; early values that leave its scale run along the edge."""
+    x = scale([epoch for line in lines for epoch in line.epochs], LEFT, WIDTH - RIGHT, 0.0)
+    floor = HEIGHT - BOTTOM
+    y = scale([value for line in lines for value in line.settled], floor, TOP)
+    marks = []
+    for line in lines:
+        points = [(x(e), min(max(y(value), TOP), floor)) for e, value in line.thinned(MOST_POINTS)]
+        marks.append(Mark(SPLITS.index(line.split), line.split, path=polyline(points)))
+    return Chart(
+        name=term,
+        title=TERMS[term][0].upper() + TERMS[term][1:],
+        note="",
+        x=x,
+        xlabel="epoch",
+        y=y,
+        ylabel="nats per datum",
+        marks=marks,
+        guides=[polyline([(x(kept), TOP), (x(kept), floor)])],
+    )

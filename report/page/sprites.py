@@ -2,31 +2,34 @@
 
 import base64
 import io
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
-from report.figures.pictures import is_picture
+from report.figures.mosaic import is_picture
+from report.page.content import LookContent, Sheet
 
+# The side in pixels beyond which a picture is drawn smaller.
 LARGEST_SIDE = 64
-"""Pixels; larger pictures are drawn smaller."""
+# How many values of a longer vector are drawn, evenly spaced.
 LONGEST_PROFILE = 200
-"""Values; of longer vectors so many are drawn, evenly spaced."""
 COLUMNS = 25
+# Bytes of a sheet without loss. Natural images take more, and are compressed with a little loss.
 MOST_PNG = 700_000
-"""Bytes of a sheet without loss; natural images take more, and are then compressed with a little loss."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How any datum of one data set is drawn: as a picture, or as the profile of its values by dimension.
+    """How any datum of one data set is drawn: as a picture, or as the profile of its values.
 
-    `shape` is that of one datum; `low` and `high` are the ends of the grey scale, or of the vertical axis.
+    `shape` is that of one datum; `low` and `high` are the ends of the grey scale or of the vertical
+    axis.
     """
 
     shape: tuple[int, ...]
@@ -35,7 +38,11 @@ class Look:
 
     @staticmethod
     def of(x: Float[Tensor, " N *shape"]) -> "Look":
-        """That suits the data `x`: grey from 0 to 1 where they lie there, else from their least to their largest."""
+        """Returns the look that suits the data `x`.
+
+        The grey of pictures in [0, 1] goes from 0 to 1, and every other scale from the least value
+        to the largest.
+        """
         low, high = float(x.min()), float(x.max())
         if low >= 0 and high <= 1 and is_picture(x.shape[1:]):
             low, high = 0.0, 1.0
@@ -43,45 +50,40 @@ class Look:
 
     @property
     def picture(self) -> bool:
-        """Or else a profile."""
+        """Whether a datum is drawn as a picture, and not as a profile."""
         return is_picture(self.shape)
 
     @property
     def drawn(self) -> tuple[int, ...]:
-        """(height, width) of a picture in pixels, or (length,) of a profile, as it is drawn."""
+        """The (height, width) of a picture in pixels or the (length,) of a profile, as drawn."""
         if not self.picture:
-            return (min(int(np.prod(self.shape)), LONGEST_PROFILE),)
+            return (min(math.prod(self.shape), LONGEST_PROFILE),)
         factor = min(1.0, LARGEST_SIDE / max(self.shape[-2:]))
         return tuple(max(1, round(side * factor)) for side in self.shape[-2:])
 
     @property
     def note(self) -> str | None:
-        """What the drawing leaves out."""
+        """A sentence about what the drawing leaves out, if it leaves out anything."""
         if self.picture:
-            smaller = self.drawn != self.shape[-2:]
-            return (
-                f"Pictures of {self.shape[-2]}×{self.shape[-1]} are drawn smaller."
-                if smaller
-                else None
-            )
-        length = int(np.prod(self.shape))
+            height, width = self.shape[-2:]
+            smaller = self.drawn != (height, width)
+            return f"Pictures of {height}×{width} are drawn smaller." if smaller else None
+        length = math.prod(self.shape)
         if self.drawn == (length,):
             return None
-        return f"Of {length:,} dimensions {LONGEST_PROFILE}, evenly spaced, are drawn."
+        return f"Of {length:,} dimensions, {LONGEST_PROFILE} are drawn, evenly spaced."
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for the page's script."""
+    @property
+    def content(self) -> LookContent:
+        """The look for the page's script."""
         return {"picture": self.picture, "drawn": self.drawn, "low": self.low, "high": self.high}
 
-    def sheet(self, x: Float[Tensor, " N *shape"]) -> dict[str, Any]:
-        """All of `x`: {"source": address, "columns": pictures in a row}, or {"bytes": base64 of N·length bytes}."""
+    def sheet(self, x: Float[Tensor, " N *shape"]) -> Sheet:
+        """Returns all of `x` as one sheet."""
         levels = ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
         if not self.picture:
-            kept = (
-                torch.linspace(0, levels[0].numel() - 1, self.drawn[0], device=x.device)
-                .round()
-                .long()
-            )
+            last = levels[0].numel() - 1
+            kept = torch.linspace(0, last, self.drawn[0], device=x.device).round().long()
             return {"bytes": _base64(_as_bytes(levels.flatten(1)[:, kept]).tobytes())}
         images = levels.unsqueeze(1) if levels.dim() == 3 else levels
         if images.shape[-2:] != self.drawn:
@@ -102,8 +104,6 @@ def _as_bytes(levels: Tensor) -> np.ndarray:
 
 
 def _address(pixels: np.ndarray) -> str:
-    from PIL import Image
-
     # Grey pictures are ink on paper, as in every figure of a run.
     image = Image.fromarray(255 - pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     content, kind = io.BytesIO(), "png"

@@ -1,15 +1,14 @@
-"""Filling the templates: every value is escaped, styles and scripts are put inside the page."""
+"""Filling the templates: every value is escaped, and styles and scripts are put inside the page."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 HERE = Path(__file__).parent / "templates"
 
 
-def render(template: str, **values: Any) -> str:
-    """The template of that name with `values`."""
+def render(template: str, **values: object) -> str:
+    """Returns the template of that name, filled with `values`."""
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -21,5 +20,5 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else str(value)

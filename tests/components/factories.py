@@ -11,7 +11,7 @@ import scipy.special
 import scipy.stats
 import torch
 
-from data import Dataset, open_dataset
+from data import Dataset, View, open_dataset
 from data.raw import RawData, RawSplit
 from experiment import choices
 from experiment.components import build
@@ -167,7 +167,7 @@ def dataset(space: str, examples: int = 12, shape: tuple[int, ...] = SHAPE) -> D
     values = np.random.default_rng(0).integers(0, LEVELS, (examples, *shape)).astype(np.uint8)
     labels = np.arange(examples) % 3
     split = RawSplit(values, labels)
-    return open_dataset(RawData(split, split, split, LEVELS), "tiny", space)
+    return open_dataset(RawData(split, split, split, LEVELS), "tiny", View(space))
 
 
 def config(**chosen: Any) -> Request:

@@ -123,7 +123,7 @@ def test_optimal_scale_is_the_batch_optimum_while_training_and_the_frozen_one_af
     assert torch.allclose(trained, torch.distributions.Normal(h, rmse).log_prob(x).sum(-1))
     for other in (0.9, 1.1):  # it is the optimum
         assert trained.sum() > torch.distributions.Normal(h, rmse * other).log_prob(x).sum()
-    module.calibrate([(h[:20], x[:20]), (h[20:], x[20:])])
+    module.refit([(h[:20], x[:20]), (h[20:], x[20:])])
     assert module.optimal_scale.item() == pytest.approx(rmse.item())
     frozen = module.eval()(h[:1]).log_prob(x[:1])
     assert torch.allclose(frozen, torch.distributions.Normal(h[:1], rmse).log_prob(x[:1]).sum(-1))

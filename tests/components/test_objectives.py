@@ -24,7 +24,7 @@ from inference.objectives.iwae import IWAE
 from inference.objectives.particles import draw
 from inference.objectives.renyi import Renyi
 from inference.objectives.stl import STL
-from models.tractable import FactorAnalysis
+from models.joints import FactorAnalysis
 from tests.components.factories import OBJECTIVES, cases, config, dataset, make
 
 LATENT, SHAPE, BATCH = 2, 3, 4

@@ -1,4 +1,7 @@
-"""Data on disk are the data: the same numbers as in memory, every datum once an epoch, disjoint parts, bounded memory."""
+"""Streamed data have the numbers that they have in memory, and take a bounded amount of it.
+
+An epoch has every datum once, and the parts of several processes are disjoint.
+"""
 
 import json
 import os
@@ -10,12 +13,11 @@ import pytest
 import torch
 
 import inference.loop
-from data import open_dataset
-from data.memory_limit import in_bytes
+from data import View, open_dataset
 from data.sources import arrays
 from data.storage import InMemory
 from data.streaming import OnDisk
-from errors import RequestError
+from data.view import in_bytes
 from tests.conftest import ROOT
 
 ROWS, SHAPE = 5000, (6, 5)
@@ -26,6 +28,7 @@ GREY = np.random.default_rng(0).integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     np.save(folder / "grey.npy", GREY)
+    np.save(folder / "grey-in-unit.npy", GREY / np.float32(255))
     np.save(folder / "real.npy", np.random.default_rng(1).normal(size=(ROWS, 7)))
     np.save(folder / "labels.npy", np.arange(ROWS))
     return folder
@@ -33,16 +36,25 @@ def files(tmp_path_factory):
 
 def opened(file, space, limit, **options):
     raw = arrays.load(str(file), labels=str(file.with_name("labels.npy")))
-    return open_dataset(raw, "mine", space, memory_limit=limit, **options)
+    return open_dataset(raw, "mine", View(space, memory_limit=limit, **options))
 
 
 @pytest.mark.parametrize(
     ("name", "space", "binarisation"),
-    [("grey", "bytes", "dynamic"), ("grey", "binary", "dynamic"), ("grey", "binary", "fixed"), ("grey", "binary", "threshold"),
-     ("grey", "unit", "dynamic"), ("grey", "real", "dynamic"), ("real", "real", "dynamic")],
-)  # fmt: skip
+    [
+        ("grey", "bytes", "dynamic"),
+        ("grey", "binary", "dynamic"),
+        ("grey", "binary", "fixed"),
+        ("grey", "binary", "threshold"),
+        ("grey", "unit", "dynamic"),
+        ("grey", "real", "dynamic"),
+        ("real", "real", "dynamic"),
+        ("grey-in-unit", "binary", "fixed"),
+        ("grey-in-unit", "binary", "dynamic"),
+    ],
+)
 def test_streamed_numbers_are_those_in_memory(files, monkeypatch, name, space, binarisation):
-    """With noise, too; several blocks have seeds of their own."""
+    """The noise is the same, too, although several blocks have seeds of their own."""
     for module in ("storage", "streaming"):
         monkeypatch.setattr(f"data.{module}.FLOATS_PER_SEED", 3000)
     memory, disk = (
@@ -66,7 +78,7 @@ def test_streamed_numbers_are_those_in_memory(files, monkeypatch, name, space, b
 
 
 def numbers(split, size, part=0, parts=1):
-    """The rows of every batch, by their labels, having checked that each came with its own values."""
+    """The rows of every batch, by their labels; each came with its own values."""
     found = []
     for rows, values in split.stored.shuffled(size, part, parts):
         assert torch.equal(values, split.stored[rows])
@@ -94,7 +106,7 @@ def test_an_epoch_sees_every_datum_once_and_parts_are_disjoint(files, limit, siz
 
 
 def test_parts_read_other_blocks(files):
-    """But for one block in the middle, which two parts share."""
+    """Two parts share at most one block in the middle."""
     train = opened(files / "grey.npy", "bytes", 20_000).train
     rows = train.stored.block_rows
     blocks = []
@@ -105,8 +117,11 @@ def test_parts_read_other_blocks(files):
 
 
 def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
-    """The row's number against its place in the epoch: blocks in uniformly random order have a correlation of zero with a
-    standard deviation of 1/√(blocks − 1); error probability 6e-7. A batch has rows of many blocks."""
+    """A row's number and its place in the epoch are uncorrelated; a batch has rows of many blocks.
+
+    For blocks in uniformly random order the correlation has a standard deviation of 1/√(blocks − 1);
+    the error probability is 6e-7.
+    """
     stored = opened(files / "grey.npy", "bytes", 20_000).train.stored
 
     def epoch(seed):
@@ -131,22 +146,25 @@ def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
 MEASURE = r"""
 import re, sys, torch
 from pathlib import Path
-from data import open_dataset
+from data import View, open_dataset
 from data.sources import arrays
 peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 torch.rand(2**20).double().sum()
 before = peak()
-data = open_dataset(arrays.load(sys.argv[1]), "mine", sys.argv[3], memory_limit=sys.argv[2])
-seen = sum(len(x) for x in data.train.shuffled(100))
+data = open_dataset(arrays.load(sys.argv[1]), "mine", View(sys.argv[3], memory_limit=sys.argv[2]))
+seen = sum(batch.size for batch in data.train.shuffled(100))
 for part in ("train", "valid", "test"):
-    seen += sum(len(x) for x in data(part).batches(500))
+    seen += sum(batch.size for batch in data(part).batches(500))
 print(seen, peak() - before)
 """
 
 
 def test_memory_is_bounded(tmp_path):
-    """Streaming a file of 320 MB at a limit of 80 MB, a process grows by the two buffers, half the limit, and by some tens
-    of MB for what passes through; reading it whole, by more than the file."""
+    """A process that streams 320 MB at a limit of 80 MB grows by half the limit and some tens of MB.
+
+    Half the limit is two buffers; the rest passes through. A process that reads the file whole
+    grows by more than the file.
+    """
     shape = (80_000, 4000)
     np.lib.format.open_memmap(
         tmp_path / "large.npy", mode="w+", dtype=np.uint8, shape=shape
@@ -155,8 +173,11 @@ def test_memory_is_bounded(tmp_path):
     def grown(limit):
         result = subprocess.run(
             [sys.executable, "-c", MEASURE, str(tmp_path / "large.npy"), limit, "bytes"],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
         assert result.returncode == 0, result.stderr
         seen, growth = map(int, result.stdout.split())
         assert seen == 64_000 + 80_000
@@ -214,10 +235,12 @@ def test_what_cannot_be_streamed_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.asfortranarray(GREY))
     for name in ("x.npz", "x.npy"):
         with pytest.raises(
-            RequestError,
-            match=r"data.memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
+            ValueError,
+            match=r"^memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
         ):
-            open_dataset(arrays.load(str(tmp_path / name)), "mine", "bytes", memory_limit="20kB")
+            open_dataset(
+                arrays.load(str(tmp_path / name)), "mine", View("bytes", memory_limit="20kB")
+            )
 
 
 @pytest.mark.parametrize(
@@ -230,5 +253,5 @@ def test_limits_are_bytes(text, size):
 
 @pytest.mark.parametrize("text", ["4XB", "", "-1", "GB", 0, True, "1e9"])
 def test_wrong_limits(text):
-    with pytest.raises(RequestError, match=r"data\.memory_limit="):
+    with pytest.raises(ValueError, match=r"^memory_limit="):
         in_bytes(text)

@@ -1,4 +1,4 @@
-"""Bits per dimension of dequantised data, against the entropy that their levels have."""
+"""Bits per dimension of dequantized data, against the entropy that their levels have."""
 
 from dataclasses import replace
 
@@ -7,12 +7,13 @@ import pytest
 import torch
 from scipy import stats
 
-from data import open_dataset
+from data import View, open_dataset
 from data.raw import RawData, RawSplit
 from evaluation.bounds import Bounds
 from evaluation.diagnostics import Diagnostics
 from evaluation.result import Evaluation
 from evidence import Estimate
+from evidence.estimate import Exactly
 from experiment import Run
 from report.table import identity_rows
 
@@ -23,10 +24,10 @@ ENTROPY = float(-(MASS * np.log2(MASS)).sum())
 
 
 def evaluation(space: str) -> Evaluation:
-    """Of levels drawn from MASS, under the density of which MASS are the integrals."""
+    """The evaluation of levels drawn from MASS, by the density whose integrals MASS are."""
     levels = np.random.default_rng(0).choice(LEVELS, (COUNT, 1), p=MASS).astype(np.uint8)
     split = RawSplit(levels)
-    data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", space)
+    data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", View(space))
     x = data.test[:].double()
     width = (
         1.0 if data.quantum is None else data.quantum * LEVELS
@@ -44,11 +45,11 @@ def evaluation(space: str) -> Evaluation:
 
 
 def bits(space: str) -> float:
-    return float(evaluation(space).bits_per_dim()["mean"])
+    return evaluation(space).bits_per_dim().mean
 
 
 def is_right(found: float) -> bool:
-    """Within 0.05 bits of the entropy: the Monte Carlo error is 0.01, dequantising a density this smooth costs less."""
+    """Whether it is within 0.05 bits of the entropy: the Monte Carlo error is 0.01."""
     return abs(found - ENTROPY) < 0.05
 
 
@@ -59,15 +60,15 @@ def test_the_bits_of_levels_are_their_entropy(space: str) -> None:
 
 @pytest.mark.parametrize("space", ["unit", "real"])
 def test_an_exact_density_still_bounds_the_bits_of_the_levels(space: str) -> None:
-    """The density of dequantised values is exact; the mass of a level is its integral, of which its mean log is a bound."""
+    """The mass of a level is the integral of the density, of which its mean log is a bound."""
     found = evaluation(space)
-    exact = Estimate(found.bounds.iwae.per_datum, "exact", details={"method": "closed form"})
+    exact = Estimate(found.bounds.iwae.per_datum, "exact", details=Exactly("closed form"))
     found = replace(found, bounds=replace(found.bounds, exact=exact))
     assert identity_rows(found)[-1].note == "from exact, an upper bound"
 
 
 @pytest.mark.parametrize("space", ["unit", "real"])
-def test_the_jacobian_of_dequantisation_left_out_is_rejected(
+def test_the_jacobian_of_dequantization_left_out_is_rejected(
     space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A planted bug: the density taken for a mass."""
@@ -76,8 +77,7 @@ def test_the_jacobian_of_dequantisation_left_out_is_rejected(
     right = dataset.observe
 
     def wrong(*arguments):
-        seen = right(*arguments)
-        return type(seen)(seen.draw, 1.0, seen.redraw)
+        return replace(right(*arguments), quantum=1.0)
 
     fine = bits(space)
     monkeypatch.setattr(dataset, "observe", wrong)

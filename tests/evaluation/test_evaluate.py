@@ -1,9 +1,8 @@
-"""evaluate.py: the contract of its files, the table, the figures, and numbers that mean what they say."""
+"""evaluate.py: its files as the contract has them, its table and figures, and its numbers."""
 
 import dataclasses
 import json
 import shutil
-import sys
 
 import matplotlib.image
 import numpy as np
@@ -11,54 +10,71 @@ import pytest
 import torch
 
 import compare
-import evaluate
 from evaluation import measure as measuring
-from evaluation.gap import Fit
+from evaluation.local_fit import Fit
+from evaluation.plain import evaluation_json
 from evidence import Annealing, Estimate
+from evidence.estimate import Quadrature
 from experiment import load_run
 from report.comparison.reading import read_run
 from report.table import evaluation_table
 
 FIGURES = {"learning_curves", "identity", "reconstructions", "samples", "latent_space"}
-
-
+SMALL = ("network.width=16", "device=cpu")
+MINIMAL = ("--particles", "8", "--elbo-particles", "4", "--limit", "20")
 FEW = measuring.Wanted(particles=4, elbo_particles=2, limit=10)
 
 
-def trained(path, *options):
-    import train as script
-    from configs import cli
+@pytest.fixture(scope="module")
+def trained(command):
+    """Train a small run as a user does: `trained(path, "latent_dim=5")` returns its path."""
 
-    before = sys.argv
-    sys.argv = ["train.py", "network.width=16", "device=cpu", f"run_dir={path}", *options]
-    try:
-        assert cli.run_command(script.main) == 0
-    finally:
-        sys.argv = before
-    return path
+    def train(path, *options):
+        done = command("train.py", *SMALL, f"run_dir={path}", *options)
+        assert done.returncode == 0, done.stderr
+        return path
+
+    return train
 
 
-def evaluated(run, *options):
-    assert evaluate.main([str(run), "--particles", "64", "--elbo-particles", "8", *options]) == 0
+@pytest.fixture(scope="module")
+def evaluated(evaluate):
+    """Evaluate a run by few particles: `evaluated(run)` returns evaluation.json and the arrays."""
+
+    def measure(run, *options):
+        status, _, error = evaluate(run, "--particles", 64, "--elbo-particles", 8, *options)
+        assert status == 0, error
+        return written(run)
+
+    return measure
+
+
+def written(run):
     with np.load(run / "evaluation.npz", allow_pickle=False) as arrays:
         return json.loads((run / "evaluation.json").read_text()), dict(arrays)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def pictures(trained, evaluated, tmp_path_factory):
     """A digits run with a 2-d latent, evaluated."""
     run = trained(tmp_path_factory.mktemp("pictures") / "run", "train.epochs=2", "data.limit=120")
     return run, *evaluated(run)
 
 
 @pytest.fixture(scope="module")
-def linear(tmp_path_factory):
+def linear(trained, evaluated, tmp_path_factory):
     """A linear model on data whose law is known, evaluated."""
     run = trained(
         tmp_path_factory.mktemp("linear") / "run",
-        "data=linear_gaussian", "likelihood=gaussian", "likelihood.scale=0.5", "network.layers=0", "latent_dim=3",
-        "guide=full_covariance", "train.epochs=2", "data.examples=400",
-    )  # fmt: skip
+        "data=linear_gaussian",
+        "data.examples=400",
+        "likelihood=gaussian",
+        "likelihood.scale=0.5",
+        "guide=full_covariance",
+        "network.layers=0",
+        "latent_dim=3",
+        "train.epochs=2",
+    )
     return run, *evaluated(run)
 
 
@@ -88,7 +104,7 @@ def test_bits_per_dimension_of_binary_data(pictures):
     assert content["bits_per_dim"]["mean"] == pytest.approx(-best["mean"] / 64 / np.log(2))
 
 
-def test_bits_per_dimension_undo_the_dequantisation(tmp_path):
+def test_bits_per_dimension_undo_the_dequantization(trained, evaluated, tmp_path):
     """x = (v + u)/17: one nat of density per dimension is worth log 17 more as mass of v."""
     run = trained(
         tmp_path / "run", "likelihood=gaussian", "train.epochs=1", "data.limit=50", "latent_dim=5"
@@ -110,7 +126,7 @@ def test_figures_are_drawn(which, request):
 
 
 def test_the_exact_evidence_of_a_linear_model(linear):
-    """Closed form against the trained weights put into the marginal by hand, and the order of the bounds."""
+    """It is that of the marginal with the trained weights, and the ELBO is below it."""
     run, content, arrays = linear
     loaded = load_run(run)
     weight, bias = (
@@ -140,24 +156,12 @@ def test_the_upper_bound_of_a_linear_model(linear):
 
 
 @pytest.fixture(scope="module")
-def bracketed(pictures, tmp_path_factory):
+def bracketed(pictures, evaluated, tmp_path_factory):
     """The same run with all that takes longer, on few data."""
     run = tmp_path_factory.mktemp("bracketed") / "run"
     shutil.copytree(pictures[0], run)
-    long = (
-        "--ais",
-        "8",
-        "--chains",
-        "4",
-        "--ais-limit",
-        "20",
-        "--gap",
-        "--gap-limit",
-        "15",
-        "--gap-steps",
-        "20",
-    )
-    return run, *evaluated(run, *long, "--calibration", "--simulations", "150")
+    long = "--ais 8 --chains 4 --ais-limit 20 --gap --gap-limit 15 --gap-steps 20"
+    return run, *evaluated(run, *long.split(), "--calibration", "--simulations", "150")
 
 
 def test_annealing_is_reported_with_its_count_and_paired(bracketed):
@@ -217,30 +221,27 @@ def test_calibration_and_rate_distortion_are_reported(bracketed):
 
 
 def test_sentences_carry_errors_counts_and_sides(pictures):
-    """Every number of the gap's and of rate and distortion, as evaluation.json has it."""
+    """The sentences on the gap and on rate and distortion say what evaluation.json has."""
     found = measuring.evaluate(
         load_run(pictures[0]), dataclasses.replace(FEW, gap=6, fit=Fit(steps=2, measured=20))
     )
-    said = {part.explain() for part in found.diagnostics.parts}
+    said, content = found.diagnostics.sentences(), evaluation_json(found)
     (gap,) = [sentence for sentence in said if sentence.startswith("The gap")]
-    parts = found.as_json()["diagnostics"]["gap"]
-    for name, split in parts.items():
+    for name, parts in content["diagnostics"]["gap"].items():
         family, encoder = (
-            f"{split[part]['mean']:.2f} ± {split[part]['se']:.2f}"
+            f"{parts[part]['mean']:.2f} ± {parts[part]['se']:.2f}"
             for part in ("approximation", "amortization")
         )
         assert f"on 6 {name} data {family} nats are the family's and {encoder} the encoder's" in gap
     assert "log p(x) exact; ELBOs of 20 draws" in gap
     (rate,) = [sentence for sentence in said if sentence.startswith("Rate")]
-    kl, reconstruction = found.as_json()["nats"]["kl"], found.as_json()["nats"]["reconstruction"]
-    assert (
-        f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}, distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}"
-        in rate
-    )
+    kl, reconstruction = content["nats"]["kl"], content["nats"]["reconstruction"]
+    assert f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}" in rate
+    assert f"distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}" in rate
     assert "10 data, 2 draws each" in rate and "an upper bound on −log p(x)" in rate
 
 
-def test_everything_measured_has_a_figure_and_a_sentence(bracketed, capsys):
+def test_everything_measured_has_a_figure(bracketed):
     run, content, _ = bracketed
     assert {"bracket", "gap", "calibration", "rate_distortion"} <= {
         file.stem for file in (run / "figures").glob("*.png")
@@ -248,10 +249,10 @@ def test_everything_measured_has_a_figure_and_a_sentence(bracketed, capsys):
     assert content["notes"] == []
 
 
-def test_a_guide_without_an_encoder_is_refused_before_any_work(tmp_path, capsys):
+def test_a_guide_without_an_encoder_is_refused_before_any_work(trained, evaluate, tmp_path):
     run = trained(tmp_path / "run", "model=hierarchical", "train.epochs=1", "data.limit=50")
-    assert evaluate.main([str(run), "--gap"]) == 2
-    assert "error: --gap: the guide BottomUp cannot be split" in capsys.readouterr().err
+    status, _, error = evaluate(run, "--gap")
+    assert status == 2 and "error: --gap: the guide BottomUp has no encoder" in error
     assert not (run / "evaluation.json").exists()
 
 
@@ -263,126 +264,113 @@ def test_an_integral_that_fits_no_box_is_a_note(pictures, monkeypatch):
     found = measuring.evaluate(load_run(pictures[0]), FEW)
     assert found.bounds.exact is None and found.tightest == "iwae"
     assert "! no exact log p(x): the integral fits no box" in evaluation_table(found)
-    assert found.as_json()["notes"] == found.notes
+    assert evaluation_json(found)["notes"] == found.notes
 
 
-def test_a_gap_that_cannot_be_split_is_a_note_and_the_rest_is_kept(pictures, monkeypatch):
-    """On training data alone, as when one of them breaks the encoder; then on none."""
+@pytest.mark.parametrize("broken", [{"train"}, {"test", "train"}])
+def test_a_gap_without_parts_is_a_note_and_the_rest_is_kept(pictures, monkeypatch, broken):
+    """As when a datum breaks the encoder: of the training data alone, then of both splits."""
     wanted, run = dataclasses.replace(FEW, gap=5, fit=Fit(steps=2)), load_run(pictures[0])
-    split = measuring.split
+    of_test, right = run.data("test")[:5], measuring.gap_parts
 
-    def breaks_on_training_data(model, guide, x, log_p, source, fit):
-        return split(
-            model, guide, x, log_p if torch.equal(x, run.data("test")[:5]) else broken, source, fit
-        )
+    def breaks(fits, guide, log_p, richer):
+        split = "test" if torch.equal(fits.x, of_test) else "train"
+        if split in broken:
+            log_p = Estimate(torch.full((5,), -torch.inf, dtype=torch.float64), "lower")
+        return right(fits, guide, log_p, richer)
 
-    broken = Estimate(torch.full((5,), -torch.inf, dtype=torch.float64), "lower")
-    monkeypatch.setattr(measuring, "split", breaks_on_training_data)
+    monkeypatch.setattr(measuring, "gap_parts", breaks)
     found = measuring.evaluate(run, wanted)
+    content = evaluation_json(found)
     assert found.notes == [
-        "the gap on train data is not split: log p(x) of 5 of 5 data is not finite"
+        f"the gap on {split} data has no parts: log p(x) of 5 of 5 data is not finite"
+        for split in sorted(broken)
     ]
-    assert (
-        set(found.as_json()["diagnostics"]["gap"]) == {"test"}
-        and "approximation_gap" in found.as_json()["nats"]
-    )
-    monkeypatch.setattr(measuring, "split", lambda *of: split(*of[:3], broken, *of[4:]))
-    found = measuring.evaluate(run, wanted)
-    assert len(found.notes) == 2 and "gap" not in found.as_json()["diagnostics"]
-    assert (
-        "! the gap on test data is not split" in evaluation_table(found)
-        and "iwae" in found.as_json()["nats"]
-    )
+    assert f"! {found.notes[0]}" in evaluation_table(found) and "iwae" in content["nats"]
+    assert set(content["diagnostics"].get("gap", {})) == {"test", "train"} - broken
+    assert ("approximation_gap" in content["nats"]) == ("test" not in broken)
 
 
 def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):
-    details = {"method": "quadrature", "largest_error": 0.02, "exceeding": 3, "tolerance": 1e-3}
+    details = Quadrature(1e-3, error=0.001, largest_error=0.02, exceeding=3, outside=0.0)
     known = Estimate(torch.zeros(10, dtype=torch.float64), "exact", details=details)
     monkeypatch.setattr(measuring, "exact", lambda *_: known)
     found = measuring.evaluate(load_run(pictures[0]), FEW)
     assert "! log p(x) of 3 of 10 data is not within 0.001 nats" in evaluation_table(found)
 
 
-def test_the_same_seed_gives_the_same_numbers(pictures):
+def test_the_same_seed_gives_the_same_numbers(pictures, evaluated):
     run, content, arrays = pictures
-    before = dict(arrays)
-    again, arrays = evaluated(run)
-    assert again == content and all(np.array_equal(before[name], arrays[name]) for name in before)
+    again, found = evaluated(run)
+    assert again == content and all(np.array_equal(arrays[name], found[name]) for name in arrays)
     other, _ = evaluated(run, "--seed", "1")
     assert other["nats"]["elbo"]["mean"] != content["nats"]["elbo"]["mean"]
 
 
-def test_limit_and_split(pictures, capsys):
+def test_limit_and_split(pictures, evaluated):
     run, _, arrays = pictures
-    elbo = arrays["elbo"]
-    part, arrays = evaluated(run, "--limit", "30")
-    assert part["data"]["num_examples"] == 30 and len(arrays["elbo"]) == 30
-    assert np.abs(arrays["elbo"] - elbo[:30]).max() < 5, "the first 30 of the same data"
+    part, found = evaluated(run, "--limit", "30")
+    assert part["data"]["num_examples"] == 30 and len(found["elbo"]) == 30
+    assert np.abs(found["elbo"] - arrays["elbo"][:30]).max() < 5, "the first 30 of the same data"
     evaluated(run)
 
 
-def test_another_split_leaves_what_the_test_split_has(pictures, tmp_path, capsys):
+def copy_of(run, folder):
+    shutil.copytree(run, folder / "run")
+    return folder / "run"
+
+
+def test_another_split_leaves_what_the_test_split_has(pictures, evaluate, tmp_path, capsys):
     """Every file of it has its own name; compare.py is told which, and says what is missing."""
-    run, few = tmp_path / "run", ("--particles", "8", "--elbo-particles", "4", "--limit", "20")
-    shutil.copytree(pictures[0], run)
+    run = copy_of(pictures[0], tmp_path)
     before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     assert compare.main([str(run), "--split", "train"]) == 2
-    assert (
-        "no evaluation_train.json); first: python evaluate.py" in (said := capsys.readouterr().err)
-        and "--split train" in said
-    )
-    assert (
-        evaluate.main(
-            [str(run), "--split", "train", *few, "--export", "scores", "--impute", "left"]
-        )
-        == 0
-    )
+    said = capsys.readouterr().err
+    assert "no evaluation_train.json); first: python evaluate.py" in said
+    assert "--split train" in said
+
+    wanted = ("--split", "train", "--export", "scores", "--impute", "left")
+    status, out, error = evaluate(run, *wanted, *MINIMAL)
+    assert status == 0, error
+    assert "evaluation_train.json and .npz" in out
     assert all(file.read_bytes() == content for file, content in before.items())
-    new = {
-        str(file.relative_to(run))
-        for file in run.rglob("*")
-        if file.is_file() and file not in before
-    }
+    files = {file for file in run.rglob("*") if file.is_file()} - set(before)
+    new = {str(file.relative_to(run)) for file in files}
+    assert all("_train" in name for name in new)
     assert new >= {
         "evaluation_train.json",
         "evaluation_train.npz",
         "report_train.html",
         "export-scores_train.npz",
-    }
-    assert new >= {
         "imputations_train.npz",
         "imputations_train.json",
         "figures_train/imputations.png",
         "figures_train/samples.png",
     }
-    assert all("_train" in name for name in new)
     assert json.loads((run / "evaluation_train.json").read_text())["data"]["split"] == "train"
-    assert "evaluation_train.json and .npz" in capsys.readouterr().out
     assert compare.main([str(run), "--split", "train"]) == 0
     assert "train split" in capsys.readouterr().out
-    assert (
-        read_run(run, "train").figure("samples") == (run / "figures_train/samples.png").read_bytes()
-    )
+    samples = (run / "figures_train/samples.png").read_bytes()
+    assert read_run(run, "train").figure("samples") == samples
 
+
+def test_evaluation_json_is_of_the_test_split_once_that_is_measured(
+    pictures, evaluate, tmp_path, capsys
+):
+    run = copy_of(pictures[0], tmp_path)
     for file in run.glob("evaluation*"):
         file.unlink()
-    assert (
-        evaluate.main([str(run), "--split", "valid", *few]) == 0
-    )  # a run of which only that is measured
-    assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "valid"
-    capsys.readouterr()
+    assert evaluate(run, "--split", "valid", *MINIMAL)[0] == 0
+    assert written(run)[0]["data"]["split"] == "valid"
     assert compare.main([str(run)]) == 0 and "valid split" in capsys.readouterr().out
-    assert (
-        evaluate.main([str(run), *few]) == 0
-        and evaluate.main([str(run), "--split", "valid", *few]) == 0
-    )
-    assert json.loads((run / "evaluation.json").read_text())["data"]["split"] == "test"
+    for split in ("test", "valid"):
+        assert evaluate(run, "--split", split, *MINIMAL)[0] == 0
+        assert written(run)[0]["data"]["split"] == "test"
 
 
-def test_the_table_names_sides_and_errors(pictures, capsys):
+def test_the_table_names_sides_and_errors(pictures, evaluate):
     run, content, _ = pictures
-    evaluated(run)
-    table = capsys.readouterr().out
+    _, table, _ = evaluate(run, "--particles", "64", "--elbo-particles", "8")
     for words in (
         "s.e.",
         "reconstruction",
@@ -397,31 +385,36 @@ def test_the_table_names_sides_and_errors(pictures, capsys):
     assert f"{content['nats']['elbo']['mean']:.3f}" in table
 
 
-def test_evaluation_leaves_the_weights_alone(pictures):
+def test_evaluation_leaves_the_weights_alone(pictures, evaluated):
     run, _, _ = pictures
     before = {file.name: file.read_bytes() for file in run.glob("checkpoint-*.pt")}
     evaluated(run)
     assert before == {file.name: file.read_bytes() for file in run.glob("checkpoint-*.pt")}
 
 
-def test_one_bad_run_does_not_stop_the_others(pictures, tmp_path, capsys):
-    run, _, _ = pictures
+def test_one_bad_run_does_not_stop_the_others(pictures, evaluate, tmp_path):
+    run = copy_of(pictures[0], tmp_path)
     (run / "evaluation.json").unlink()
-    assert (
-        evaluate.main([str(tmp_path), str(run), "--particles", "4", "--elbo-particles", "2"]) == 2
-    )
+    status, _, error = evaluate(tmp_path, run, *MINIMAL)
+    assert status == 2 and error == f"error: {tmp_path}: not a run directory (no config.yaml)\n"
     assert (run / "evaluation.json").exists()
-    evaluated(run)
 
 
-def test_long_measurements_are_compiled(monkeypatch):
+@pytest.mark.parametrize(
+    ("wanted", "count", "compiles"),
+    [
+        ({"particles": 500}, 10_000, False),
+        ({"particles": 5000}, 10_000, True),
+        ({"particles": 100, "annealing": Annealing(1000)}, 100, True),
+        ({"particles": 1, "compile": "on"}, 1, True),
+        ({"compile": "off"}, 10**9, False),
+    ],
+)
+def test_long_measurements_are_compiled(monkeypatch, wanted, count, compiles):
     monkeypatch.setattr(measuring, "has_compiler", lambda: True)
-    assert not measuring.Wanted(particles=500).compiles(10_000) and measuring.Wanted(
-        particles=5000
-    ).compiles(10_000)
-    assert measuring.Wanted(particles=100, annealing=Annealing(1000)).compiles(100)
-    assert measuring.Wanted(particles=1, compile="on").compiles(1) and not measuring.Wanted(
-        compile="off"
-    ).compiles(10**9)
+    assert measuring.Wanted(**wanted).compiles(count) == compiles
+
+
+def test_nothing_is_compiled_without_a_compiler(monkeypatch):
     monkeypatch.setattr(measuring, "has_compiler", lambda: False)
     assert not measuring.Wanted(particles=5000).compiles(10_000)

@@ -1,4 +1,4 @@
-"""evaluate.py --export: the arrays, in the order of the split, and the five lines of Python that docs/own-data.md shows."""
+"""evaluate.py --export: the arrays, and the lines of Python about them in docs/own-data.md."""
 
 import re
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
 from tests.conftest import ROOT
 
 
@@ -67,7 +66,6 @@ def test_the_lines_of_the_documentation(mine, monkeypatch, capsys, code):
     assert "tensor" in capsys.readouterr().out
 
 
-def test_a_wrong_export_is_refused(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        evaluate.main(["run", "--export", "latents,weights"])
-    assert stopped.value.code == 2 and "'weights': choose from latents" in capsys.readouterr().err
+def test_a_wrong_export_is_refused(evaluate):
+    status, _, error = evaluate("run", "--export", "latents,weights")
+    assert status == 2 and "'weights': choose from latents" in error

@@ -1,4 +1,4 @@
-"""The split of the gap where both parts are known."""
+"""The parts of the gap where both are known."""
 
 import math
 
@@ -8,18 +8,23 @@ import pytest
 import torch
 
 from errors import RequestError
-from evaluation.gap import Fit, GapSplit, around, best_of, deeper, local_starts, split_gap
+from evaluation.explain import explain_parts
+from evaluation.gap import GapParts, gap_parts
+from evaluation.local_fit import Fit, LocalFits, around, deeper
 from evidence import weights
 from evidence.estimate import Estimate
 from guides import Amortized
 from guides.families.full_covariance import FullCovariance
 from guides.families.mean_field import MeanField
-from models.tractable import ExactPosterior, FactorAnalysis
+from models.joints import ExactPosterior, FactorAnalysis
 from networks.mlp import MLP
 
 
 def test_the_parts_of_a_linear_model() -> None:
-    """Mean field on a correlated posterior: the family's part is ½(Σ log M_ii − log|M|), full covariance leaves nothing."""
+    """Mean field on a correlated posterior: the family's part is ½(Σ log M_ii − log|M|).
+
+    Full covariance leaves nothing.
+    """
     weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     joint = FactorAnalysis(weight, torch.zeros(3), 0.3)
     torch.manual_seed(0)
@@ -27,23 +32,17 @@ def test_the_parts_of_a_linear_model() -> None:
     family = MeanField(2)
     guide = Amortized(MLP((3,), (family.num_parameters,), layers=0), family).double()
     before = [p.clone() for p in guide.parameters()]
-    split = split_gap(
-        joint,
-        guide,
-        x,
-        Estimate(joint.log_prob(x), "exact"),
-        FullCovariance(2),
-        Fit(steps=300, draws=4, learning_rate=0.1),
-    )
+    fits = LocalFits(joint, x, Fit(steps=300, draws=4, learning_rate=0.1))
+    parts = gap_parts(fits, guide, Estimate(joint.log_prob(x), "exact"), FullCovariance(2))
     assert all(torch.equal(a, b) for a, b in zip(before, guide.parameters(), strict=True))
-    # Noise of the measurement: 40 × 200 draws of a log weight whose standard deviation is below 1 make 0.011.
-    assert float(split.approximation.mean()) == pytest.approx(joint.mean_field_gap(), abs=0.04)
-    assert float(split.amortisation.mean()) > 0.5  # the encoder is untrained
-    total = split.log_p.per_datum - split.encoder.per_datum
-    torch.testing.assert_close(split.approximation + split.amortisation, total)
-    assert split.richer_approximation is not None
-    assert float(split.richer_approximation.mean()) < 0.04
-    assert "larger encoder" in split.explain()
+    # 40 × 200 draws of a log weight whose standard deviation is below 1 have a noise of 0.011.
+    assert float(parts.approximation.mean()) == pytest.approx(joint.mean_field_gap(), abs=0.04)
+    assert float(parts.amortization.mean()) > 0.5  # the encoder is untrained
+    total = parts.log_p.per_datum - parts.encoder.per_datum
+    torch.testing.assert_close(parts.approximation + parts.amortization, total)
+    assert parts.richer_approximation is not None
+    assert float(parts.richer_approximation.mean()) < 0.04
+    assert "larger encoder" in explain_parts(parts)
 
 
 def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
@@ -52,15 +51,9 @@ def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = joint.conditional(joint.prior().sample((25,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
-    split = split_gap(
-        joint,
-        guide,
-        x,
-        Estimate(joint.log_prob(x), "exact"),
-        deeper(guide, x),
-        Fit(steps=2, measured=7),
-    )
-    assert len(split.approximation) == len(split.richer_family.per_datum) == 25
+    fits = LocalFits(joint, x, Fit(steps=2, measured=7))
+    parts = gap_parts(fits, guide, Estimate(joint.log_prob(x), "exact"), deeper(guide, x))
+    assert len(parts.approximation) == len(parts.richer_family.per_datum) == 25
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
@@ -68,7 +61,9 @@ def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
 def test_a_deeper_family_starts_as_the_one_it_contains(family, latent_dim: int) -> None:
     guide = Amortized(MLP((4,), (family(latent_dim).num_parameters,), layers=0), family(latent_dim))
     x = torch.randn(5, 4)
-    (local,) = local_starts(guide.family, x, Fit(restarts=1), guide.encoder(x))
+    (local,) = LocalFits(torch.nn.Identity(), x, Fit(restarts=1)).starts(
+        guide.family, guide.encoder(x)
+    )
     same = around(deeper(guide, x), local)
     z = local.posterior(x).sample((7,))
     torch.testing.assert_close(
@@ -83,9 +78,10 @@ def test_a_flow_gains_what_correlations_cost_and_never_loses() -> None:
     x = joint.conditional(joint.prior().sample((30,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
     fit = Fit(steps=300, draws=4, learning_rate=0.1, restarts=1)
-    split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), fit)
-    assert split.richer_converged and split.richer_approximation is not None
-    assert float(split.richer_approximation.mean()) < 0.4 * joint.mean_field_gap()
+    log_p = Estimate(joint.log_prob(x), "exact")
+    parts = gap_parts(LocalFits(joint, x, fit), guide, log_p, deeper(guide, x))
+    assert parts.richer_converged and parts.richer_approximation is not None
+    assert float(parts.richer_approximation.mean()) < 0.4 * joint.mean_field_gap()
 
 
 def test_the_choice_among_restarts_is_made_by_other_draws_than_the_result() -> None:
@@ -93,11 +89,11 @@ def test_the_choice_among_restarts_is_made_by_other_draws_than_the_result() -> N
     joint = FactorAnalysis(torch.ones(3, 2), torch.zeros(3), 0.3)
     torch.manual_seed(0)
     x = joint.conditional(joint.prior().sample((200,))).sample()
-    (local,) = local_starts(MeanField(2), x, Fit(restarts=1))
-    one = best_of(joint, [local], x, Fit(measured=4)).per_datum
-    best = best_of(joint, [local] * 8, x, Fit(measured=4)).per_datum
+    fits = LocalFits(joint, x, Fit(restarts=1, measured=4))
+    (local,) = fits.starts(MeanField(2))
+    one, best = fits.best([local]).per_datum, fits.best([local] * 8).per_datum
     difference = best - one
-    # One-sided at α = 1e-6; the best of eight noisy values would be 1.4 standard deviations of that noise higher.
+    # One-sided at α = 1e-6; the best of eight noisy values would be 1.4 standard deviations higher.
     assert float(difference.mean()) < 4.8 * float(difference.std()) / 200**0.5
 
 
@@ -107,37 +103,40 @@ def test_a_richer_family_that_ends_below_is_not_counted() -> None:
     def lower(shift: float) -> Estimate:
         return Estimate(values + shift, "lower")
 
-    split = GapSplit(
+    parts = GapParts(
         Estimate(values, "exact"),
         lower(-3),
         lower(-1),
         Estimate(values - 1.5 + 0.01 * values, "lower"),
     )
-    assert not split.richer_converged and split.richer_approximation is None
-    assert "not converged" in split.explain()
+    assert not parts.richer_converged and parts.richer_approximation is None
+    assert "not converged" in explain_parts(parts)
 
 
 @pytest.mark.parametrize(
     ("family", "encoder", "advice"),
-    [(1.0, 2.0, "a larger encoder or longer training gains most"), (2.0, 1.0, "a richer guide family gains most"),
-     (1.0, 1.05, "neither is clearly the larger")],
-)  # fmt: skip
+    [
+        (1.0, 2.0, "a larger encoder or longer training gains most"),
+        (2.0, 1.0, "a richer guide family gains most"),
+        (1.0, 1.05, "neither is clearly the larger"),
+    ],
+)
 def test_the_parts_are_told_with_their_errors_and_no_advice_hangs_on_noise(
     family: float, encoder: float, advice: str
 ) -> None:
     noise = torch.linspace(-1, 1, 25, dtype=torch.float64)
     log_p = 5 * noise  # varies over data, as log p(x) does: paired differences do not see it
-    split = GapSplit(
+    parts = GapParts(
         *(
             Estimate(values, "lower")
             for values in (log_p, log_p - family - encoder, log_p - family + noise)
         )
     )
     error = f"{float(noise.std()) / 5:.2f}"
-    assert split.explain().startswith(
+    assert explain_parts(parts).startswith(
         f"{family:.2f} ± {error} nats are the family's and {encoder:.2f} ± {error} the encoder's"
     )
-    assert advice in split.explain()
+    assert advice in explain_parts(parts)
 
 
 def test_a_datum_that_ran_away_does_not_hide_the_others() -> None:
@@ -145,23 +144,22 @@ def test_a_datum_that_ran_away_does_not_hide_the_others() -> None:
     gained = torch.full((50,), 0.05, dtype=torch.float64)
     gained[::4] = -torch.logspace(0, 4, 13, dtype=torch.float64)
     same = Estimate(torch.zeros(50, dtype=torch.float64), "lower")
-    split = GapSplit(same, same, same, Estimate(gained, "lower"))
-    assert float(gained.mean()) > -2 * float(gained.std()) / 50**0.5 and not split.richer_converged
+    parts = GapParts(same, same, same, Estimate(gained, "lower"))
+    assert float(gained.mean()) > -2 * float(gained.std()) / 50**0.5 and not parts.richer_converged
 
 
 def test_a_guide_without_an_encoder_is_refused() -> None:
     joint = FactorAnalysis(torch.ones(2, 1), torch.zeros(2), 1.0)
     with pytest.raises(RequestError, match="ExactPosterior"):
-        split_gap(
-            joint,
+        gap_parts(
+            LocalFits(joint, torch.zeros(3, 2), Fit()),
             ExactPosterior(joint),
-            torch.zeros(3, 2),
             Estimate(torch.zeros(3).double(), "exact"),
         )
 
 
 class Cliff(torch.nn.Module):
-    """z ~ N(0, I), x ~ N(z, 1), but for data whose first number is 9: their density is NaN beyond |z| = 1."""
+    """z ~ N(0, I), x ~ N(z, 1); data that begin with 9 have a density of NaN beyond |z| = 1."""
 
     def forward(self, x):
         with pyro.plate("data", len(x)):
@@ -180,29 +178,24 @@ def narrow(x: torch.Tensor) -> Amortized:
 
 
 def test_one_datum_that_diverges_costs_the_others_nothing() -> None:
-    """Not where a datum has parameters of its own, nor in the flow whose weights all share: x beside the cliff is fitted to
-    its exact log p(x), the one beyond ends no lower than it started."""
+    """Neither where a datum has its own parameters, nor in the flow whose weights all share.
+
+    The data beside the cliff are fitted to their exact log p(x), and the one beyond it ends no
+    lower than it started.
+    """
     torch.manual_seed(0)
     x = torch.randn(12, 2, dtype=torch.float64)
     x[0, 0] = 9
     log_p = dist.Normal(torch.zeros((), dtype=x.dtype), 2**0.5).log_prob(x).sum(1)
     guide = narrow(x)
-    split = split_gap(
-        Cliff(),
-        guide,
-        x,
-        Estimate(log_p, "exact"),
-        deeper(guide, x),
-        Fit(200, 4, 0.1, measured=400),
-    )
+    fits = LocalFits(Cliff(), x, Fit(200, 4, 0.1, measured=400))
+    parts = gap_parts(fits, guide, Estimate(log_p, "exact"), deeper(guide, x))
+    for found in (parts.same_family, parts.richer_family):
+        assert found.per_datum.isfinite().all()
+    # The family holds the posterior, so log weights hardly vary: Adam's last steps leave 0.05.
+    assert float(parts.approximation[1:].abs().max()) < 0.05
     assert (
-        split.same_family.per_datum.isfinite().all()
-        and split.richer_family.per_datum.isfinite().all()
-    )
-    # The posterior is in the family: log weights there hardly vary, 0.05 is what Adam's last steps leave.
-    assert float(split.approximation[1:].abs().max()) < 0.05
-    assert (
-        float(split.amortisation[0]) > -0.5
+        float(parts.amortization[0]) > -0.5
     )  # the noise of 400 draws of a log weight of standard deviation below 2
 
 
@@ -213,22 +206,23 @@ def test_fits_that_all_diverge_leave_the_encoders_own(learning_rate: float) -> N
     x = joint.conditional(joint.prior().sample((10,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
     fit = Fit(steps=3, learning_rate=learning_rate, measured=400)
-    split = split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"), deeper(guide, x), fit)
-    noise = split.amortisation.std() / 10**0.5
-    assert float(split.amortisation.mean()) > -5 * float(noise), "worse than where it started"
-    assert split.same_family.details["diverged"] > 0
-    assert split.richer_family.per_datum.isfinite().all() and not split.richer_converged
+    log_p = Estimate(joint.log_prob(x), "exact")
+    parts = gap_parts(LocalFits(joint, x, fit), guide, log_p, deeper(guide, x))
+    noise = parts.amortization.std() / 10**0.5
+    assert float(parts.amortization.mean()) > -5 * float(noise), "worse than where it started"
+    assert parts.fits.diverged > 0
+    assert parts.richer_family.per_datum.isfinite().all() and not parts.richer_converged
 
 
 def test_a_gap_of_nothing_finite_is_refused_by_name() -> None:
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = torch.zeros(3, 3, dtype=torch.float64)
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
+    fits = LocalFits(joint, x, Fit())
+    infinite = Estimate(torch.tensor([0, -torch.inf, 0], dtype=x.dtype), "exact")
     with pytest.raises(ArithmeticError, match=r"log p\(x\) of 1 of 3 data"):
-        split_gap(
-            joint, guide, x, Estimate(torch.tensor([0, -torch.inf, 0], dtype=x.dtype), "exact")
-        )
+        gap_parts(fits, guide, infinite)
     with torch.no_grad():
         guide.encoder.output.bias.fill_(math.nan)
     with pytest.raises(ArithmeticError, match="ELBO of 3 of 3 data"):
-        split_gap(joint, guide, x, Estimate(joint.log_prob(x), "exact"))
+        gap_parts(fits, guide, Estimate(joint.log_prob(x), "exact"))

@@ -1,16 +1,16 @@
-"""evaluate.py --impute: what it writes, what it prints, what it refuses, for every kind of model."""
+"""evaluate.py --impute: what it writes, prints and refuses, for every kind of model."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-import evaluate
 from errors import RequestError
 from evaluation.masks import missing_mask
+from evidence.batch import Batch
 from evidence.imputation import impute
-from evidence.weights import as_batch
 from experiment.build import build_pair
 from tests.components.factories import config, dataset
 
@@ -30,22 +30,18 @@ def digits(command, tmp_path_factory):
     return run
 
 
-def imputed(run, capsys, *options):
-    capsys.readouterr()
-    status = evaluate.main(
-        [str(run), "--particles", "50", "--limit", "60", "--impute-particles", "50", *options]
-    )
-    return status, *capsys.readouterr()
+@pytest.fixture
+def imputed(digits, evaluate):
+    """The command on 60 data: `imputed("--impute", "left")` returns (status, stdout, stderr)."""
+    few = ("--particles", "50", "--limit", "60", "--impute-particles", "50")
+    return partial(evaluate, digits, *few)
 
 
-def test_the_error_is_that_of_the_arrays(digits, capsys):
-    status, out, _ = imputed(digits, capsys, "--impute", "random:0.5")
-    assert (
-        status == 0
-        and "E[x_mis|x_obs]" in out
-        and "training mean" in out
-        and "effective sample size" in out
-    )
+def test_the_error_is_that_of_the_arrays(digits, imputed):
+    status, out, _ = imputed("--impute", "random:0.5")
+    assert status == 0
+    for words in ("E[x_mis|x_obs]", "training mean", "effective sample size"):
+        assert words in out
     with np.load(digits / "imputations.npz", allow_pickle=False) as arrays:
         x, missing, mean, draw = (arrays[name] for name in ("x", "missing", "mean", "draw"))
         log_predictive = arrays["log_predictive"]
@@ -99,14 +95,14 @@ def test_an_array_and_a_name_can_mean_the_same(tmp_path):
         ("/nowhere.npy", ["/nowhere.npy", "cannot be read"]),
     ],
 )
-def test_wrong_masks_are_refused_before_anything_is_measured(digits, capsys, mask, words):
-    status, out, err = imputed(digits, capsys, "--impute", mask)
+def test_wrong_masks_are_refused_before_anything_is_measured(imputed, mask, words):
+    status, out, err = imputed("--impute", mask)
     assert status == 2 and not out and err.startswith("error: ") and err.count("\n") == 1
     assert all(word in err for word in words)
 
 
-def test_too_few_particles_are_refused(digits, capsys):
-    status, out, err = imputed(digits, capsys, "--impute", "left", "--impute-particles", "16")
+def test_too_few_particles_are_refused(imputed):
+    status, out, err = imputed("--impute", "left", "--impute-particles", "16")
     assert status == 2 and not out and err == "error: --impute-particles 16: must be at least 17\n"
 
 
@@ -164,7 +160,7 @@ def test_every_kind_of_model_can_impute(choices):
     data = data.with_labels() if choices.get("model") == "conditional" else data
     model, guide = (part.eval() for part in build_pair(config(**choices), data))
     batch = data("test")[:6]
-    x, missing = as_batch(batch)[0], torch.tensor([True, False])
+    x, missing = Batch.of(batch).x, torch.tensor([True, False])
     found = impute(model, guide, batch, missing, data.mean, 50)
     assert torch.equal(found.mean[:, 1], x[:, 1]) and found.mean.isfinite().all()
     assert found.log_predictive.isfinite().all()

@@ -13,6 +13,7 @@ from torch import Tensor
 from errors import RequestError
 from evidence import exact
 from evidence.enumeration import support
+from evidence.estimate import Enumeration
 from models.clustered import Clustered
 from models.likelihoods.gaussian import Gaussian
 from models.priors.mixture import Mixture
@@ -49,9 +50,7 @@ def test_a_gaussian_mixture_is_the_sum_over_its_components() -> None:
     x = torch.randn(50, 2) * 2
     found = exact(mixture, nothing, x)
     assert (
-        found is not None
-        and found.kind == "exact"
-        and found.details == {"method": "enumeration", "assignments": 3}
+        found is not None and found.kind == "exact" and found.details == Enumeration(assignments=3)
     )
     components = dist.Normal(CENTRES, 0.7).to_event(1)
     expected = (WEIGHTS.double().log() + components.log_prob(x.unsqueeze(1)).double()).logsumexp(1)
@@ -64,7 +63,7 @@ def test_a_gaussian_mixture_is_the_sum_over_its_components() -> None:
 def test_several_sites_that_depend_on_each_other() -> None:
     x = torch.tensor([0.0, 3.0, 9.0])
     found = exact(chain, nothing, x)
-    assert found is not None and found.details["assignments"] == 3 * 2**3
+    assert found is not None and found.details.assignments == 3 * 2**3
     for datum, value in zip(x, found.per_datum, strict=True):
         total = 0.0
         for y, *bits in itertools.product(range(3), (0, 1), (0, 1), (0, 1)):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from errors import RequestError
 from evidence import elbo, exact, iwae, log_weights, weights
 from evidence.annealing import Annealing, ais, bidirectional
-from evidence.diagnostics import latent_usage, reliability
 from evidence.recording import Calls, recorded
+from evidence.reliability import reliability
 from evidence.upper import eubo, iw_eubo, simulate
+from evidence.usage import latent_usage
 from tests.evidence.statistics_checks import e_value_accepts, is_below
 
 
@@ -61,7 +62,7 @@ def vae():
 def test_every_estimator_runs_unchanged_and_in_order(vae: TutorialVAE) -> None:
     x, z = simulate(vae.model, vae.guide, torch.zeros(60, 12))
     truth = exact(vae.model, vae.guide, x)
-    assert truth is not None and truth.details["method"] == "quadrature"
+    assert truth is not None and truth.details.method == "quadrature"
     assert log_weights(vae.model, vae.guide, x, 3).shape == (3, 60)
     plan = Annealing(10, 4, 3)
     ladder = [

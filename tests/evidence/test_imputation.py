@@ -14,7 +14,7 @@ import torch
 from errors import RequestError
 from evidence import imputation, weights
 from evidence.imputation import Imputation, Proposal, Weighted, impute
-from models.tractable import FactorAnalysis, GammaPoisson, Posterior
+from models.joints import FactorAnalysis, GammaPoisson, Posterior
 from tests.evidence.statistics_checks import e_value_accepts, is_unbiased
 
 Z = 5.3

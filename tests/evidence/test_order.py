@@ -9,7 +9,7 @@ import torch
 from evidence import elbo, iwae, log_weights
 from evidence.annealing import Annealing, ais, bidirectional, reverse_ais
 from evidence.upper import eubo, iw_eubo, simulate
-from models.tractable import (
+from models.joints import (
     BetaBernoulli,
     ExactPosterior,
     FactorAnalysis,

@@ -12,7 +12,7 @@ from evidence import annealing, lower, upper, weights
 from evidence.annealing import Annealing, Path
 from evidence.joint import Joint
 from evidence.quadrature import quadrature
-from models.tractable import ExactPosterior, FactorAnalysis, GammaPoisson, Posterior
+from models.joints import ExactPosterior, FactorAnalysis, GammaPoisson, Posterior
 from tests.evidence.planted_bugs import BUGS
 from tests.evidence.statistics_checks import e_value_accepts, is_below, is_unbiased
 

@@ -15,10 +15,7 @@ from evidence.section import FAMILIES, table
 from guides import Amortized
 from guides.families.mean_field import MeanField
 from models import Generative
-from models.likelihoods.bernoulli import Bernoulli
-from models.likelihoods.gaussian import Gaussian
-from models.priors.standard_normal import StandardNormal
-from models.tractable import (
+from models.joints import (
     BetaBernoulli,
     ExactPosterior,
     FactorAnalysis,
@@ -27,6 +24,9 @@ from models.tractable import (
     Posterior,
     Tractable,
 )
+from models.likelihoods.bernoulli import Bernoulli
+from models.likelihoods.gaussian import Gaussian
+from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
 
 
@@ -57,7 +57,7 @@ def test_agrees_with_the_closed_form(name: str) -> None:
     x = simulate(joint, 40)
     found = quadrature(joint, ExactPosterior(joint), x, tolerance=1e-4)
     assert found is not None and found.kind == "exact"
-    assert found.details["largest_error"] < 1e-4
+    assert found.details.largest_error < 1e-4
     torch.testing.assert_close(found.per_datum, joint.log_prob(x), atol=1e-4, rtol=0)
 
 
@@ -169,7 +169,7 @@ def test_closed_form_comes_first() -> None:
     joint = linear(2, 0.5)
     x = simulate(joint, 5)
     found = exact(joint, ExactPosterior(joint), x)
-    assert found is not None and found.details["method"] == "closed form"
+    assert found is not None and found.details.method == "closed form"
     assert torch.equal(found.per_datum, joint.log_prob(x))
 
 
@@ -207,9 +207,7 @@ def test_given_labels_every_label_is_integrated_by_itself() -> None:
     y = torch.randint(0, 3, (40,)).double()
     x = 3 * y.unsqueeze(1) + 2 * torch.randn(40, 1).double()
     found = exact(labelled, blind, (x, y))
-    assert (
-        found is not None and found.details["conditions"] == 3 and found.details["exceeding"] == 0
-    )
+    assert found is not None and found.details.conditions == 3 and found.details.exceeding == 0
     expected = dist.Normal(3.0 * y, (1 + (1 + y) ** 2).sqrt()).log_prob(x[:, 0])
     torch.testing.assert_close(found.per_datum, expected, atol=1e-4, rtol=0)
     assert (

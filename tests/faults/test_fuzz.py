@@ -23,10 +23,10 @@ import compare
 import evaluate
 import train as train_script
 from configs import cli
-from data.sources import arrays, images, vision
 from errors import RequestError
 from experiment import load_run
 from experiment.checkpoints import Checkpoints
+from experiment.components import build
 from experiment.directory import RunDirectory
 from tests.conftest import ROOT
 from tests.made_runs import make_run
@@ -68,12 +68,13 @@ def options():
         f"train.{name}"
         for name in yaml.safe_load((ROOT / "configs/train.yaml").read_text())["train"]
     ]
+    found += [f"data.{name}" for name in yaml.safe_load((ROOT / "configs/view.yaml").read_text())]
     for axis in ("data", "model", "prior", "likelihood", "guide", "network", "objective"):
         for file in (ROOT / "configs" / axis).glob("*.yaml"):
             found += [
                 f"{axis}.{name}"
                 for name in yaml.safe_load(file.read_text()) or {}
-                if name not in ("download", "cache")
+                if name not in ("download", "cache", "defaults")
             ]
     return sorted({name for name in found if name.isprintable()})
 
@@ -148,7 +149,7 @@ def test_command_line_of_train(examples, no_training, monkeypatch, tmp_path):
 def test_command_lines_of_the_others(examples, script, monkeypatch, tmp_path):
     run = make_run(tmp_path / "run", np.arange(8.0) - 30)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "evaluate_one", lambda *arguments: None)
+    monkeypatch.setattr("evaluation.command.evaluate_one", lambda *arguments: None)
     flags = st.sampled_from(
         [a for action in script.parser()._actions for a in action.option_strings]
     )
@@ -195,6 +196,11 @@ def right_or_refused(call):
     except RequestError as error:
         assert "\n" not in str(error)
         return None
+
+
+def read(source, **options):
+    """The data of one of this project's sources."""
+    return build("data", {"_target_": f"data.sources.{source}"} | options)
 
 
 def leaves(node, path=()):
@@ -369,7 +375,7 @@ def test_arrays(examples, tmp_path):
         (tmp_path / f"damaged-{name}").write_bytes(
             data.draw(damaged((tmp_path / name).read_bytes()))
         )
-        raw = right_or_refused(lambda: arrays.load(str(tmp_path / f"damaged-{name}")))
+        raw = right_or_refused(lambda: read("arrays.load", path=str(tmp_path / f"damaged-{name}")))
         assert raw is None or all(
             np.isfinite(part.values).all() for part in (raw.train, raw.valid, raw.test)
         )
@@ -393,7 +399,7 @@ def test_idx_files(examples, tmp_path):
             (folder / file).write_bytes(
                 data.draw(damaged(good[:40])) + good[40:] if file == name else good
             )
-        right_or_refused(lambda: vision.mnist(str(tmp_path)))
+        right_or_refused(lambda: read("vision.mnist", root=str(tmp_path)))
 
     fuzz(check, examples * 3, st.sampled_from(sorted(contents)), st.data())
 
@@ -412,7 +418,7 @@ def test_images(examples, tmp_path):
             file.unlink()
         (folder / name).write_bytes(content)
         raw = right_or_refused(
-            lambda: images.load(str(folder), size=4, cache=str(tmp_path / "cache"))
+            lambda: read("images.load", path=str(folder), size=4, cache=str(tmp_path / "cache"))
         )
         assert raw is None or raw.train.values.shape == (8, 3, 4, 4)
 

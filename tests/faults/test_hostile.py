@@ -1,4 +1,7 @@
-"""Somebody else's run directory: opened without executing it, without exhausting anything, refused in one line."""
+"""Somebody else's run directory is a run, or is refused in one line.
+
+Opening it executes nothing in it and exhausts neither memory nor time.
+"""
 
 import pickle
 import random
@@ -22,19 +25,19 @@ TINY = ("train.epochs=1", "network.width=8", "data.limit=100", "device=cpu", "tr
 def good(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("good") / "run"
     assert command("train.py", f"run_dir={folder}", *TINY).returncode == 0
-    (folder / "checkpoint-last.pt").unlink()  # which would stand in for the best
+    (folder / "checkpoint-last.pt").unlink()  # it would stand in for the best
     return folder
 
 
 @pytest.fixture
 def run(good, tmp_path):
-    """A good run, to be spoiled."""
+    """A copy of a good run, which a test spoils."""
     return shutil.copytree(good, tmp_path / "run")
 
 
 @pytest.fixture(autouse=True)
 def limited():
-    """No test here may take 4 GB more than it started with: exhaustion is an error, not a dead machine."""
+    """No test here may have more than 12 GiB of data: exhaustion is an error, not a dead machine."""
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (12 * 2**30, before[1]))
     yield
@@ -135,7 +138,7 @@ def test_enormous_shapes(run, nodes):
 
 
 def test_a_checkpoint_that_claims_an_enormous_shape(run):
-    """One stored number, shown a billion times."""
+    """It stores one number and shows it a billion times."""
     state = torch.load(run / "checkpoint-best.pt", weights_only=True)
     name = next(iter(state["model"]))
     state["model"][name] = torch.zeros(1).expand(10**9)
@@ -168,7 +171,7 @@ def test_a_figure_outside_the_directory_is_not_read(run, tmp_path):
 
 
 def test_flipped_bits_and_cuts_in_a_configuration(run):
-    """Whatever is left is either refused in one line or a run."""
+    """What is left is either a run or refused in one line."""
     good = (run / "config.yaml").read_bytes()
     generator = random.Random(0)
     for number in range(40):

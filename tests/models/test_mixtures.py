@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import mixtures
-from models.mixtures import SharedMixture
+from models.distributions import SharedMixture
+from models.distributions import mixture as module
 from tests.components.factories import cases, make
 
 UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in (torch.float32, torch.float64)}
@@ -66,7 +66,7 @@ def test_in_float32_only_the_result_is_rounded(scale):
 
 def test_the_written_out_square_would_cancel_in_float32(monkeypatch):
     """The planted bug: the product of matrices in the precision of z."""
-    right = mixtures.normal_log_probs
+    right = module.normal_log_probs
 
     def rounded(normals, z):
         monkeypatch.setattr(torch.Tensor, "double", lambda x: x)
@@ -74,7 +74,7 @@ def test_the_written_out_square_would_cancel_in_float32(monkeypatch):
         monkeypatch.undo()
         return found
 
-    monkeypatch.setattr(mixtures, "normal_log_probs", rounded)
+    monkeypatch.setattr(module, "normal_log_probs", rounded)
     error, allowed = error_in_float32(0.05)
     assert error.max() > 100 * allowed.max()
 

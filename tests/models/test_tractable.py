@@ -5,21 +5,18 @@ import math
 import pyro.distributions as dist
 import pytest
 import torch
-from pyro import poutine
 from pyro.infer import SVI
 from scipy import integrate, stats
+from torch import nn
 from torch.distributions import kl_divergence
 
 from evidence import elbo, iwae, log_weights
 from guides import Amortized
-from guides.families.full_covariance import FullCovariance
+from guides.families import FullCovariance
 from inference.objectives import elbo as objectives
 from inference.optimiser import FusedAdam
 from models import Generative
-from models.likelihoods.bernoulli import Bernoulli
-from models.likelihoods.gaussian import Gaussian
-from models.priors.standard_normal import StandardNormal
-from models.tractable import (
+from models.joints import (
     BetaBernoulli,
     ExactPosterior,
     FactorAnalysis,
@@ -27,10 +24,11 @@ from models.tractable import (
     GaussianMixture,
     Posterior,
     Tractable,
-    as_factor_analysis,
     probabilistic_pca,
 )
-from networks.mlp import MLP
+from models.likelihoods import Bernoulli, Gaussian
+from models.priors import Laplace, StandardNormal
+from networks import MLP
 
 
 def factor_analysis(seed: int = 0) -> FactorAnalysis:
@@ -187,7 +185,7 @@ def linear_vae(
 def test_a_linear_vae_is_recognised(scale: float | str) -> None:
     torch.manual_seed(0)
     model, guide = linear_vae(6, 2, scale=scale)
-    found = as_factor_analysis(model.double())
+    found = model.double().tractable()
     guide.double()
     assert found is not None
     x = simulate(found, 50)
@@ -200,9 +198,26 @@ def test_a_linear_vae_is_recognised(scale: float | str) -> None:
 
 def test_what_is_not_linear_is_not_recognised() -> None:
     prior, linear, deep = StandardNormal(2), MLP((2,), (6,), layers=0), MLP((2,), (6,), layers=1)
-    assert as_factor_analysis(Generative(prior, deep, Gaussian((6,)))) is None
-    assert as_factor_analysis(Generative(prior, linear, Bernoulli((6,)))) is None
-    assert as_factor_analysis(poutine.scale(Generative(prior, linear, Gaussian((6,))), 2.0)) is None
+    predicted = MLP((2,), (2, 6), layers=0)
+    assert Generative(prior, linear, Gaussian((6,))).tractable() is not None
+    assert Generative(prior, deep, Gaussian((6,))).tractable() is None
+    assert Generative(prior, linear, Bernoulli((6,))).tractable() is None
+    assert Generative(Laplace(2), linear, Gaussian((6,))).tractable() is None
+    assert Generative(prior, predicted, Gaussian((6,), scale="predicted")).tractable() is None
+    assert Generative(prior, nn.Sequential(linear, nn.Tanh()), Gaussian((6,))).tractable() is None
+
+
+def test_a_subclass_is_another_joint() -> None:
+    """It may have another program, of which the components' closed form is not the evidence."""
+
+    class Other(Generative):
+        pass
+
+    assert Other(StandardNormal(2), MLP((2,), (6,), layers=0), Gaussian((6,))).tractable() is None
+
+
+def test_a_tractable_joint_is_its_own_closed_form(joint: Tractable) -> None:
+    assert joint.tractable() is joint
 
 
 def test_svi_reaches_probabilistic_pca() -> None:
@@ -216,7 +231,7 @@ def test_svi_reaches_probabilistic_pca() -> None:
     svi = SVI(model, guide, optimiser, loss=objectives.ELBO().differentiable_loss)
     for _ in range(steps):
         svi.step(x[torch.randint(len(x), (256,))])
-    found = as_factor_analysis(model)
+    found = model.tractable()
     assert found is not None
     reached = float(found.log_prob(x).mean())
     bound = iwae(model, guide, x, 1).mean

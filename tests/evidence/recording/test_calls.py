@@ -11,7 +11,7 @@ from errors import RequestError
 from evidence import Annealing, ais, iwae
 from evidence.recording import Calls, calls, recorded
 from evidence.recording.calls import run
-from models.tractable import FactorAnalysis, Posterior
+from models.joints import FactorAnalysis, Posterior
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 BACKENDS = [None, pytest.param("inductor", marks=NEEDS_COMPILER)]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 
 import compare
-from report.figures.pictures import mosaic
+from report.figures.mosaic import mosaic
 from report.figures.style import STYLE
 from tests.made_runs import make_run
 from tests.report.page.browser import MILLISECONDS_TO_OPEN

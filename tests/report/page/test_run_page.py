@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from evaluation.measure import Wanted, evaluate
-from evidence.weights import as_batch
+from evidence.batch import Batch
 from experiment import load_run
-from report.page.codes import encode
+from report.names import latent_name
 from report.page.run import write_report
 
 pytest.importorskip("selenium", reason="pip install -r requirements/dev.txt")
@@ -54,8 +54,8 @@ class Page:
             re.DOTALL,
         )
         self.content = json.loads(block.group(1))
-        self.columns = as_batch(self.run.data("test")[:60])
-        self.x = self.columns[0]
+        self.batch = Batch.of(self.run.data("test")[:60])
+        self.x = self.batch.x
         return self
 
     def open(self, browser):
@@ -273,8 +273,7 @@ def test_vectors_are_drawn_as_profiles_and_sliders_follow_lines(lines, browser, 
     opened.find_element("css selector", "#start option:nth-child(3)").click()
     for k, slider in enumerate(opened.find_elements("css selector", "#sliders input")):
         slider.send_keys(Keys.END)
-        torch.manual_seed(0)
-        z = encode(lines.run, lines.columns).mean[2].tolist()
+        z = lines.evaluation.codes.flat[2].tolist()
         number = int(content["axes"][k]["name"].translate(str.maketrans("z₁₂₃", " 123"))) - 1
         z[number] = content["axes"][k]["places"][-1]
         assert np.allclose(
@@ -312,18 +311,18 @@ def test_every_kind_of_model_has_a_page(name, tmp_path, browser, complaints):
     assert not complaints(opened) and any(words in note for note in page.content["notes"])
     assert shows(opened, page, 0)
     opened.find_element("css selector", "#sliders input").send_keys(Keys.HOME)
-    torch.manual_seed(0)
-    codes = encode(page.run, page.columns)
+    codes = page.evaluation.codes
     first = page.content["axes"][0]
     if page.content["plane"]:
         z = [first["places"][0], page.content["axes"][1]["places"][slider_value(opened, 1)]]
     else:
         start = page.content["starts"][0]
-        z = codes.mean[start].tolist()  # z1 before z2, as the decoder of two layers takes them
-        z[codes.names.index(first["name"])] = first["places"][0]
-        if codes.given:
+        z = codes.flat[start].tolist()  # z1 before z2, as the decoder of two layers takes them
+        names = [latent_name(*dimension) for dimension in codes.dimensions]
+        z[names.index(first["name"])] = first["places"][0]
+        if page.batch.others:
             z += [
-                float(label == page.columns[1][start])
+                float(label == page.batch.others[0][start])
                 for label in range(page.run.dataset.num_classes)
             ]
     assert np.allclose(pixels(opened, "decoded"), decoded_at(page, *z), atol=0.003)

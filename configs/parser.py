@@ -1,0 +1,53 @@
+"""How the project's own command lines are declared and refused, without torch or Hydra."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from errors import RequestError
+
+Options = argparse._ActionsContainer  # a parser, or a group of its options
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses a wrong command line in one line, where argparse prints the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with status 2 and one line that names what was wrong."""
+        self.exit(2, f"error: {RequestError(' '.join(message.split()))}; see {self.prog} --help\n")
+
+
+def add_number(
+    options: Options, name: str, default: int | None, what: str, metavar: str | None = None
+) -> None:
+    """Adds an option that takes a whole number, at least 1."""
+    text = what if default is None else f"{what} ({default})"
+    options.add_argument(name, type=positive, default=default, metavar=metavar, help=text)
+
+
+def add_choice(
+    options: Options, name: str, default: str, choices: Sequence[str], what: str
+) -> None:
+    """Adds an option that takes one of `choices`."""
+    options.add_argument(name, default=default, choices=choices, help=f"{what} ({default})")
+
+
+def add_switch(options: Options, name: str, what: str) -> None:
+    """Adds an option that is on if it is given."""
+    options.add_argument(name, action="store_true", help=what)
+
+
+def positive(text: str) -> int:
+    """Returns the whole number that `text` is, if it is at least 1."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    return value
+
+
+def some_of(choices: Sequence[str], text: str) -> list[str]:
+    """Returns the words of `text`, which commas separate, if all of them are among `choices`."""
+    for word in text.split(","):
+        if word not in choices:
+            raise argparse.ArgumentTypeError(f"{word!r}: choose from {', '.join(choices)}")
+    return text.split(",")

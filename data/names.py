@@ -1,0 +1,6 @@
+"""The names that data sets use. This module imports nothing, so that a request is checked fast."""
+
+SPLITS = ("train", "valid", "test")
+# `data.spaces.SPACES` says what they are.
+SPACE_NAMES = ("binary", "bytes", "unit", "real", "counts")
+BINARISATIONS = ("dynamic", "fixed", "threshold")

@@ -1,0 +1,48 @@
+"""The files of an evaluation in the run directory."""
+
+import json
+from pathlib import Path
+
+from evaluation.imputation import Imputed
+from evaluation.plain import evaluation_json, imputation_json
+from evaluation.result import Evaluation
+from experiment.directory import of_split
+from experiment.files import write_arrays, write_json
+
+
+def save_evaluation(evaluation: Evaluation, directory: Path) -> None:
+    """Writes evaluation.json and, per datum in float64, evaluation.npz.
+
+    The files of train and valid are named after them. Until the test split is measured,
+    evaluation.json is that of the split measured last, too.
+    """
+    arrays = {"reconstruction": evaluation.reconstruction, "kl": evaluation.kl}
+    arrays |= {name: estimate.per_datum for name, estimate in evaluation.bounds.items()}
+    own = of_split("evaluation.json", evaluation.split)
+    names = {own} if _is_of_test(directory / "evaluation.json") else {own, "evaluation.json"}
+    for name in sorted(names):
+        write_arrays((directory / name).with_suffix(".npz"), arrays)
+        write_json(directory / name, evaluation_json(evaluation))
+
+
+def save_imputations(imputed: Imputed) -> None:
+    """Writes imputations.json, and imputations.npz with what was filled in for every datum."""
+    one, directory = imputed.imputation, imputed.run.path
+    arrays = {
+        "x": imputed.x,
+        "missing": imputed.missing,
+        "mean": one.mean,
+        "draw": one.draw,
+        "log_predictive": one.log_predictive,
+        "effective_size": one.effective_size,
+    }
+    write_arrays(directory / of_split("imputations.npz", imputed.split), arrays)
+    write_json(directory / of_split("imputations.json", imputed.split), imputation_json(imputed))
+
+
+def _is_of_test(file: Path) -> bool:
+    """Whether an earlier evaluation wrote `file` about the test split."""
+    try:
+        return bool(json.loads(file.read_text())["data"]["split"] == "test")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,29 @@
+"""A mean with its standard error, as every measured number is reported. Needs no torch."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The mean over `num_examples` data and its standard error, in the units of the values.
+
+    The standard error of a single value is NaN.
+    """
+
+    mean: float
+    standard_error: float
+    num_examples: int
+
+    @classmethod
+    def of(cls, values: "Tensor") -> Self:
+        """Returns the mean of one value per datum, (data,)."""
+        from evidence.estimate import standard_error
+
+        return cls(float(values.mean()), standard_error(values), len(values))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.standard_error:.2f}"

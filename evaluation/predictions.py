@@ -1,0 +1,76 @@
+"""What a pair expects of x: given codes, given data, and given nothing.
+
+All of this works on any pair that `evidence` works on. `x` of a batch only says how many data there
+are wherever a function is not given the guide.
+"""
+
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from pyro import poutine
+from pyro.poutine import Trace
+from torch import Tensor
+
+from data import Dataset
+from evidence.batch import Batch
+from evidence.structure import latent_sites, observed_site
+from evidence.weights import Program, draw, rows_per_chunk
+
+Latents = dict[str, Tensor]
+
+
+def expected_x(model: Program, batch: Batch, latents: Latents) -> Float[Tensor, " N *shape"]:
+    """Returns E[x|z] at `latents`, by site (N, *event), beside the labels of `batch`."""
+    trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*batch)
+    return _mean_of_x(trace, latents)
+
+
+def decode(model: Program, batch: Batch, latents: Latents) -> Float[Tensor, " N *shape"]:
+    """Returns what `expected_x` returns, but runs the model on a part of the rows at a time."""
+    size = rows_per_chunk(batch.x, model)
+    parts = [value.split(size) for value in latents.values()]
+    return torch.cat(
+        [
+            expected_x(model, rows, dict(zip(latents, values, strict=True)))
+            for rows, *values in zip(batch.parts(size), *parts, strict=True)
+        ]
+    )
+
+
+def reconstruct(
+    model: Program, guide: Program, batch: Batch, particles: int = 32
+) -> Float[Tensor, " N *shape"]:
+    """Returns E_q[E[x|z]]: what the model expects of x after it has seen x."""
+    drawn = draw(model, guide, batch, particles)
+    latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
+    means = decode(model, batch.repeat(particles), latents)
+    return means.unflatten(0, (particles, -1)).mean(0)
+
+
+def generate(model: Program, data: Dataset, count: int) -> Float[Tensor, " count *shape"]:
+    """Returns E[x|z] at `count` draws z ~ p(z); labels, if the model takes them, take turns."""
+    trace = _run(model, blank(data, count))
+    return _mean_of_x(trace, [site["name"] for site in latent_sites(trace)])
+
+
+def prior_draws(model: Program, batch: Batch) -> Latents:
+    """Returns one draw z ~ p(z) for every row of `batch`, by site (N, *event)."""
+    return {site["name"]: site["value"] for site in latent_sites(_run(model, batch))}
+
+
+def blank(data: Dataset, count: int) -> Batch:
+    """Returns `count` data that are all zero, with labels in turn if the model is given labels."""
+    example, labels = Batch.of(data.train[:1]), data.train.labels
+    columns = [torch.zeros(count, *example.x.shape[1:], device=example.device)]
+    if example.others and labels is not None:
+        columns.append(torch.arange(count, device=labels.device) % (int(labels.max()) + 1))
+    return Batch(columns)
+
+
+def _run(model: Program, batch: Batch) -> Trace:
+    return poutine.trace(model).get_trace(*batch)
+
+
+def _mean_of_x(trace: Trace, latents: Latents | list[str]) -> Tensor:
+    return cast(Tensor, observed_site(trace, latents)["fn"].mean)

@@ -1,0 +1,18 @@
+"""Distributions and transforms that several components share, written for Pyro."""
+
+from models.distributions.autoregressive import (
+    ConditionalInvertibleAutoregressive,
+    InvertibleAutoregressive,
+)
+from models.distributions.base import Distribution
+from models.distributions.component import Component
+from models.distributions.mixture import SharedMixture, component_log_probs
+
+__all__ = [
+    "Component",
+    "ConditionalInvertibleAutoregressive",
+    "Distribution",
+    "InvertibleAutoregressive",
+    "SharedMixture",
+    "component_log_probs",
+]
