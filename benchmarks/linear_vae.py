@@ -9,13 +9,14 @@ computed in float64 on the training data, from the last checkpoint.
 import math
 
 import torch
-from models.tractable import as_factor_analysis, probabilistic_pca
 from torch import Tensor
 
 from configs.parser import Parser
 from errors import RequestError
 from evidence import elbo
 from experiment import Run, load_run
+from models.generative import Generative
+from models.joints import probabilistic_pca
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 def compare(run: Run) -> None:
     """Prints the four numbers, and what dividing by N − 1 is worth, in nats per datum."""
     model, guide = run.model.double(), run.guide.double()
-    found = as_factor_analysis(model)
+    found = model.tractable() if isinstance(model, Generative) else None
     if found is None:
         linear = "network.layers=0 likelihood=gaussian, a standard normal prior"
         raise RequestError(f"{run.path}: not a linear VAE ({linear})")
