@@ -44,10 +44,12 @@ class Comparison:
 
     @property
     def runs(self) -> list[EvaluatedRun]:
+        """All runs, setting by setting."""
         return [run for setting in self.settings for run in setting.runs]
 
     @property
     def measure_name(self) -> str:
+        """What the table calls its measure."""
         return measure_name(self.measure, self.runs)
 
     @property

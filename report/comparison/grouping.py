@@ -56,18 +56,23 @@ def group(runs: Sequence[EvaluatedRun]) -> list[Group]:
     """Sorts runs into groups, which come in the order of their first runs."""
     groups: list[Group] = []
     for run in runs:
-        named = ((key.partition("data."), value) for key, value in run.settings.items())
-        options = {
-            key: value
-            for (before, prefix, key), value in named
-            if prefix and not before and key not in WHERE_OR_HOW_MUCH
-        }
+        options = _data_options(run)
         found = next((g for g in groups if g.data == run.data and g.options == options), None)
         if found is None:
             found = Group(run.data, options)
             groups.append(found)
         found.add(run)
     return groups
+
+
+def _data_options(run: EvaluatedRun) -> Settings:
+    """Returns the options that decide what a test example is."""
+    named = {
+        name.removeprefix("data."): value
+        for name, value in run.settings.items()
+        if name.startswith("data.")
+    }
+    return {name: value for name, value in named.items() if name not in WHERE_OR_HOW_MUCH}
 
 
 def why_apart(groups: Sequence[Group]) -> list[str]:
@@ -104,10 +109,12 @@ class Convertible:
 
     @property
     def runs(self) -> list[EvaluatedRun]:
+        """All runs, group by group."""
         return [run for one in self.groups for run in one.runs]
 
     @property
     def title(self) -> str:
+        """The data, the split and the count, as a heading."""
         return _title(self.groups[0].data, "in bits per dimension")
 
     @property

@@ -11,7 +11,9 @@ from report.comparison.reading import EvaluatedRun
 EFFORTS: dict[str, str] = {
     Quantity.IWAE: "particles",
     Quantity.AIS: "temperatures/chains/start",
+    Quantity.UPPER: "particles",
 }
+# The options of evaluate.py that set the effort.
 OPTIONS: dict[str, str] = {
     Quantity.IWAE: "--particles",
     Quantity.AIS: "--ais, --chains and --ais-start",
@@ -77,11 +79,11 @@ def _efforts(runs: Sequence[EvaluatedRun], name: str) -> list[str]:
 
 def _effort(run: EvaluatedRun, name: str) -> str:
     bound = run.nats.get(name)
-    if name == Quantity.IWAE and bound is not None:
-        return str(bound.particles)
-    if name == Quantity.AIS and bound is not None:
+    if bound is None or name not in EFFORTS:
+        return "None"
+    if name == Quantity.AIS:
         return f"{bound.temperatures}/{bound.particles}/{bound.start}"
-    return "None"
+    return str(bound.particles)
 
 
 def _some(efforts: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
-"""The numbers of an evaluation that a comparison shows: their names in the files and in words."""
+"""The numbers of an evaluation that a comparison shows, by their names in the files."""
 
 from enum import StrEnum
 from typing import Literal
+
+from report.names import BOUNDS
 
 
 class Quantity(StrEnum):
@@ -18,17 +20,10 @@ class Quantity(StrEnum):
     BITS = "bits_per_dim"
 
 
-WORDS: dict[str, str] = {
-    Quantity.RATE: "rate",
-    Quantity.ELBO: "ELBO",
-    Quantity.IWAE: "IWAE",
-    Quantity.AIS: "AIS",
-    Quantity.EXACT: "log p(x)",
-    Quantity.UPPER: "upper bound",
-    Quantity.BITS: "bits/dim",
-}
-# The bounds, and the side of log p(x) that each is on.
-SIDES: dict[Quantity, Literal["lower", "exact", "upper"]] = {
+# What a table calls quantities; others have the name that they have in the files.
+WORDS: dict[str, str] = BOUNDS | {Quantity.RATE: "rate", Quantity.BITS: "bits/dim"}
+# The bounds of a ladder, and the side of log p(x) that each is on.
+KINDS: dict[Quantity, Literal["lower", "exact", "upper"]] = {
     Quantity.ELBO: "lower",
     Quantity.IWAE: "lower",
     Quantity.AIS: "lower",
@@ -36,5 +31,3 @@ SIDES: dict[Quantity, Literal["lower", "exact", "upper"]] = {
     Quantity.UPPER: "upper",
 }
 TIGHTEST_FIRST = (Quantity.EXACT, Quantity.AIS, Quantity.IWAE, Quantity.ELBO)
-# The parts of the gap, by the names that they have in evaluation.json.
-GAP_PARTS = {"approximation_gap": "the family's part", "amortization_gap": "the encoder's part"}

@@ -18,6 +18,7 @@ class Unit(StrEnum):
 
     @property
     def higher_is_better(self) -> bool:
+        """Whether a model with a larger number is better: log-densities, not bits."""
         return self is Unit.NATS
 
     @property

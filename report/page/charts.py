@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from evaluation.quantities import Curve, equal_elbos
 from report.comparison.comparing import Comparison
 from report.comparison.measure import measure_name
-from report.comparison.quantities import GAP_PARTS, SIDES, Quantity
+from report.comparison.quantities import KINDS, Quantity
 from report.comparison.reading import EvaluatedRun
 from report.comparison.units import Unit
+from report.names import GAP_PARTS
 from report.page.chart import (
     BOTTOM,
     GLYPHS,
@@ -55,17 +55,15 @@ def learning_curves(runs: Sequence[Shown]) -> Chart | None:
     The scale leaves out the first twentieth of each line, which would flatten the rest.
     """
     lines = [(shown, valid_elbo(shown.run)) for shown in runs]
-    lines = [(shown, line) for shown, line in lines if len(line) > 1]
+    lines = [(shown, line) for shown, line in lines if len(line.points) > 1]
     if not lines:
         return None
-    x = scale([epoch for _, line in lines for epoch, _ in line], LEFT, WIDTH - RIGHT, 0.0)
-    settled = [value for _, line in lines for _, value in line[len(line) // 20 :]]
-    y = scale(settled, HEIGHT - BOTTOM, TOP)
+    x = scale([epoch for _, line in lines for epoch in line.epochs], LEFT, WIDTH - RIGHT, 0.0)
+    y = scale([value for _, line in lines for value in line.settled], HEIGHT - BOTTOM, TOP)
     marks = []
     for shown, line in lines:
-        thinned = [*line[:: max(1, len(line) // MOST_POINTS)], line[-1]]
-        path = polyline([(x(epoch), y(max(value, y.low))) for epoch, value in thinned])
-        marks.append(Mark(shown.series, shown.label, path=path))
+        points = [(x(epoch), y(max(value, y.low))) for epoch, value in line.thinned(MOST_POINTS)]
+        marks.append(Mark(shown.series, shown.label, path=polyline(points)))
     return Chart(
         name="learning",
         title="Learning curves",
@@ -78,29 +76,30 @@ def learning_curves(runs: Sequence[Shown]) -> Chart | None:
     )
 
 
-def valid_elbo(run: EvaluatedRun) -> list[tuple[float, float]]:
-    """Returns (epoch, ELBO on the validation split)."""
-    return [
+def valid_elbo(run: EvaluatedRun) -> Curve:
+    """Returns the ELBO on the validation split by epoch."""
+    points = (
         (epoch.number, epoch.values["elbo"])
         for epoch in run.epochs
         if epoch.split == "valid" and "elbo" in epoch.values
-    ]
+    )
+    return Curve("elbo", "valid", tuple(points))
 
 
 def ladder(runs: Sequence[Shown]) -> Chart:
     """Draws all bounds of a run on one axis: the truth lies between the last ▶ and ◀, or at ◆."""
-    found = {name for shown in runs for name in SIDES if name in shown.run.nats}
+    found = {name for shown in runs for name in KINDS if name in shown.run.nats}
     values = [bound_at(one.run, name) for one in runs for name in found if name in one.run.nats]
     x = scale(values, LEFT, WIDTH - RIGHT)
     marks, guides = [], []
     for row, (series, label, run) in enumerate(runs):
         y = _height(row)
-        places = {name: x(bound_at(run, name)) for name in SIDES if name in run.nats}
+        places = {name: x(bound_at(run, name)) for name in KINDS if name in run.nats}
         guides.append(polyline([(places[Quantity.ELBO], y), (max(places.values()), y)]))
         for name, place in places.items():
             value = f"{bound_at(run, name):.2f}{on_fewer(run, name)}"
             words = f"{label}: {measure_name(name, [run])} {value}"
-            marks.append(Mark(series, words, x=place, y=y, glyph=GLYPHS[SIDES[name]]))
+            marks.append(Mark(series, words, x=place, y=y, glyph=GLYPHS[KINDS[name]]))
     exact = ", ◆ exact" if Quantity.EXACT in found else ""
     upper = ", ◀ upper bound" if Quantity.UPPER in found else ""
     return Chart(
@@ -162,10 +161,9 @@ def rate_distortion(runs: Sequence[Shown]) -> Chart | None:
         sizes = f"rate {rate:.2f}, distortion {distortion:.2f}, ELBO {-rate - distortion:.2f}"
         label = f"{shown.label}: {sizes}"
         marks.append(Mark(shown.series, label, x=x(rate), y=y(distortion), glyph="●"))
-    guides = []
-    for total in np.linspace(x.low + y.low, x.high + y.high, 7)[1:-1]:  # rate + distortion = −ELBO
-        left, right = max(x.low, total - y.high), min(x.high, total - y.low)
-        guides.append(polyline([(x(left), y(total - left)), (x(right), y(total - right))]))
+    lines = equal_elbos((x.low, x.high), (y.low, y.high))
+    ends = [(line.start, line.end) for line in lines]
+    guides = [polyline([(x(rate), y(d)) for rate, d in both]) for both in ends]
     return Chart(
         name="rate-distortion",
         title="Rate and distortion",

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import compare
+from tests.conftest import ROOT
 from tests.made_runs import make_run
 
 mlflow = pytest.importorskip("mlflow", reason="pip install -r requirements/tracking.txt")
@@ -96,6 +99,15 @@ def test_links_out_of_the_run_are_not_followed(exported):
     assert "figures/link.png" not in {
         file.path for file in client.list_artifacts(found["run-0"].info.run_id, "figures")
     }
+
+
+def test_nothing_is_set_before_it_exports():
+    """Importing the module imports no MLflow and changes no environment for whoever imports it."""
+    code = (
+        "import os, sys; before = dict(os.environ); import report.mlflow;"
+        "sys.exit('mlflow' in sys.modules or before != dict(os.environ))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_a_store_that_cannot_be_used_is_refused_in_one_line(exported, monkeypatch, capsys):

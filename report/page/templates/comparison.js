@@ -1,6 +1,6 @@
 const every = (selector, from = document) => Array.from(from.querySelectorAll(selector));
 
-// Sorting: a click on a heading orders by it, a second click turns the order around.
+// A click on a heading sorts by it, and a second click reverses the order.
 for (const table of every("table.sortable")) {
   const headings = every("thead th", table);
   for (const [column, heading] of headings.entries()) {
@@ -10,11 +10,13 @@ for (const table of every("table.sortable")) {
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
       const value = (row) => row.cells[column].dataset.value ?? "";
       const number = (text) => (text === "" ? NaN : Number(text));
+      // Words come after numbers, in the order of the alphabet.
       const order = (a, b) => {
         const [x, y] = [value(a), value(b)];
         const [p, q] = [number(x), number(y)];
         if (Number.isNaN(p) || Number.isNaN(q)) {
-          return Number.isNaN(p) && Number.isNaN(q) ? x.localeCompare(y) : Number.isNaN(p) - Number.isNaN(q);
+          const words = Number.isNaN(p) && Number.isNaN(q);
+          return words ? x.localeCompare(y) : Number.isNaN(p) - Number.isNaN(q);
         }
         return p - q;
       };
@@ -24,7 +26,7 @@ for (const table of every("table.sortable")) {
   }
 }
 
-// Filtering: every word must occur in the setting; what belongs to a hidden setting is hidden with it.
+// Only settings that contain every word are shown, with all that belongs to them.
 const filter = document.getElementById("filter");
 filter.addEventListener("input", () => {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -33,14 +35,18 @@ filter.addEventListener("input", () => {
     const text = row.dataset.words.toLowerCase();
     if (words.every((word) => text.includes(word))) shown.add(row.dataset.key);
   }
-  for (const part of every("[data-key]")) part.classList.toggle("out", !shown.has(part.dataset.key));
+  for (const part of every("[data-key]")) {
+    part.classList.toggle("out", !shown.has(part.dataset.key));
+  }
   document.querySelector(".nothing").hidden = shown.size > 0;
 });
 
-// Pointing at a setting, or focusing its row, brings it forward everywhere.
+// A setting that has the pointer or the focus is highlighted everywhere.
 const point = (key) => {
   document.body.classList.toggle("pointing", key !== undefined);
-  for (const part of every("[data-key]")) part.classList.toggle("here", part.dataset.key === key);
+  for (const part of every("[data-key]")) {
+    part.classList.toggle("here", part.dataset.key === key);
+  }
 };
 for (const part of every("tr[data-words], .mark, .pictures figure")) {
   part.addEventListener("pointerenter", () => point(part.dataset.key));
