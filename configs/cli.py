@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs.compose import request_of
 from configs.messages import one_line
+from configs.optional import needs
 from configs.private_hydra import run_hydra
 from configs.process import complain, spin_briefly
 from configs.sweep import FAILURES, Failure, is_sweep
@@ -32,9 +33,13 @@ def requested(config: DictConfig) -> Request:
     """Returns the request that Hydra composed for the running job.
 
     Raises:
-        RequestError: an option does not exist, or has a value that is not accepted.
+        RequestError: an option does not exist, or has a value that is not accepted, or needs a
+            package that is not installed.
     """
-    return request_of(config, HydraConfig.get().runtime.choices)
+    request = request_of(config, HydraConfig.get().runtime.choices)
+    if request.train.tensorboard:
+        needs("tensorboard", "train.tensorboard=true")
+    return request
 
 
 def config_dirs(arguments: list[str]) -> list[str]:

@@ -7,7 +7,6 @@ given a label besides, it is given lines through the codes of a few data, along 
 from dataclasses import dataclass
 
 import torch
-from evidence.diagnostics import COLLAPSED
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from evaluation.predictions import blank, decode, expected_x, prior_draws, recon
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from evidence.noise import forked
+from evidence.usage import COLLAPSED
 from evidence.weights import Program, split_batch
 
 # The most active dimensions, which are the axes to choose from and have a slider each.

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import torch
-from report.figures.pictures import generate, posterior_means, reconstruct
 from torch import Tensor
 
 from evaluation.options import Export
+from evaluation.predictions import generate, reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from experiment.directory import of_split
@@ -37,7 +37,7 @@ def _arrays(evaluation: Evaluation, what: Export) -> dict[str, Tensor]:
     batch = Batch.of(split[:count])
     match what:
         case "latents":
-            arrays = posterior_means(run.model, run.guide, batch)
+            arrays = dict(evaluation.codes.means)
             return arrays if split.labels is None else arrays | {"labels": split.labels[:count]}
         case "scores":
             return {name: bound.per_datum for name, bound in evaluation.bounds.items()}
@@ -45,5 +45,5 @@ def _arrays(evaluation: Evaluation, what: Export) -> dict[str, Tensor]:
             blocks = [reconstruct(run.model, run.guide, part) for part in batch.parts(BLOCK)]
             return {"x": batch.x, "reconstruction": torch.cat(blocks)}
         case "samples":
-            drawn = [generate(run, part.size) for part in batch.parts(BLOCK)]
+            drawn = [generate(run.model, run.dataset, part.size) for part in batch.parts(BLOCK)]
             return {"samples": torch.cat(drawn)}

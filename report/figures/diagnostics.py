@@ -1,12 +1,13 @@
 """Which data the importance weights fail on, and which latent dimensions are used."""
 
 import numpy as np
-from evidence.diagnostics import COLLAPSED, LatentUsage, Reliability
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evaluation.result import Evaluation
+from evidence.reliability import Reliability
+from evidence.usage import COLLAPSED, LatentUsage
 from experiment import Run
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
 

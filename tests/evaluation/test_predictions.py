@@ -4,11 +4,11 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from evidence.diagnostics import LatentUsage
 
 from evaluation.codes import encode
 from evaluation.predictions import decode, expected_x, prior_draws, reconstruct
 from evidence.batch import Batch
+from evidence.usage import LatentUsage
 
 MEANS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 3.0]])
 
