@@ -33,7 +33,8 @@ def requested(config: DictConfig) -> Request:
     """Returns the request that Hydra composed for the running job.
 
     Raises:
-        RequestError: an option does not exist, or has a value that is not accepted.
+        RequestError: an option does not exist, or has a value that is not accepted, or needs a
+            package that is not installed.
     """
     request = request_of(config, HydraConfig.get().runtime.choices)
     if request.train.tensorboard:

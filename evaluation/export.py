@@ -37,7 +37,7 @@ def _arrays(evaluation: Evaluation, what: Export) -> dict[str, Tensor]:
     batch = Batch.of(split[:count])
     match what:
         case "latents":
-            arrays = evaluation.codes.means
+            arrays = dict(evaluation.codes.means)
             return arrays if split.labels is None else arrays | {"labels": split.labels[:count]}
         case "scores":
             return {name: bound.per_datum for name, bound in evaluation.bounds.items()}

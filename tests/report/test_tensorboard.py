@@ -1,6 +1,5 @@
-"""train.tensorboard=true: what TensorBoard reads, of a run left alone and of one that was cut; and that it only looks on."""
+"""TensorBoard reads what train.tensorboard=true writes, of a run that was cut too."""
 
-import importlib.util
 import json
 
 import pytest
@@ -21,7 +20,7 @@ OPTIONS = (
 
 
 def read(run):
-    """Curves {tag: [(step, value), …]} and picture steps, as TensorBoard shows them: purged events are hidden."""
+    """Returns curves {tag: [(step, value), …]} and the steps of pictures, without purged events."""
     events = event_accumulator.EventAccumulator(
         str(run / "tensorboard"), size_guidance={"images": 0, "scalars": 0}
     ).Reload()
@@ -65,7 +64,7 @@ def test_curves_pictures_and_hyperparameters(watched):
 
 
 def test_it_only_looks_on(watched, train, tmp_path):
-    """The same weights and metrics, bit for bit, as a run without it; and the same run: one directory, one identity."""
+    """The weights and metrics are those of a run without it, bit for bit, and so is the identity."""
     assert train(*OPTIONS, f"run_dir={tmp_path / 'plain'}")[0] == 0
     one, other = checkpoint(watched), checkpoint(tmp_path / "plain")
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -78,7 +77,7 @@ def test_it_only_looks_on(watched, train, tmp_path):
 
 
 def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
-    """Cut after the event of epoch 4, of which the checkpoint knows nothing; half an event is left in the file."""
+    """The checkpoint knows nothing of epoch 4, whose event is written; half an event follows it."""
     import inference.loop
 
     run = tmp_path / "run"
@@ -100,12 +99,7 @@ def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
 
 
 def test_a_missing_package_is_refused_before_any_work(train, tmp_path, monkeypatch):
-    import configs.optional
-
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        configs.optional, "find_spec", lambda name: None if name == "tensorboard" else find(name)
-    )
+    monkeypatch.setattr("configs.optional.find_spec", lambda name: None)
     status, _, error = train(*OPTIONS, f"run_dir={tmp_path / 'run'}", "train.tensorboard=true")
     assert status == 2 and error.count("\n") == 1 and not (tmp_path / "run").exists()
     assert "train.tensorboard=true" in error and "pip install -r requirements/tracking.txt" in error

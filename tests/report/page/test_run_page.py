@@ -1,5 +1,6 @@
 """The page of one run, in a browser: what the latent explorer shows is what the pair computes."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -7,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from evaluation.measure import Wanted, evaluate
 from evidence.batch import Batch
@@ -19,7 +19,10 @@ pytest.importorskip("selenium", reason="pip install -r requirements/dev.txt")
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-HOSTILE = "<img src=x onerror=document.title='sprung'>\"'</script><script>document.title='sprung'</script>"
+HOSTILE = (
+    "<img src=x onerror=document.title='sprung'>"
+    "\"'</script><script>document.title='sprung'</script>"
+)
 
 
 class Page:
@@ -44,8 +47,9 @@ class Page:
             sys.argv = before
         self.path = path
 
-    def write(self):
+    def write(self, **renamed):
         self.run = load_run(self.path)
+        self.run.dataset = dataclasses.replace(self.run.dataset, **renamed)
         self.evaluation = evaluate(self.run, Wanted(particles=30, elbo_particles=4, limit=60))
         self.file = write_report(self.run, self.evaluation, [])
         block = re.search(
@@ -74,12 +78,9 @@ def wait(browser, script):
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory):
-    """Pictures with a 2-d latent; the data's name and the prior's are an attack."""
+    """Pictures with a 2-d latent; the name of the data and their description are an attack."""
     page = Page(tmp_path_factory.mktemp("plane") / "run", "data.limit=60")
-    config = yaml.safe_load((page.path / "config.yaml").read_text())
-    config["choices"] |= {"data": HOSTILE, "prior": HOSTILE}
-    (page.path / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
-    return page.write()
+    return page.write(name=HOSTILE, description=HOSTILE)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,8 @@ def lines(tmp_path_factory):
 
 
 PIXELS = """const view = document.getElementById(arguments[0]);
-  return Array.from(view.getContext('2d').getImageData(0, 0, view.width, view.height).data).filter((_, i) => i % 4 === 0)"""
+  const { data } = view.getContext('2d').getImageData(0, 0, view.width, view.height);
+  return Array.from(data).filter((_, i) => i % 4 === 0);"""
 
 
 def pixels(browser, view):
@@ -120,12 +122,13 @@ def place_of(browser, number):
     """Where a datum is, in pixels from the middle of the map."""
     script = """const box = document.getElementById('map').getBoundingClientRect();
       const dot = document.querySelectorAll('#points circle')[arguments[0]].getBoundingClientRect();
-      return [dot.x + dot.width / 2 - box.x - box.width / 2, dot.y + dot.height / 2 - box.y - box.height / 2]"""
+      return [dot.x + (dot.width - box.width) / 2 - box.x,
+              dot.y + (dot.height - box.height) / 2 - box.y];"""
     return [round(offset) for offset in browser.execute_script(script, number)]
 
 
 def lonely(content):
-    """The datum farthest from its nearest neighbour: it can be pointed at without touching another."""
+    """The datum farthest from its neighbours can be pointed at without touching another."""
     z = np.array([axis["values"] for axis in content["axes"][:2]]).T
     distance = np.linalg.norm(z[:, None] - z, axis=-1) + 1e9 * np.eye(len(z))
     return int(distance.min(0).argmax())
@@ -206,7 +209,7 @@ def test_the_keyboard_walks_from_datum_to_datum(plane, browser):
 
 
 def test_reconstructions_are_those_of_their_data(plane, browser):
-    """E_q[E[x|z]] by 16 draws here and 4,000 there: each pixel within 5 standard errors of the first."""
+    """E_q[E[x|z]] of 16 draws here and 4,000 there: the errors are those of the first."""
     opened = plane.open(browser)
     opened.execute_script("document.querySelectorAll('#points circle')[7].focus()")
     with torch.no_grad():
