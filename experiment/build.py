@@ -18,6 +18,7 @@ from errors import RequestError
 from experiment.components import build, locate
 from guides.families import Family
 from models.likelihoods import Likelihood
+from models.priors import Prior
 from networks.inputs import LogCounts, Scaled
 from networks.mlp import MLP
 from networks.start import start_each_output
@@ -60,7 +61,7 @@ class Parts:
         self.config, self.data, self.trust = config, data, trust
         self.latent_dim = int(config["latent_dim"])
 
-    def prior(self, latent_dim: int, **context: Any) -> nn.Module:
+    def prior(self, latent_dim: int, **context: Any) -> Prior:
         """p(z) over `latent_dim` dimensions; `context` is what the recipe can offer beyond that (see Vamp)."""
         given = {"latent_dim": latent_dim} | context
         self._need("prior", given)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import constraints
 
-from models.distributions.base import Distribution
+from models.distributions.base import Distribution, Shape
 from models.distributions.mixture import component_log_probs
 
 
@@ -31,7 +31,7 @@ class Component(dist.TorchDistribution):
         """The support of the components."""
         return self.components.support
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Component":
+    def expand(self, batch_shape: Shape, _instance: object = None) -> "Component":
         return Component(self.components, self.y.expand(batch_shape))
 
     def log_prob(self, value: Float[Tensor, " *value D"]) -> Float[Tensor, " *batch"]:
@@ -41,7 +41,7 @@ class Component(dist.TorchDistribution):
         return each.expand(*shape, -1).gather(-1, self.y.expand(shape).unsqueeze(-1)).squeeze(-1)
 
     @torch.no_grad()
-    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Float[Tensor, " *batch D"]:
+    def sample(self, sample_shape: Shape = ()) -> Float[Tensor, " *batch D"]:
         """Draws z ~ p(z|y): one draw from every component, of which y names the one to keep."""
         shape = torch.Size(sample_shape) + self.y.shape
         each = self.components.sample(shape)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Independent
 
-from models.distributions.base import Distribution
+from models.distributions.base import Distribution, Shape
 
 
 class SharedMixture(dist.MixtureSameFamily):
@@ -32,7 +32,7 @@ class SharedMixture(dist.MixtureSameFamily):
         self.weights, self.components = weights, components
 
     def expand(
-        self, batch_shape: torch.Size, _instance: "SharedMixture | None" = None
+        self, batch_shape: Shape, _instance: "SharedMixture | None" = None
     ) -> "SharedMixture":
         new = super().expand(batch_shape, self._get_checked_instance(SharedMixture, _instance))
         new.weights, new.components = self.weights, self.components

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pyro.distributions import constraints
 from torch import Tensor
 
-from models.distributions import Distribution
+from models.distributions import Distribution, Shape
 from models.likelihoods.base import Likelihood
 
 
@@ -55,7 +55,7 @@ class Levels(dist.TorchDistribution):
     def __init__(
         self,
         logits: Float[Tensor, " *logits"],
-        shape: torch.Size | tuple[int, ...],
+        shape: Shape,
         validate_args: bool | None = None,
     ) -> None:
         self.logits, self.levels_dim = logits, -1 - len(shape)
@@ -68,7 +68,7 @@ class Levels(dist.TorchDistribution):
         each = constraints.integer_interval(0, self.logits.shape[self.levels_dim] - 1)
         return constraints.independent(each, len(self.event_shape))
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "Levels":
+    def expand(self, batch_shape: Shape, _instance: object = None) -> "Levels":
         logits = self.logits.expand(*batch_shape, *self.logits.shape[self.levels_dim :])
         return Levels(logits, self.event_shape, False)
 
@@ -95,9 +95,7 @@ class Levels(dist.TorchDistribution):
         probabilities = self.logits.softmax(self.levels_dim).movedim(self.levels_dim, -1)
         return probabilities @ torch.arange(probabilities.shape[-1]).to(self.logits)
 
-    def sample(
-        self, sample_shape: torch.Size | tuple[int, ...] = ()
-    ) -> Float[Tensor, " *sample_and_batch_and_shape"]:
+    def sample(self, sample_shape: Shape = ()) -> Float[Tensor, " *sample_and_batch_and_shape"]:
         """Draws levels, as floats."""
         each = torch.distributions.Categorical(logits=self.logits.movedim(self.levels_dim, -1))
         return each.sample(torch.Size(sample_shape)).to(self.logits.dtype)

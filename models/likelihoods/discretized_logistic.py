@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pyro.distributions import constraints
 from torch import Tensor
 
-from models.distributions import Distribution
+from models.distributions import Distribution, Shape
 from models.distributions.softplus import inverse_softplus, positive
 from models.likelihoods.base import Likelihood
 
@@ -63,7 +63,7 @@ class RoundedLogistic(dist.TorchDistribution):
         """The whole numbers 0, …, levels − 1, as floats."""
         return constraints.integer_interval(0, self.levels - 1)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "RoundedLogistic":
+    def expand(self, batch_shape: Shape, _instance: object = None) -> "RoundedLogistic":
         loc, scale = self.loc.expand(batch_shape), self.scale.expand(batch_shape)
         return RoundedLogistic(loc, scale, self.levels, False)
 
@@ -82,9 +82,7 @@ class RoundedLogistic(dist.TorchDistribution):
         return torch.where(value == 0, left, torch.where(value == self.levels - 1, right, inner))
 
     @torch.no_grad()
-    def sample(
-        self, sample_shape: torch.Size | tuple[int, ...] = ()
-    ) -> Float[Tensor, " *sample_and_batch"]:
+    def sample(self, sample_shape: Shape = ()) -> Float[Tensor, " *sample_and_batch"]:
         """Draws from the logistic, and rounds to the nearest level."""
         shape = self._extended_shape(torch.Size(sample_shape))
         uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)

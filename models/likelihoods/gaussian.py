@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.distributions import Distribution
+from models.distributions import Distribution, Shape
 from models.likelihoods.location_scale import START_SCALE, LocationScale
 
 
@@ -76,7 +76,7 @@ class BatchOptimalNormal(dist.Normal):
         self.floor = floor
         super().__init__(loc, scale, validate_args=validate_args)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "BatchOptimalNormal":
+    def expand(self, batch_shape: Shape, _instance: object = None) -> "BatchOptimalNormal":
         return BatchOptimalNormal(self.loc.expand(batch_shape), self.scale, self.floor)
 
     def log_prob(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:

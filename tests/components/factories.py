@@ -1,6 +1,7 @@
-"""Small instances of every registered component: a new one is added here, and inherits every contract test.
+"""Small instances of every component. One that is added here inherits every contract test.
 
-Name of the YAML file -> options to test it with, each a mapping over those in the YAML.
+The tables map the name of a YAML file to the options that the component is tested with; each entry
+is a mapping that is laid over the options in the YAML.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def softplus(value: Any) -> Any:
 
 
 def located(family: Any) -> Any:
-    """The reference of a location-scale family, of which SciPy has the standard member."""
+    """Returns the reference of a location-scale likelihood, of which SciPy has the standard one."""
 
     def log_density(module: Any, h: Any, x: Any) -> Any:
         loc, scale = (
@@ -70,11 +71,11 @@ def negative_binomial(module: Any, h: Any, x: Any) -> Any:
     return scipy.stats.nbinom.logpmf(x, r, r / (r + softplus(h)))
 
 
+# log p(x|h) of every likelihood per dimension, by SciPy, from a module in float64 and numpy arrays.
 REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "bernoulli": lambda module, h, x: scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h)),
-    "continuous_bernoulli": lambda module, h, x: (
-        h * x + np.log(h / np.expm1(h))
-    ),  # an exponential cut off at 1
+    # An exponential distribution that is cut off at 1.
+    "continuous_bernoulli": lambda module, h, x: h * x + np.log(h / np.expm1(h)),
     "beta": beta,
     "gaussian": located(scipy.stats.norm),
     "laplace": located(scipy.stats.laplace),
@@ -84,7 +85,6 @@ REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "poisson": lambda module, h, x: scipy.stats.poisson.logpmf(x, softplus(h)),
     "negative_binomial": negative_binomial,
 }
-"""log p(x|h) of every likelihood, by SciPy, per dimension; module, h and x in float64 numpy."""
 
 PRIORS: dict[str, list[dict[str, Any]]] = {
     "standard_normal": [{}],
@@ -139,7 +139,7 @@ ALL = {
 
 
 def cases(axis: str) -> list[Any]:
-    """(name, options) for pytest.mark.parametrize, each with a readable id."""
+    """Returns (name, options) for pytest.mark.parametrize, each with a readable id."""
     import pytest
 
     return [
@@ -150,7 +150,7 @@ def cases(axis: str) -> list[Any]:
 
 
 def node(axis: str, name: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the YAML says, with `options` over it."""
+    """Returns the options in the YAML, with `options` laid over them."""
     values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
     return values.get(axis, values) | (options or {})
 
@@ -171,7 +171,7 @@ def dataset(space: str, examples: int = 12, shape: tuple[int, ...] = SHAPE) -> D
 
 
 def config(**choices: Any) -> dict[str, Any]:
-    """A configuration of a run on `dataset`: axis=name, or axis=(name, options)."""
+    """Returns the configuration of a run on `dataset`, from axis=name or axis=(name, options)."""
     default = {
         "model": "vae",
         "prior": "standard_normal",
