@@ -1,4 +1,4 @@
-"""Generative models p(z) p_θ(x|z): their priors, their likelihoods, and the joints as Pyro programs."""
+"""Generative models p(z) p_θ(x|z) as Pyro programs, and the priors and likelihoods they join."""
 
 from models.clustered import Clustered
 from models.conditional import Conditional

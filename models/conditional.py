@@ -13,7 +13,7 @@ from models.priors.base import Prior
 
 
 class Conditional(nn.Module):
-    """The joint of x and z given y as a Pyro program; `decoder` reads z and one of `classes` labels."""
+    """The joint of x and z given y as a Pyro program; `decoder` reads z and y, one of `classes`."""
 
     def __init__(
         self, prior: Prior, decoder: nn.Module, likelihood: Likelihood, classes: int

@@ -8,11 +8,11 @@ from networks.base import Network
 
 
 class Scaled(Network):
-    """`network` of x / `unit`: grey levels 0..255 would saturate a network made for numbers near 1."""
+    """`network` of x / `unit`: grey levels 0..255 would saturate it."""
 
     unit: Tensor
 
-    def __init__(self, network: Network, unit: float) -> None:
+    def __init__(self, network: Network, unit: int) -> None:
         super().__init__(network.in_shape, network.out_shape)
         self.network = network
         self.register_buffer("unit", torch.tensor(float(unit)), persistent=False)

@@ -14,7 +14,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class MLP(Layered):
-    """`layers` linear layers of `width` units with an `activation`; a linear map if `layers` is 0."""
+    """`layers` layers of `width` units with an `activation`; a linear map if `layers` is 0."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Affine coupling flow: networks of half of z and of h shift and scale the rest (Dinh et al. 2017)."""
+"""Affine coupling flow: half of z is shifted and scaled given the rest and h (Dinh et al. 2017)."""
 
 from pyro.distributions.transforms import ConditionalAffineCoupling
 from pyro.nn import ConditionalDenseNN

@@ -1,4 +1,4 @@
-"""What posteriors made by flows share: z = f(ε; context), ε from a simpler family, both read from h."""
+"""What posteriors made by flows share: z = f(ε; context), with ε from a simpler family."""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -63,7 +63,7 @@ class FlowFamily(Family, ABC):
 
     @torch.no_grad()
     def start_as_identity(self) -> "FlowFamily":
-        """Makes every layer, a coupling or a spline, the map z ↦ z for any h; returns the family."""
+        """Makes every layer (a coupling or a spline) the map z ↦ z; returns the family."""
         for layer in self.layers:
             last = layer.nn.layers[-1]  # type: ignore[union-attr, index]
             assert isinstance(last, nn.Linear)

@@ -10,7 +10,7 @@ from models.distributions import Distribution
 
 
 class LowRank(Family):
-    """A normal whose covariance has `rank` r plus a diagonal: h holds μ, raw σ and F (latent × r)."""
+    """A normal of covariance rank r plus a diagonal: h holds μ, the raw σ and F (latent × r)."""
 
     def __init__(self, latent_dim: int, rank: int = 1) -> None:
         super().__init__()

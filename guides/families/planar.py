@@ -1,4 +1,4 @@
-"""Planar flow: z = z′ + û tanh(wᵀz′ + b), u, w and b read from h (Rezende & Mohamed 2015, eq. 10)."""
+"""Planar flow: z = z′ + û tanh(wᵀz′ + b) (Rezende & Mohamed 2015, eq. 10)."""
 
 import pyro.distributions as dist
 import torch

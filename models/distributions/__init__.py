@@ -4,7 +4,7 @@ from models.distributions.autoregressive import (
     ConditionalInvertibleAutoregressive,
     InvertibleAutoregressive,
 )
-from models.distributions.base import Distribution
+from models.distributions.base import Distribution, Shape
 from models.distributions.component import Component
 from models.distributions.mixture import SharedMixture, component_log_probs
 
@@ -13,6 +13,7 @@ __all__ = [
     "ConditionalInvertibleAutoregressive",
     "Distribution",
     "InvertibleAutoregressive",
+    "Shape",
     "SharedMixture",
     "component_log_probs",
 ]

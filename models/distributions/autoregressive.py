@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from pyro.distributions.transforms import AffineAutoregressive, ConditionalAffineAutoregressive
-from torch import Tensor, nn
+from torch import Tensor
 
 # A solution that moves by fewer units of rounding than this has settled.
 SETTLED = 10
@@ -18,7 +18,7 @@ SETTLED = 10
 class InvertibleAutoregressive(AffineAutoregressive):
     """Pyro's transform f, whose own inverse works in float32 only."""
 
-    def __init__(self, autoregressive_nn: nn.Module, **options: Any) -> None:
+    def __init__(self, autoregressive_nn: Callable[..., object], **options: Any) -> None:
         super().__init__(autoregressive_nn, **options)
         # Pyro binds one of its two inverses to the object, not only to the class.
         vars(self)["_inverse"] = self._solve

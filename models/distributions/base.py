@@ -1,9 +1,10 @@
-"""The type of every distribution that `pyro.sample` takes, whether it comes from torch or not."""
+"""Types of Pyro's distributions."""
 
 import torch
-from pyro.distributions.torch_distribution import TorchDistributionMixin as Distribution
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 
-__all__ = ["Distribution", "Shape"]
+# What `pyro.sample` takes: torch's distributions as Pyro extends them, and Pyro's own.
+Distribution = TorchDistributionMixin
 
-# What torch's distributions take for a shape.
+# The shape of a batch or of a sample, as torch's distributions accept it.
 Shape = torch.Size | list[int] | tuple[int, ...]

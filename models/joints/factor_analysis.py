@@ -77,7 +77,7 @@ class FactorAnalysis(Tractable):
         return dist.Normal(self.posterior_mean(x), scale).to_event(1)
 
     def mean_field_gap(self) -> float:
-        """Returns log p(x) − ELBO under `best_mean_field`: ½(Σ log M_ii − log|M|) nats for any x."""
+        """Returns log p(x) − ELBO under `best_mean_field`, in nats: ½(Σ log M_ii − log|M|)."""
         precision = self.posterior_precision
         return 0.5 * float(precision.diagonal().log().sum() - torch.logdet(precision))
 
@@ -103,7 +103,7 @@ def probabilistic_pca(data: Float[Tensor, " N D"], factors: int) -> tuple[Factor
     dimensions = data.shape[1]
     if not 0 <= factors < dimensions:
         raise ValueError(
-            f"factors={factors}: must be at least 0 and below the {dimensions} dimensions of the data"
+            f"factors={factors}: must be from 0 to {dimensions - 1}, one less than the data have"
         )
     loc = data.mean(0)
     eigenvalues, vectors = torch.linalg.eigh((data - loc).T @ (data - loc) / len(data))

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from pyro.distributions import constraints
 from torch import Tensor
 
-from models.distributions import Distribution
-from models.distributions.base import Shape
+from models.distributions import Distribution, Shape
 from models.likelihoods.base import Likelihood
 
 
@@ -56,7 +55,7 @@ class Levels(dist.TorchDistribution):
     def __init__(
         self,
         logits: Float[Tensor, " *logits"],
-        shape: torch.Size | tuple[int, ...],
+        shape: Shape,
         validate_args: bool | None = None,
     ) -> None:
         self.logits, self.levels_dim = logits, -1 - len(shape)

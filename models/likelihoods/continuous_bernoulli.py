@@ -1,4 +1,4 @@
-"""p(x|z) = Π C(η_i) exp(η_i x_i)/(1 + exp η_i), for x in [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
+"""p(x|z) = Π C(η_i) exp(η_i x_i)/(1 + exp η_i), x in [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
 
 import math
 

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from pyro.distributions import constraints
 from torch import Tensor
 
-from models.distributions import Distribution
-from models.distributions.base import Shape
+from models.distributions import Distribution, Shape
 from models.distributions.softplus import inverse_softplus, positive
 from models.likelihoods.base import Likelihood
 

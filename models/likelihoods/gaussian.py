@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.distributions import Distribution
-from models.distributions.base import Shape
+from models.distributions import Distribution, Shape
 from models.likelihoods.location_scale import START_SCALE, LocationScale
 
 

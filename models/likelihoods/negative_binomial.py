@@ -1,4 +1,4 @@
-"""p(x|z) = Π NB(x_i; mean μ_i, dispersion r_i): counts whose variance μ + μ²/r exceeds a Poisson's."""
+"""p(x|z) = Π NB(x_i; mean μ_i, dispersion r_i): counts of variance μ + μ²/r, above a Poisson's."""
 
 import pyro.distributions as dist
 import torch

@@ -18,7 +18,7 @@ Kind = Literal["affine_coupling", "spline_coupling", "inverse_autoregressive"]
 
 
 class Flow(Prior):
-    """A normalizing flow: Pyro's transforms, with the order of the dimensions reversed between them.
+    """A normalizing flow of Pyro's transforms, which reverses the dimensions between them.
 
     In one dimension there is nothing to couple or to order, and each layer is a Pyro `Spline`.
 

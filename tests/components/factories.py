@@ -1,6 +1,7 @@
-"""Small instances of every registered component: a new one is added here, and inherits every contract test.
+"""Small instances of every component. One that is added here inherits every contract test.
 
-Name of the YAML file -> options to test it with, each a mapping over those in the YAML.
+The tables map the name of a YAML file to the options that the component is tested with; each entry
+is a mapping that is laid over the options in the YAML.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def softplus(value: Any) -> Any:
 
 
 def located(family: Any) -> Any:
-    """The reference of a location-scale family, of which SciPy has the standard member."""
+    """Returns the reference of a location-scale likelihood, of which SciPy has the standard one."""
 
     def log_density(module: Any, h: Any, x: Any) -> Any:
         loc, scale = (
@@ -71,6 +72,7 @@ def negative_binomial(module: Any, h: Any, x: Any) -> Any:
     return scipy.stats.nbinom.logpmf(x, r, r / (r + softplus(h)))
 
 
+# log p(x|h) of every likelihood per dimension, by SciPy, from a module in float64 and numpy arrays.
 REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "bernoulli": lambda module, h, x: scipy.stats.bernoulli.logpmf(x, scipy.special.expit(h)),
     "continuous_bernoulli": lambda module, h, x: (
@@ -85,7 +87,6 @@ REFERENCES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "poisson": lambda module, h, x: scipy.stats.poisson.logpmf(x, softplus(h)),
     "negative_binomial": negative_binomial,
 }
-"""log p(x|h) of every likelihood, by SciPy, per dimension; module, h and x in float64 numpy."""
 
 PRIORS: dict[str, list[dict[str, Any]]] = {
     "standard_normal": [{}],
@@ -140,7 +141,7 @@ ALL = {
 
 
 def cases(axis: str) -> list[Any]:
-    """(name, options) for pytest.mark.parametrize, each with a readable id."""
+    """Returns (name, options) for pytest.mark.parametrize, each with a readable id."""
     import pytest
 
     return [

@@ -1,12 +1,13 @@
-"""Every legal prior × likelihood × guide trains a step and is evaluated; its bound is below its exact evidence.
+"""Every legal prior × likelihood × guide trains a step, and its bound is below its exact evidence.
 
-Bound and evidence are sums over one grid of the 2-d latent space, in float64. With q̂ the share of a cell in Σ q · cell,
-Jensen's inequality for sums says, with no error of discretisation at all,
+Bound and evidence are sums over one grid of the 2-d latent space, in float64. With q̂ the share of a
+cell in Σ q · cell, Jensen's inequality for sums says, with no error of discretisation at all,
 
     Σ q̂ log(p/q) ≤ log(Σ p · cell) − log(Σ q · cell),
 
-and the last term is 0 as far as q is scored as a density. The evaluation's own draws are then held against both sides.
-By default every pair of choices meets at least once; all of the product is in `make verify`.
+and the last term is 0 as far as q is scored as a density. The evaluation's own draws are then
+compared with both sides. By default every pair of choices meets at least once; `make verify` runs
+the whole product.
 """
 
 import copy
@@ -25,18 +26,18 @@ from inference.calibration import calibrate
 from inference.fast.step import Step
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
-from models.generative import Generative
+from models import Generative
 from tests.components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset
 
 HALF_WIDTH, CELLS = 12.0, 160
 DRAWS = 400
 ALPHA = 1e-9
+# The two-sided normal quantile at α.
 Z = 6.1
-"""Two-sided normal quantile at α."""
 
 
 def covering() -> list[tuple]:
-    """Prior i and likelihood j with guide i + j, each with its options in turn."""
+    """Combines prior i and likelihood j with guide i + j, each with its options in turn."""
     guides = list(GUIDES.items())
     return [
         (
@@ -62,7 +63,7 @@ def name(combination) -> str:
 
 
 def test_the_covering_array_covers():
-    """Every pair of choices of two axes, and every option of every choice."""
+    """It has every pair of choices of two axes, and every option of every choice."""
     chosen = [(c[0], c[2], c[4]) for c in covering()]
     for (i, first), (j, second) in itertools.combinations(
         enumerate((PRIORS, LIKELIHOODS, GUIDES)), 2
@@ -109,7 +110,7 @@ def trained_and_checked(prior, prior_options, likelihood, likelihood_options, gu
 
 
 def in_double(data):
-    """The same data as float64, so that grids and networks need no care about rounding."""
+    """Returns the same data in float64, so that rounding does not matter to grids and networks."""
 
     def doubled(split):
         return replace(split, draw=lambda v: split.draw(v).double())
@@ -121,7 +122,7 @@ def in_double(data):
 
 @torch.no_grad()
 def check(model, guide, data):
-    """Of the first test datum: the exact statements on the grid, then the evaluation's draws against them."""
+    """Checks the inequality for the first test datum on the grid, then the evaluation's draws."""
     model.eval(), guide.eval()
     calibrate(model, guide, data.train)
     x = data.test[:1]
@@ -138,7 +139,8 @@ def check(model, guide, data):
 
     at_joint, at_q = densities(model, guide, x, z)
     assert drawn.numpy() == pytest.approx((at_joint - at_q).numpy(), abs=1e-9)
-    # E_q[w] is p(x), so the product of DRAWS independent w/p(x) has mean 1: above 1/α with probability α at most (Markov).
+    # E_q[w] is p(x), so the product of DRAWS independent w/p(x) has mean 1, and by Markov's
+    # inequality it exceeds 1/α with probability α at most.
     assert (drawn - evidence).sum() < math.log(1 / ALPHA)
     assert (drawn.mean() - bound).abs() < Z * drawn.std() / math.sqrt(
         DRAWS
@@ -146,8 +148,11 @@ def check(model, guide, data):
 
 
 def grid(centre, scale):
-    """Points z = centre + scale · sinh(u), u on an even grid up to HALF_WIDTH away, and the log-area of their cells: fine
-    where q is, however narrow, and wide enough for every prior."""
+    """Returns points z = centre + scale · sinh(u), and the log-area of their cells.
+
+    u is an even grid whose ends are HALF_WIDTH away from the centre, so that the points are dense
+    where q is, however narrow, and reach far enough for every prior.
+    """
     reach = torch.asinh(HALF_WIDTH / scale)
     u = (torch.arange(CELLS).double() + 0.5).unsqueeze(1) * (2 * reach / CELLS) - reach
     z, log_width = centre + scale * u.sinh(), (scale * u.cosh() * 2 * reach / CELLS).log()
@@ -155,13 +160,13 @@ def grid(centre, scale):
 
 
 def densities(model, guide, x, z):
-    """log p(x, z) and log q(z|x) at z (points, latent), for one datum x (1, *shape)."""
+    """Returns log p(x, z) and log q(z|x) at z (points, latent), for one datum x (1, *shape)."""
     log_q = guide.posterior(x).log_prob(z.unsqueeze(1)).squeeze(1)
     return model.prior().log_prob(z) + model.likelihood(model.decoder(z)).log_prob(x), log_q
 
 
 class WrongScore(dist.TorchDistribution):
-    """Draws of q, scored by something else."""
+    """A distribution that draws from q, and scores by something else."""
 
     def __init__(self, q, score):
         self.q, self.score = q, score
@@ -198,7 +203,7 @@ def test_the_check_catches_a_guide_that_scores_its_draws_wrongly(score):
 
 
 def test_the_check_catches_a_program_that_is_not_its_components():
-    """The planted bug: a program whose decoder is not the model's."""
+    """The planted bug is a program whose decoder is not the model's."""
     data, model, guide = default_pair()
     model.forward = Generative(
         model.prior, nn.Sequential(model.decoder, nn.Tanh()), model.likelihood
@@ -213,7 +218,7 @@ def default_pair():
     return data, *(part.double() for part in build_pair(config(), data))
 
 
-def test_calibration_freezes_the_training_optimum():
+def test_a_measurement_refits_the_scale_to_the_training_set():
     torch.manual_seed(0)
     data = dataset("unit")
     model, guide = build_pair(config(likelihood=("gaussian", {"scale": "optimal"})), data)

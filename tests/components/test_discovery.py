@@ -1,6 +1,7 @@
 """Nothing is registered without being reachable from the command line and tested."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ FOLDERS = {
     "model": "experiment/recipes",
 }
 SHARED = {"__init__", "base", "location_scale", "particles"}
+CHOICES = [
+    (axis.name, file.stem)
+    for axis in sorted(CONFIGS.iterdir())
+    for file in sorted(axis.glob("*.yaml"))
+    if axis.name == "data" or axis.name in ALL
+]
 
 
 @pytest.mark.parametrize("axis", ALL)
@@ -41,6 +48,19 @@ def test_yaml_says_what_it_is_and_names_something_that_explains_itself(axis, nam
     assert target.__doc__
     module = Path(ROOT / (target.__module__.replace(".", "/") + ".py"))
     assert ast.get_docstring(ast.parse(module.read_text()))
+
+
+@pytest.mark.parametrize(("axis", "name"), CHOICES)
+def test_a_default_in_a_yaml_is_that_of_the_signature(axis, name):
+    """Otherwise the same component has two defaults, one in Python and one on the command line."""
+    options = node(axis, name)
+    parameters = inspect.signature(locate(axis, options["_target_"])).parameters
+    defaults = {
+        option: parameter.default
+        for option, parameter in parameters.items()
+        if option in options and parameter.default is not inspect.Parameter.empty
+    }
+    assert {option: options[option] for option in defaults} == defaults
 
 
 def test_likelihoods_are_found_by_the_names_of_their_files():

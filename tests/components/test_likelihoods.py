@@ -1,4 +1,4 @@
-"""Contracts of every likelihood: space, normalisation, references, gradients, state, precision."""
+"""Contracts of every likelihood: space, normalisation, references, gradients, state, dtypes."""
 
 import itertools
 
@@ -9,10 +9,10 @@ from scipy.integrate import quad
 
 from data import SPACES
 from errors import RequestError
-from models.likelihoods.bernoulli import Bernoulli
+from models.likelihoods import Bernoulli, Gaussian
 from models.likelihoods.continuous_bernoulli import StableContinuousBernoulli
 from models.likelihoods.discretized_logistic import RoundedLogistic
-from tests.components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood
+from tests.components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood, make
 
 every_likelihood = pytest.mark.parametrize(("name", "options"), cases("likelihood"))
 
@@ -175,5 +175,23 @@ def test_grey_bernoulli_is_refused_because_its_normaliser_is_missing():
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), "big"])
 def test_a_bad_scale_is_refused_by_name(scale):
-    with pytest.raises(RequestError, match=r"likelihood\.scale"):
+    """The component names its parameter; who builds it from a request adds the axis."""
+    says = rf"scale={scale}: must be a positive number or one of learned, .*optimal"
+    with pytest.raises(ValueError, match=rf"^{says}$"):
+        Gaussian(SHAPE, scale=scale)
+    with pytest.raises(RequestError, match=rf"^likelihood\.{says}$"):
         likelihood("gaussian", {"scale": scale})
+
+
+@pytest.mark.parametrize("name", ["categorical", "discretized_logistic"])
+def test_a_likelihood_on_levels_refuses_data_without_levels(name):
+    with pytest.raises(RequestError, match=r"^likelihood\.levels=null: .* not quantised$"):
+        make("likelihood", name, shape=SHAPE, levels=None)
+
+
+@every_likelihood
+def test_only_the_optimal_scale_is_refitted_and_couples_the_data(name, options):
+    module = likelihood(name, options)
+    optimal = options.get("scale") == "optimal"
+    assert module.needs_refit == optimal
+    assert (module.couples_data is not None) == optimal

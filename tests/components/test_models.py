@@ -1,4 +1,4 @@
-"""What the models beyond vae are made of: their joints term by term, the sum over clusters, labels that matter, refusals."""
+"""The models term by term: their joints, the sum over clusters, labels that matter, refusals."""
 
 import copy
 import itertools
@@ -22,7 +22,7 @@ from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
 from inference.optimiser import FusedAdam
 from models.distributions import Component
-from tests.components.factories import GUIDES, MODELS, PRIORS, cases, config, dataset
+from tests.components.factories import GUIDES, MODELS, PRIORS, SHAPE, cases, config, dataset
 
 LEGAL = {
     "vae": list(PRIORS),
@@ -30,8 +30,8 @@ LEGAL = {
     "gmvae": ["mixture", "vamp"],
     "conditional": [prior for prior in PRIORS if prior != "vamp"],
 }
+# The two-sided normal quantile at 1e-9.
 Z = 6.1
-"""Two-sided normal quantile at 1e-9."""
 MODEL_AND_PRIOR = [
     pytest.param(model, case.values, id=f"{model}-{case.id}")
     for model in MODELS
@@ -41,7 +41,7 @@ MODEL_AND_PRIOR = [
 
 
 def made(model, prior=("mixture", {"components": 3}), guide="mean_field", **options):
-    """The pair in float64, its data, and a batch of them as the programs take it."""
+    """Returns the pair in float64, its data, and a batch as the programs take it."""
     torch.manual_seed(0)
     data = dataset("binary")
     data = data.with_labels() if model == "conditional" else data
@@ -80,6 +80,12 @@ def test_every_guide_goes_with_every_model(model, guide):
     loss = ELBO().differentiable_loss(model, guide, *batch)
     loss.backward()
     assert loss.isfinite() and elbo(model, guide, batch, 2).per_datum.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_says_how_many_numbers_the_decoder_makes_for_a_datum(name):
+    model, _, _, _ = made(name)
+    assert model.floats_per_datum == math.prod(SHAPE)
 
 
 # Two layers
@@ -133,7 +139,7 @@ def loss_and_slope(loss, model, guide, batch, program=None):
 
 
 def clustered(prior):
-    """A gmvae whose clusters differ in weight, too."""
+    """Returns a gmvae whose clusters differ in weight, too, and a batch."""
     model, guide, _, batch = made("gmvae", (prior, {"components": 3}))
     with torch.no_grad():
         for parameter in (*model.parameters(), *guide.parameters()):
@@ -144,7 +150,7 @@ def clustered(prior):
 @pytest.mark.parametrize("prior", LEGAL["gmvae"])
 @pytest.mark.parametrize("particles", [1, 3])
 def test_enumeration_is_the_sum_in_closed_form(prior, particles):
-    """On every draw, in value and in gradient: Σ_y p(y) p(z|y) by TraceEnum_ELBO is p(z) of the mixture."""
+    """For every draw, Σ_y p(y) p(z|y) by TraceEnum_ELBO is p(z), and so is its gradient."""
     model, guide, batch = clustered(prior)
     closed = loss_and_slope(Trace_ELBO(num_particles=particles), model, guide, batch)
     enumerating = TraceEnum_ELBO(num_particles=particles, max_plate_nesting=1)
@@ -156,7 +162,7 @@ def test_enumeration_is_the_sum_in_closed_form(prior, particles):
 
 
 def test_clusters_of_equal_weight_are_caught():
-    """The planted bug: a program with y that forgets p(y)."""
+    """The planted bug is a program with y that forgets p(y)."""
     model, guide, batch = clustered("mixture")
     forgetful = copy.deepcopy(model)
     right = forgetful.prior.forward
@@ -245,7 +251,8 @@ def test_cluster_probabilities_are_bayes_rule():
         ([0, 0, 0, 0], [0, 0, 1, 1], 0.5),  # one cluster is one label's
         ([0, 1, 2, 3], [0, 0, 1, 1], 0.5),  # and each label has one cluster
         ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 0], 4 / 6),
-        # Greedy matching (0 ↔ 0 first, 3 right, then 1 ↔ 1, none) would say 3/7; the best is 0 ↔ 1 and 1 ↔ 0.
+        # Greedy matching (0 ↔ 0 first with 3 right, then 1 ↔ 1 with none) would give 3/7; the best
+        # matching is 0 ↔ 1 and 1 ↔ 0.
         ([0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0, 0], 4 / 7),
     ],
 )
@@ -265,7 +272,7 @@ def test_clustering_accuracy_is_the_best_of_all_matchings():
 
 
 def test_accuracy_is_reported_where_labels_exist():
-    """Each label's q(z|x) at its own cluster, which has another number: all right. All data in one cluster: a third."""
+    """It is 1 if each label has its own cluster, of any number, and ⅓ if all data share one."""
     model, guide, data, _ = made("gmvae")
     model, guide, count = model.float(), guide.float(), len(data.valid)
     centres = torch.tensor([[-9.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
@@ -294,7 +301,7 @@ def test_accuracy_is_not_reported_without_labels_or_clusters():
 
 
 def labels_matter(model, guide, x, y):
-    """Whether other labels change p(x|z, y) and q(z|x, y), and prior and data stay what they are."""
+    """Tells whether other labels change p(x|z, y) and q(z|x, y), and leave p(z) as it is."""
     other = (y + 1) % model.classes
     torch.manual_seed(0)
     z = guide(x, y)

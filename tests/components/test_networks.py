@@ -1,4 +1,6 @@
-"""Contracts of every network: shapes, where its output starts, gradients, and that a datum is alone in its batch."""
+"""Contracts of every network: shapes, start, gradients, and that a datum is alone in its batch."""
+
+from functools import partial
 
 import pytest
 import torch
@@ -6,15 +8,15 @@ from torch import nn
 
 from errors import RequestError
 from experiment.build import build_pair
-from networks.inputs import LogCounts, Scaled
+from networks import MLP, LogCounts, Network, Scaled
 from tests.components.factories import GUIDES, NETWORKS, cases, config, dataset, make
 
 IMAGES = [(8, 8), (9, 6), (1, 28, 28), (3, 32, 32), (2, 3, 8, 8)]
 VECTORS = [(5,), (2, 4, 4)]
 NEEDS_IMAGES = {"conv", "resnet"}
 SHAPES = {name: IMAGES if name in NEEDS_IMAGES else IMAGES + VECTORS for name in NETWORKS}
+# How many numbers an encoder makes of a datum, and a decoder reads.
 NUMBERS = 3
-"""What an encoder makes of the data, and what a decoder makes them of."""
 
 every_network = pytest.mark.parametrize(
     ("name", "options", "shape"),
@@ -61,7 +63,7 @@ def test_shapes_gradients_and_state(name, options, shape, encodes):
 @every_network
 @both_ways
 def test_float32_is_float64_to_its_rounding(name, options, shape, encodes):
-    """Errors add up over layers and units: a hundred times the unit of rounding, of the largest output."""
+    """Errors add up to at most 100 units of rounding of the largest output."""
     module, in_shape, _ = network(name, options, shape, encodes)
     x = inputs(in_shape)
     exact = module(x)
@@ -72,8 +74,11 @@ def test_float32_is_float64_to_its_rounding(name, options, shape, encodes):
 @every_network
 @both_ways
 def test_the_output_starts_where_it_is_told(name, options, shape, encodes):
-    """The output is `start` plus what is linear in the last layer's weights W. Initial weights W and −W are equally
-    likely, and the two outputs lie on either side of `start`: so it is their average, and the average of all networks."""
+    """The average output of all new networks is `start`.
+
+    The output is `start` plus a term that is linear in the last layer's weights W. Initial weights
+    W and −W are equally likely, and their outputs lie at equal distances on both sides of `start`.
+    """
     module, in_shape, out_shape = network(name, options, shape, encodes)
     x, start = inputs(in_shape), torch.randn(out_shape).double()
     module.start_at(start)
@@ -86,8 +91,11 @@ def test_the_output_starts_where_it_is_told(name, options, shape, encodes):
 
 
 def has_no_sign(make_network):
-    """Whether the sum of the last weights is positive as often as negative: of 40 networks 5 to 35, which 2e-7 of all
-    fair coins fail. Nothing else is assumed of how weights start."""
+    """Tells whether the sum of the last weights is positive as often as negative.
+
+    It is positive in 5 to 35 of 40 networks, which a fair coin fails with probability 2e-7. Nothing
+    else is assumed about how weights start.
+    """
     positive = 0
     for seed in range(40):
         torch.manual_seed(seed)
@@ -98,7 +106,7 @@ def has_no_sign(make_network):
 @pytest.mark.parametrize(("name", "options"), cases("network"))
 @both_ways
 def test_initial_weights_have_no_sign_of_their_own(name, options, encodes):
-    """What the last test takes for granted."""
+    """The test above assumes it."""
     in_shape, out_shape = ((8, 8), (NUMBERS,)) if encodes else ((NUMBERS,), (8, 8))
     assert has_no_sign(
         lambda: make("network", name, options, in_shape=in_shape, out_shape=out_shape)
@@ -115,7 +123,7 @@ def test_weights_that_start_positive_are_caught():
 
 
 def is_alone(module, in_shape):
-    """Whether the output for a datum depends on no other datum of its batch, in training mode."""
+    """Tells whether, in training mode, each output depends on its own datum alone."""
     module.train()
     x = inputs(in_shape, 4)
     return torch.allclose(module(x), torch.cat([module(x[:2]), module(x[2:])]), atol=1e-12)
@@ -135,21 +143,42 @@ def test_batch_normalisation_is_caught():
     assert not is_alone(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8)).double(), (5,))
 
 
-@pytest.mark.parametrize(
-    "wrapper", [lambda n: Scaled(n, 255), LogCounts], ids=["scaled", "log counts"]
+units = pytest.mark.parametrize(
+    "wrapper", [partial(Scaled, unit=255), LogCounts], ids=["scaled", "log counts"]
 )
-def test_inputs_reach_the_network_in_units_near_one(wrapper):
-    seen = []
 
-    class Spy(nn.Module):
-        def forward(self, x):
-            seen.append(x)
-            return x
+
+@units
+def test_inputs_reach_the_network_in_units_near_one(wrapper):
+    class Identity(Network):
+        def forward(self, inputs):
+            return inputs
+
+        def start_at(self, output):
+            raise NotImplementedError
 
     x = torch.tensor([[0.0, 1.0, 255.0]])
-    wrapper(Spy())(x)
+    seen = wrapper(Identity((3,), (3,)))(x)
     expected = torch.log1p(x) if wrapper is LogCounts else x / 255
-    assert torch.allclose(seen[0], expected) and seen[0].max() < 6
+    assert torch.allclose(seen, expected) and seen.max() < 6
+
+
+@units
+def test_a_network_in_units_starts_as_the_one_within(wrapper):
+    inner = MLP((3,), (2,), width=4)
+    outer = wrapper(inner)
+    start = torch.tensor([0.5, -1.0])
+    outer.start_at(start)
+    assert (outer.in_shape, outer.out_shape) == ((3,), (2,))
+    assert outer.last_layer is inner.output and outer.linear is None
+    assert torch.equal(inner.output.bias, start)
+
+
+def test_only_a_network_without_hidden_layers_is_linear():
+    deep, linear = MLP((3,), (2, 2), layers=1), MLP((3,), (2, 2), layers=0)
+    x = torch.randn(5, 3)
+    assert deep.linear is None
+    assert torch.equal(linear.linear(x).reshape(5, 2, 2), linear(x))
 
 
 @pytest.mark.parametrize(
@@ -157,12 +186,16 @@ def test_inputs_reach_the_network_in_units_near_one(wrapper):
     [
         *((name, {"width": 0}, r"network\.width=0: must be at least 1") for name in NETWORKS),
         ("mlp", {"layers": -1}, r"network\.layers=-1: must be at least 0"),
-        ("mlp", {"activation": "sine"}, r"network\.activation=sine: choose from gelu, relu"),
+        ("mlp", {"activation": "sine"}, r"network\.activation=sine: must be one of gelu, relu"),
         ("gated_mlp", {"layers": -1}, r"network\.layers=-1: must be at least 0"),
         ("conv", {"layers": 0}, r"network\.layers=0: must be at least 1"),
         ("resnet", {"layers": 0}, r"network\.layers=0: must be at least 1"),
         ("resnet", {"blocks": 0}, r"network\.blocks=0: must be at least 1"),
-        ("conv", {"layers": 4}, r"network=conv .* fewer network\.layers"),
+        (
+            "conv",
+            {"layers": 4},
+            r"network\.layers=4: .* at least 2\^layers = 16 pixels, but .* fewer layers",
+        ),
     ],
 )
 def test_refusals_of_options(name, options, says):
@@ -182,14 +215,14 @@ def test_refusals_of_options(name, options, says):
 )
 def test_what_is_no_image_is_refused(name, in_shape, out_shape, says):
     with pytest.raises(
-        RequestError, match=rf"^network={name} needs images [^\n]*{says}[^\n]*network=mlp[^\n]*$"
+        RequestError, match=rf"^network\.layers=2: [^\n]* images [^\n]*{says}; [^\n]*mlp$"
     ):
         make("network", name, in_shape=in_shape, out_shape=out_shape)
 
 
 @pytest.mark.parametrize(("name", "options"), cases("network"))
 def test_a_new_decoder_starts_at_the_data_mean(name, options):
-    """Through the likelihood: E[x|z] of a new decoder whose last weights are taken away."""
+    """With the last weights of a new decoder set to zero, E[x|z] is the data mean for any z."""
     data = dataset("unit", shape=(8, 8))
     model, _ = build_pair(config(network=(name, options), likelihood="continuous_bernoulli"), data)
     nn.init.zeros_(model.decoder.output.weight)
@@ -200,8 +233,11 @@ def test_a_new_decoder_starts_at_the_data_mean(name, options):
 @pytest.mark.parametrize(("name", "options"), cases("network"))
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_posterior_starts_with_means_as_far_apart(name, options, guide):
-    """However many parameters its family has: each is a row of norm 1 of what the encoder's last layer sees. With more rows
-    than columns (40 latents, 8 units wide) those of an orthogonal matrix are shorter: the start that this replaces."""
+    """Every row of the encoder's last layer has norm 1, however many parameters the family has.
+
+    There are more rows than columns here (40 latents, 8 units), so the rows of the orthogonal
+    matrix, which is the start of other layers, would be shorter.
+    """
     chosen = config(network=(name, options), guide=guide) | {"latent_dim": 40}
     _, pair = build_pair(chosen, dataset("binary", shape=(8, 8)))
     lengths = pair.encoder.output.weight.norm(dim=1)

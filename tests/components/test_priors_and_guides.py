@@ -1,13 +1,16 @@
-"""Contracts of priors and posterior families: shapes, normalisation, exact log q, Jacobians, gradients, state."""
+"""Contracts of priors and posterior families: shapes, normalisation, log q, gradients, state."""
 
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
 from torch import nn
+from torch.distributions import constraints
 
+from errors import RequestError
+from guides.families import Family, LowRank
 from guides.families.planar import InvertiblePlanar
-from models.priors.vamp import Vamp
+from models.priors import Mixture, Prior, Vamp
 from tests.components.factories import cases, make
 
 DIMS = (1, 2, 5)
@@ -66,8 +69,6 @@ def test_prior_integrates_to_one(name, options):
 
 
 def test_vamp_owns_its_inputs_only_and_keeps_them_in_range():
-    from torch.distributions import constraints
-
     family = make("guide", "mean_field", latent_dim=2)
     encoder = nn.Linear(4, 4)
     start = torch.tensor([[0.0, 1.0, 0.5, 0.2]])
@@ -94,8 +95,23 @@ def test_vamp_says_that_it_wants_a_warm_up_and_what_a_flow_guide_costs(guide, in
     family = make("guide", guide, latent_dim=2)
     encoder = nn.Linear(4, family.num_parameters)
     vamp = Vamp(lambda u: family(encoder(u)), lambda k: torch.rand(k, 4), components=3)
-    assert "objective.warmup_epochs" in vamp.note and "\n" not in vamp.note
+    assert "warm-up" in vamp.note and "\n" not in vamp.note
     assert ("3 components" in vamp.note) == inverted
+
+
+@pytest.mark.parametrize(
+    ("domain", "lowest", "highest"),
+    [
+        (constraints.real, -5.0, 300.0),
+        (constraints.greater_than(0.0), 0.01, 300.0),
+        (constraints.interval(0.0, 255.0), 2.55, 252.45),
+    ],
+)
+def test_vamp_starts_inside_the_domain(domain, lowest, highest):
+    start = torch.tensor([[-5.0, 0.5, 300.0]])
+    vamp = Vamp(lambda u: dist.Normal(u, 1.0).to_event(1), lambda k: start, domain, components=1)
+    expected = start.clamp(lowest, highest)
+    assert torch.allclose(vamp.pseudo_inputs, expected, rtol=1e-4)
 
 
 def test_flow_inverts_and_its_determinant_is_autograds():
@@ -135,7 +151,7 @@ def test_guide_shapes_gradients_and_state(name, options, dim):
 @every_guide
 @every_dim
 def test_log_q_of_own_draws_is_exact(name, options, dim):
-    """By the change of variables: log q(z) = log N(ε) − log |det ∂z/∂ε|, the determinant by autograd."""
+    """By the change of variables, log q(z) = log N(ε) − log |det ∂z/∂ε|, ∂z/∂ε by autograd."""
     family = family_of(name, options, dim)
     h = torch.randn(1, family.num_parameters, dtype=torch.float64)
     size = 6 if name == "low_rank" else 0
@@ -180,8 +196,11 @@ def test_guide_integrates_to_one(name, options):
 @every_guide
 @every_dim
 def test_guide_in_float32_is_that_in_float64(name, options, dim):
-    """log q of given z, for which flows are inverted, and of own draws, for which they are not: as exact as the rounding of
-    z and h allows, a hundred times over. (Where q is narrow, that rounding alone moves log q by tenths of a nat.)"""
+    """log q is as exact as 100 times the rounding of z and h allows.
+
+    That holds for given z, for which flows are inverted, and for own draws, for which they are not.
+    Where q is narrow, the rounding of z and h alone moves log q by tenths of a nat.
+    """
     family = family_of(name, options, dim)
     h = torch.randn(50, family.num_parameters, dtype=torch.float64, requires_grad=True)
     low = family_of(name, options, dim).float()
@@ -255,30 +274,23 @@ def test_autoregressive_inverse_has_the_gradients_of_the_passes_it_does_not_reco
 
 def test_autoregressive_inverse_ends_where_nothing_moves_and_not_before():
     module, context, y = autoregressive(dim=40)
-    counts = []
+    calls, counts = [], []
+    module.nn.register_forward_hook(lambda *call: calls.append(call))
     for strength in (1.0, 0.01):
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.mul_(strength)
-        layer, calls = module.condition(context), 0
-
-        def counted(x, layer=layer, right=layer._call):
-            nonlocal calls
-            calls += 1
-            return right(x)
-
-        layer._call = counted
-        with torch.no_grad():
-            x = layer.inv(y.clone())
-        counts.append(calls)
-        assert torch.allclose(layer._call(x), y, atol=1e-9)
+            calls.clear()
+            x = module.condition(context).inv(y.clone())
+            counts.append(len(calls))
+            assert torch.allclose(module.condition(context)(x.clone()), y, atol=1e-9)
     assert counts[1] < counts[0] <= 40 + 1 and counts[1] < 10
 
 
 @every_guide
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e200])
 def test_a_row_that_broke_leaves_the_others_as_they_are(name, options, value):
-    """One datum whose parameters ran away: no error for the whole batch, and nothing finite for that datum alone."""
+    """One datum with broken parameters raises nothing, and only its own numbers are not finite."""
     family = family_of(name, options, 3)
     h = 0.3 * torch.randn(5, family.num_parameters, dtype=torch.float64)
     z = torch.randn(5, 3, dtype=torch.float64)
@@ -292,3 +304,46 @@ def test_a_row_that_broke_leaves_the_others_as_they_are(name, options, value):
     torch.testing.assert_close(log_q[others], whole[others])
     assert drawn[others].isfinite().all()
     assert not log_q[2].isfinite() or value == 1e200
+
+
+REFUSED = [
+    ("prior", "mixture", {"components": 0}, "components=0: must be at least 1"),
+    ("prior", "vamp", {"components": 0}, "components=0: must be at least 1"),
+    (
+        "prior",
+        "student_t",
+        {"degrees_of_freedom": 0.0},
+        "degrees_of_freedom=0.0: must be a positive",
+    ),
+    ("prior", "flow", {"layers": 0}, "layers=0: must be at least 1"),
+    ("prior", "flow", {"width": 1}, "width=1: must be at least latent_dim=2"),
+    ("guide", "low_rank", {"rank": 0}, "rank=0: must be at least 1"),
+    ("guide", "planar", {"layers": 0}, "layers=0: must be at least 1"),
+    ("guide", "coupling", {"layers": 0}, "layers=0: must be at least 1"),
+    ("guide", "iaf", {"width": 1}, "width=1: must be at least latent_dim=2"),
+    ("guide", "iaf", {"context": 0}, "context=0: must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("axis", "name", "options", "says"), REFUSED)
+def test_a_bad_option_is_refused_with_the_axis(axis, name, options, says):
+    with pytest.raises(RequestError, match=rf"^{axis}\.{says}[^\n]*$"):
+        prior(name, options, 2) if axis == "prior" else family_of(name, options, 2)
+
+
+@pytest.mark.parametrize("component", [Mixture, LowRank])
+def test_a_component_knows_no_option_of_the_command_line(component):
+    option = "components" if component is Mixture else "rank"
+    with pytest.raises(ValueError, match=rf"^{option}=0: must be at least 1"):
+        component(2, 0)
+
+
+@every_prior
+def test_a_prior_is_a_prior(name, options):
+    assert isinstance(prior(name, options, 2), Prior)
+
+
+@every_guide
+def test_a_family_is_a_family(name, options):
+    family = family_of(name, options, 2)
+    assert isinstance(family, Family) and family.note is None

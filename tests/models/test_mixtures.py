@@ -1,4 +1,4 @@
-"""SharedMixture is torch's MixtureSameFamily: the same density and gradients, at N × K numbers instead of N × K × D."""
+"""SharedMixture has the density and gradients of torch's mixture, in less memory."""
 
 import pyro.distributions as dist
 import pytest
@@ -14,7 +14,7 @@ SCALES = (1.0, 0.05, 1e-3)
 
 
 def mixture(scale, components=7, dim=4, dtype=torch.float64):
-    """Weights, means and scales of a mixture whose narrowest components have about `scale`, and draws from around it."""
+    """Returns the parameters of a mixture with scales of `scale` and more, and draws from it."""
     torch.manual_seed(0)
     weights, loc = (
         torch.randn(components, dtype=dtype),
@@ -30,8 +30,11 @@ def of(kind, weights, loc, scales):
 
 
 def bound(loc, scales, z):
-    """How far off log p may be: the error γ_n Σ|aᵢ||bᵢ| of a sum of n products (Higham 2002, eq. 3.5) of either way of
-    computing a component, for the worst component, as logsumexp never enlarges the largest error of its arguments."""
+    """Returns how far off log p may be.
+
+    It is the error γ_n Σ|aᵢ||bᵢ| of a sum of n products (Higham 2002, eq. 3.5), for both ways of
+    computing the worst component: logsumexp never enlarges the largest error of its arguments.
+    """
     loc, scales, z = loc.double(), scales.double(), z.double().unsqueeze(-2)
     size = ((z.abs() + loc.abs()).square() / (2 * scales.square()) + scales.log().abs() + 1).sum(-1)
     n = 4 * z.shape[-1] + 10 + len(loc)
@@ -48,7 +51,7 @@ def test_the_density_is_torchs(scale):
 
 
 def error_in_float32(scale):
-    """Of log p at float32 numbers, from that in float64 at the same numbers, and what rounding the result alone allows."""
+    """Returns the error of log p at float32 numbers, and what rounding the result alone allows."""
     *parameters, z = mixture(scale, dtype=torch.float32)
     exact = of(dist.MixtureSameFamily, *(p.double() for p in parameters)).log_prob(z.double())
     weights = parameters[0].log_softmax(0)  # float32, as the parameters of any categorical
@@ -64,15 +67,14 @@ def test_in_float32_only_the_result_is_rounded(scale):
     assert (error <= allowed).all()
 
 
-def test_the_written_out_square_would_cancel_in_float32(monkeypatch):
-    """The planted bug: the product of matrices in the precision of z."""
-    right = module.normal_log_probs
+def test_the_expanded_square_would_cancel_in_float32(monkeypatch):
+    """The planted bug is the same product of matrices in the precision of z."""
 
     def rounded(normals, z):
-        monkeypatch.setattr(torch.Tensor, "double", lambda x: x)
-        found = right(normals, z)
-        monkeypatch.undo()
-        return found
+        precision = normals.scale.square().reciprocal()
+        factors = torch.cat([normals.loc * precision, -0.5 * precision], -1)
+        constant = -normals.log_prob(torch.zeros(())).sum(-1)
+        return torch.cat([z, z.square()], -1) @ factors.mT - constant
 
     monkeypatch.setattr(module, "normal_log_probs", rounded)
     error, allowed = error_in_float32(0.05)
@@ -103,7 +105,7 @@ def test_posteriors_of_any_family_as_components(name, options):
 
 
 class Largest(TorchDispatchMode):
-    """The size in bytes of the largest storage that an operation made (a view makes none)."""
+    """Records the bytes of the largest storage that an operation made (a view makes none)."""
 
     size = 0
 

@@ -1,4 +1,4 @@
-"""Closed forms against independent references, and against the pieces of the project that must agree with them."""
+"""Closed forms agree with independent references and with the rest of the project."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_every_particle_of_the_exact_posterior_weighs_p_of_x(joint: Tractable) -
 
 
 def test_posterior_is_bayes_rule_at_any_z(joint: Tractable) -> None:
-    """Not only where the posterior puts its mass: log p(z) + log p(x|z) − log p(z|x) is the same at prior draws."""
+    """log p(z) + log p(x|z) − log p(z|x) is log p(x) even where the posterior has no mass."""
     x = simulate(joint, 20)
     z = joint.prior().sample((20,))
     bayes = (
@@ -76,7 +76,7 @@ def test_posterior_is_bayes_rule_at_any_z(joint: Tractable) -> None:
 
 
 def test_elbo_of_another_guide_is_below(joint: Tractable) -> None:
-    """A guide that is the posterior of the next datum: KL(q‖p) > 0, and the bound is below for all of 400 draws' mean."""
+    """A guide that is the posterior of the next datum has KL(q‖p) > 0, so its bound is lower."""
     x = simulate(joint, 30)
     wrong = Posterior(lambda x: joint.posterior(x.roll(1, 0)))
     assert elbo(joint, wrong, x, 400).mean < float(joint.log_prob(x).mean())
@@ -221,7 +221,7 @@ def test_a_tractable_joint_is_its_own_closed_form(joint: Tractable) -> None:
 
 
 def test_svi_reaches_probabilistic_pca() -> None:
-    """The linear VAE has the Tipping–Bishop maximum as its optimum (Lucas et al. 2019); a few thousand steps get there."""
+    """The Tipping–Bishop maximum is the optimum of the linear VAE (Lucas et al. 2019)."""
     x = simulate(factor_analysis(), 512).float()
     _, best = probabilistic_pca(x, 3)
     torch.manual_seed(1)
