@@ -5,28 +5,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from errors import RequestError, needs
+from inference.plan import Train
 
 AXES = ("data", "model", "prior", "likelihood", "guide", "network", "objective")
-
-
-@dataclass
-class Train:
-    """Options under `train.`"""
-
-    epochs: int = 100
-    batch_size: int = 100
-    learning_rate: float = 0.003
-    schedule: str = "cosine"
-    warmup_epochs: int = 1
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-    patience: int | None = None
-    checkpoint_seconds: float = 5.0
-    compile: str = "auto"
-    resume: str = "auto"
-    tensorboard: bool = False
 
 
 @dataclass
@@ -47,7 +31,10 @@ class Schema:
     train: Train = field(default_factory=Train)
 
 
-ConfigStore.instance().store(name="schema", node=Schema)
+# OmegaConf makes what a frozen class describes read-only, but here the options are put together.
+schema = OmegaConf.structured(Schema)
+OmegaConf.set_readonly(schema.train, False)
+ConfigStore.instance().store(name="schema", node=schema)
 
 
 def check(config: Mapping[str, Any]) -> None:

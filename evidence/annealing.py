@@ -20,7 +20,7 @@ from torch import Tensor
 
 from evidence.estimate import Estimate
 from evidence.joint import Joint
-from evidence.recording.calls import run
+from evidence.recording.calls import Shapes, run
 from evidence.rough import Rough, pays
 from evidence.upper import Latents, simulate
 from evidence.weights import Batch, Program, split_batch
@@ -119,14 +119,14 @@ class Path:
     ) -> tuple[Tensor, ...]:
         joint = self.joint
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
-            # Not patient: all forces of a trajectory are to be one function of the position, to the last digit.
+            # Every shape: all forces of a trajectory are one function of the position, to the bit.
             return run(
                 (what, self.start, joint.model, joint.guide),
                 function,
                 u,
                 *joint.batch,
                 *joint.bounds,
-                patient=False,
+                shapes=Shapes.EVERY,
             )
 
     def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """The checkpoints of a run, and which good one stands in for one that is damaged.
 
-checkpoint-last.pt      all that training goes on from: weights, optimiser, metrics, the best weights so far
+checkpoint-last.pt      all that training goes on from: weights, optimizer, metrics, the best weights so far
 checkpoint-previous.pt  the one before, while a run trains
 checkpoint-best.pt      the weights of the best epoch, for those who evaluate
 """

@@ -36,7 +36,12 @@ def build(axis: str, node: Mapping[str, Any], trust: bool = False, **context: An
     wanted = {
         name: value for name, value in context.items() if name in parameters and name not in options
     }
-    return target(**wanted, **options)
+    try:
+        return target(**wanted, **options)
+    except RequestError:
+        raise
+    except ValueError as error:
+        raise RequestError(f"{axis}.{error}") from error
 
 
 def locate(axis: str, path: str, trust: bool = False) -> Callable[..., Any]:

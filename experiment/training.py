@@ -10,20 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from data import Dataset
 from errors import RequestError
-from evidence.weights import as_batch
+from evidence.batch import Batch
+from evidence.noise import forked
+from evidence.unsupported import UnsupportedPair
 from experiment.build import build_data, build_pair
 from experiment.components import build
 from experiment.directory import RunDirectory, write_json
 from experiment.load import pick_device
 from experiment.shared import SharedRunDirectory
-from inference.loop import Observer, fit
+from inference.loop import Observer, fit, ignore
+from inference.objectives.base import Objective
+from inference.plan import Train
+from inference.training import DoesNotFit, Training
+from models.likelihoods import Likelihood
 from parallel import group
 
 
-def train(config: dict[str, Any], observe: Observer | None = None) -> RunDirectory:
+def train(config: dict[str, Any], observe: Observer = ignore) -> RunDirectory:
     """Train what `config` (plain values) describes in its `run_dir`, or continue, or say that it is done.
 
     `observe` is called after every epoch (see `fit`).
@@ -34,7 +41,7 @@ def train(config: dict[str, Any], observe: Observer | None = None) -> RunDirecto
         return _train(config, observe)
 
 
-def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
+def _train(config: dict[str, Any], observe: Observer) -> RunDirectory:
     run = SharedRunDirectory(config["run_dir"])
     device, data, model, guide, objective = group.agreed(lambda: opened(config))
     with run.claim(config, resume=config["train"]["resume"] == "auto"):
@@ -49,7 +56,7 @@ def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
         group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
         for line in notes(model, guide, objective, data):
             print(line)
-        training = fit(model, guide, objective, data, config["train"], config["seed"], run, observe)
+        training = fitted(model, guide, objective, data, config, run, observe)
         run.finish()
     print(
         f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch}), {training.seconds:.1f} s"
@@ -58,9 +65,29 @@ def _train(config: dict[str, Any], observe: Observer | None) -> RunDirectory:
     return run
 
 
+def fitted(
+    model: torch.nn.Module,
+    guide: torch.nn.Module,
+    objective: Objective,
+    data: Dataset,
+    config: dict[str, Any],
+    run: RunDirectory,
+    observe: Observer,
+) -> Training:
+    """Trains the pair; what is wrong with the request is refused as such."""
+    plan, seed = Train(**config["train"]), config["seed"]
+    try:
+        return fit(model, guide, objective, data, plan, seed, run, observe, tqdm.write)
+    except DoesNotFit as error:
+        last = run.checkpoints.path("last")
+        raise RequestError(f"{last}: does not fit the configuration beside it") from error
+    except UnsupportedPair as error:
+        raise RequestError(str(error)) from error
+
+
 def opened(
     config: dict[str, Any],
-) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Any]:
+) -> tuple[torch.device, Dataset, torch.nn.Module, torch.nn.Module, Objective]:
     """Device, data, model, guide and objective of a request; the pair is still on the CPU."""
     device = pick_device(config["device"])
     data = build_data(config, device, trust=True)
@@ -68,7 +95,12 @@ def opened(
     model, guide = build_pair(config, data, trust=True)
     objective = build("objective", config["objective"], trust=True)
     if group.count() > 1:
-        group.refuse_coupled([objective, *model.modules(), *guide.modules()])
+        likelihoods = [part for part in model.modules() if isinstance(part, Likelihood)]
+        chosen = f"objective={config['choices']['objective']}"
+        group.refuse_coupled(
+            objective.couples_data and f"{chosen}: {objective.couples_data}",
+            *(likelihood.couples_data for likelihood in likelihoods),
+        )
         if config["train"]["batch_size"] < group.count():
             what = f"train.batch_size={config['train']['batch_size']}"
             raise RequestError(
@@ -99,7 +131,7 @@ def summary(
 
 
 def notes(
-    model: torch.nn.Module, guide: torch.nn.Module, objective: Any, data: Any
+    model: torch.nn.Module, guide: torch.nn.Module, objective: Objective, data: Dataset
 ) -> Iterator[str]:
     """What components have to say about themselves (`note`), and the objective about this pair (`describe`)."""
     yield from (
@@ -107,11 +139,9 @@ def notes(
         for module in (*model.modules(), *guide.modules())
         if (note := getattr(module, "note", None))
     )
-    if hasattr(objective, "describe"):
-        with torch.random.fork_rng(
-            devices=[data.train.device] if data.train.device.type == "cuda" else []
-        ):
-            yield objective.describe(model, guide, *as_batch(data.train[:2]))
+    with forked(data.train.device):
+        if (described := objective.describe(model, guide, Batch.of(data.train[:2]))) is not None:
+            yield described
 
 
 def environment(device: torch.device) -> dict[str, Any]:

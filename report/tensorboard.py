@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 from data import Dataset
 from experiment.directory import identity
 from experiment.load import Run
-from inference.loop import Training
+from inference.training import Training
 from report.figures.pictures import generate, is_picture, mosaic, reconstruct
 
 PICTURES = 20
@@ -80,7 +80,7 @@ class TensorBoard:
                 if isinstance(value, float):
                     writer.add_scalar(f"{name}/{record['split']}", value, training.epoch)
         writer.add_scalar(
-            "learning_rate", training.optimiser.adam.param_groups[0]["lr"], training.epoch
+            "learning_rate", training.optimizer.adam.param_groups[0]["lr"], training.epoch
         )
         writer.add_scalar(BEST, training.best_elbo, training.epoch)
 

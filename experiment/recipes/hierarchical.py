@@ -19,7 +19,7 @@ def hierarchical(
     """
     parts.require(
         "objective",
-        lambda objective: not getattr(objective, "one_latent_only", False),
+        lambda objective: not objective.one_latent_only,
         "z1 and z2 depend on each other under q, so the expectation of log q(z1|x) − log p(z1|z2) is no KL in closed form; "
         "use objective=elbo",
     )
