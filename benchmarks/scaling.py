@@ -1,6 +1,6 @@
 """What a step costs as batch, width, latents and particles grow, and what bounds it: python -m benchmarks.scaling.
 
-Beside the compiled step stand its matrix products alone (arithmetic) and its optimiser alone (memory: parameters, gradients and
+Beside the compiled step stand its matrix products alone (arithmetic) and its optimizer alone (memory: parameters, gradients and
 two moments pass through once a step); what is left is everything else that the derivation asks for.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.timing import Clock, Run, clock, environment, interleaved, rows,
 from benchmarks.workload import LEARNING_RATE, Batches
 from inference.objectives.elbo import ELBO
 from inference.objectives.iwae import IWAE
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 
 REFERENCE = "step"
 Case = tuple[Perceptron, int, int]
@@ -41,7 +41,7 @@ def cases() -> dict[str, Case]:
 def adam_alone(network: Perceptron) -> Run:
     """The update of all parameters with gradients that are there already."""
     pair = ours.pair(network)
-    optimiser = FusedAdam(pair, LEARNING_RATE)
+    optimizer = FusedAdam(pair, LEARNING_RATE)
     for module in pair:
         for parameter in module.parameters():
             parameter.grad = 1e-3 * torch.randn_like(parameter)
@@ -51,13 +51,13 @@ def adam_alone(network: Perceptron) -> Run:
         for _ in range(steps):
             for parameter, gradient in kept:
                 parameter.grad = gradient
-            optimiser(())
+            optimizer.step()
 
     return run
 
 
 def measure(name: str, case: Case, rounds: int, clock: Clock) -> dict[str, Any]:
-    """Milliseconds of the step, of its products and of its optimiser."""
+    """Milliseconds of the step, of its products and of its optimizer."""
     network, batch, particles = case
     objective = ELBO() if particles == 1 else IWAE(num_particles=particles)
     runs = {

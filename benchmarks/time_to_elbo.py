@@ -17,15 +17,17 @@ from benchmarks.networks import TUTORIAL
 from benchmarks.peers import ours, pyro_tutorial
 from benchmarks.timing import Clock, clock, environment, table, write
 from benchmarks.workload import LEARNING_RATE, Batches
-from configs.schema import Train
+from inference.plan import Train
 from data import Dataset, Split, open_dataset
 from data.sources.vision import mnist
 from errors import RequestError
 from evidence import elbo
+from evidence.batch import Batch
 from inference.fast.compile_choice import choose
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 
 BATCH = 128
 Epoch = Callable[[], None]
@@ -39,19 +41,19 @@ def this_project(
     model, guide = ours.pair(TUTORIAL)
     choice = choose(Train().compile, epochs * len(data.train) // BATCH)
     print(choice.line)
-    optimiser = FusedAdam((model, guide), learning_rate)
-    step = Step(model, guide, optimiser, ELBO(), choice.compiled)
+    optimizer = FusedAdam((model, guide), learning_rate)
+    svi = FastSVI(model, guide, optimizer, PerDatum(ELBO()), choice.compiled)
     started = (
         time.perf_counter()
     )  # compilers are processes of their own, whose time only a wall clock sees
-    step.loss.loss_and_grads(model, guide, data.train[:BATCH].flatten(1))
-    optimiser.adam.zero_grad()
+    svi.gradients(Batch.of(data.train[:BATCH].flatten(1)))
+    optimizer.adam.zero_grad()
     compiling = time.perf_counter() - started
 
     def epoch() -> None:
         torch.set_flush_denormal(True)  # as train.py does
         for x in data.train.shuffled(BATCH):
-            step(x.flatten(1))
+            svi.step(x.flatten(1))
         torch.set_flush_denormal(False)
 
     return (

@@ -22,9 +22,9 @@ from torch import nn
 from evidence.weights import draw
 from experiment.build import all_likelihoods, build_pair
 from inference.calibration import calibrate
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 from models.generative import Generative
 from tests.components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset
 
@@ -96,9 +96,9 @@ def trained_and_checked(prior, prior_options, likelihood, likelihood_options, gu
     }
     data = in_double(dataset(all_likelihoods()[likelihood].spaces[0]))
     pair = [part.double() for part in build_pair(config(**chosen), data)]
-    step = Step(*pair, FusedAdam(pair, learning_rate=1e-2), ELBO(), compiled=False)
+    svi = FastSVI(*pair, FusedAdam(pair, learning_rate=1e-2), ELBO(), compiled=False)
     before = copy.deepcopy([part.state_dict() for part in pair])
-    step(data.train[:])  # raises NonFinite where the loss is
+    svi.step(data.train[:])  # raises NonFinite where the loss is
     after = [part.state_dict() for part in pair]
     assert any(
         not torch.equal(old[key], new[key])

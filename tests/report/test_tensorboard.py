@@ -79,10 +79,10 @@ def test_it_only_looks_on(watched, train, tmp_path):
 
 def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
     """Cut after the event of epoch 4, of which the checkpoint knows nothing; half an event is left in the file."""
-    import inference.loop
+    from experiment.directory import RunDirectory
 
     run = tmp_path / "run"
-    save = inference.loop.RunDirectory.save
+    save = RunDirectory.save
 
     def cut(self, state, best):
         if state["epoch"] == 4:
@@ -90,7 +90,7 @@ def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
         save(self, state, best)
 
     with monkeypatch.context() as inner:
-        inner.setattr(inference.loop.RunDirectory, "save", cut)
+        inner.setattr(RunDirectory, "save", cut)
         assert train(*OPTIONS, f"run_dir={run}", "train.tensorboard=true")[0] == 1
     assert read(run)[0]["elbo/valid"][-1][0] == 4
     (file,) = (run / "tensorboard").iterdir()
