@@ -79,7 +79,7 @@ def turns() -> Iterator[int]:
 def work(batch: int, device: str) -> None:
     """Takes part in training, as one of the processes: its share of `batch` data at every step."""
     answers = os.fdopen(os.dup(1), "w")  # only the first process has a voice once it has joined
-    from configs.cli import spin_briefly
+    from configs.process import spin_briefly
 
     spin_briefly()
     from parallel import group
@@ -91,29 +91,30 @@ def work(batch: int, device: str) -> None:
         from benchmarks.networks import TUTORIAL
         from benchmarks.peers.ours import pair
         from benchmarks.workload import LEARNING_RATE, Batches
-        from inference.fast.step import Step
+        from inference.fast.svi import FastSVI
         from inference.objectives.elbo import ELBO
-        from inference.optimiser import FusedAdam
+        from inference.objectives.per_datum import PerDatum
+        from inference.optimizer import FusedAdam
 
         torch.set_flush_denormal(True)  # as train.py does
         start, stop = group.share(batch, group.rank(), group.count())
         model, guide = (module.to(device) for module in pair(TUTORIAL))
         group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
-        step = Step(model, guide, FusedAdam((model, guide), LEARNING_RATE), ELBO(), compiled=True)
+        optimizer = FusedAdam((model, guide), LEARNING_RATE)
+        svi = FastSVI(model, guide, optimizer, PerDatum(ELBO()))
         stream = iter(Batches(stop - start, device=device))
 
         def run(steps: int) -> float:
             started = time.perf_counter()
             with pyro.validation_enabled(False):
                 for _ in range(steps):
-                    x = next(stream)
-                    step(x, share=(stop - start) / batch)
-                step.read(x)
+                    svi.step(next(stream))
+                svi.read()
             return time.perf_counter() - started
 
         run(20)
-        if not step.is_compiled:
-            raise RuntimeError(f"not compiled: {step.loss.why_eager}")
+        if not svi.is_compiled:
+            raise RuntimeError("not compiled")  # FastSVI has said why
         print(0.0, file=answers, flush=True)
         for steps in turns():
             print(run(steps), file=answers, flush=True)

@@ -2,7 +2,7 @@
 
 python -m benchmarks.scaling
 
-Beside the compiled step stand its matrix products alone (arithmetic) and its optimiser alone
+Beside the compiled step stand its matrix products alone (arithmetic) and its optimizer alone
 (memory: parameters, gradients and two moments pass through once a step); what is left is everything
 else that the derivation asks for.
 """
@@ -17,7 +17,7 @@ from benchmarks.timing import Clock, Run, clock, interleaved, timings
 from benchmarks.workload import LEARNING_RATE, Batches
 from inference.objectives.elbo import ELBO
 from inference.objectives.iwae import IWAE
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 
 REFERENCE = "step"
 # Network, batch, particles: one of them changes at a time.
@@ -50,7 +50,7 @@ def cases() -> dict[str, Case]:
 def adam_alone(network: Perceptron) -> Run:
     """Makes the update of all parameters with gradients that are there already."""
     pair = ours.pair(network)
-    optimiser = FusedAdam(pair, LEARNING_RATE)
+    optimizer = FusedAdam(pair, LEARNING_RATE)
     parameters = [parameter for module in pair for parameter in module.parameters()]
     kept = [(parameter, 1e-3 * torch.randn_like(parameter)) for parameter in parameters]
 
@@ -58,13 +58,13 @@ def adam_alone(network: Perceptron) -> Run:
         for _ in range(steps):
             for parameter, gradient in kept:
                 parameter.grad = gradient
-            optimiser(())
+            optimizer.step()
 
     return run
 
 
 def measure(name: str, rounds: int, clock: Clock) -> Record:
-    """Measures milliseconds of the step, of its products and of its optimiser."""
+    """Measures milliseconds of the step, of its products and of its optimizer."""
     network, batch, particles = cases()[name]
     objective = ELBO() if particles == 1 else IWAE(num_particles=particles)
     runs = {

@@ -21,12 +21,13 @@ from benchmarks.timing import Clock, clock
 from benchmarks.workload import LEARNING_RATE, Batches
 from data import Dataset, Split, View, open_dataset
 from data.sources.vision import mnist
-from evidence import elbo
+from evidence import Batch, elbo
 from evidence.weights import Program
 from inference.fast.compile_choice import choose
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 from inference.plan import Train
 
 BATCH = 128
@@ -45,18 +46,18 @@ def this_project(data: Dataset, epochs: int, learning_rate: float = LEARNING_RAT
     model, guide = ours.pair(TUTORIAL)
     choice = choose(Train().compile, epochs * len(data.train) // BATCH)
     print(choice.line)
-    optimiser = FusedAdam((model, guide), learning_rate)
-    step = Step(model, guide, optimiser, ELBO(), choice.compiled)
+    optimizer = FusedAdam((model, guide), learning_rate)
+    svi = FastSVI(model, guide, optimizer, PerDatum(ELBO()), choice.compiled)
     # Compilers are processes of their own, whose time only the clock on the wall sees.
     started = time.perf_counter()
-    step.loss.loss_and_grads(model, guide, data.train.batch(slice(BATCH)).x.flatten(1))
-    optimiser.adam.zero_grad()
+    svi.gradients(Batch.of(data.train.batch(slice(BATCH)).x.flatten(1)))
+    optimizer.adam.zero_grad()
     compiling = time.perf_counter() - started
 
     def epoch() -> None:
         torch.set_flush_denormal(True)  # as train.py does
         for (x,) in data.train.shuffled(BATCH):
-            step(x.flatten(1))
+            svi.step(x.flatten(1))
         torch.set_flush_denormal(False)
 
     return epoch, partial(_test_elbo, model, guide, data), compiling

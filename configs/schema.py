@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from inference.plan import Train
 
@@ -28,4 +29,7 @@ class Schema:
     train: Train = field(default_factory=Train)
 
 
-ConfigStore.instance().store(name="schema", node=Schema)
+# OmegaConf makes what a frozen class describes read-only, but here the options are put together.
+schema = OmegaConf.structured(Schema)
+OmegaConf.set_readonly(schema.train, False)
+ConfigStore.instance().store(name="schema", node=schema)

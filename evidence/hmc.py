@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evidence.batch import Batch
 from evidence.joint import Joint
-from evidence.recording.calls import run
+from evidence.recording.calls import Shapes, run
 from evidence.rough import Rough, pays
 
 Start = Literal["prior", "guide"]
@@ -91,8 +91,8 @@ class Path:
         key = (what, self.start, joint.model, joint.guide)
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
             # All forces of a trajectory must be one function of the position, to the last digit: so
-            # the run is not patient.
-            one, other = run(key, function, u, *joint.batch, *joint.bounds, patient=False)
+            # every shape is recorded.
+            one, other = run(key, function, u, *joint.batch, *joint.bounds, shapes=Shapes.EVERY)
         return one, other
 
     def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:

@@ -168,7 +168,7 @@ class Parts:
 
     def refuse_one_latent_objective(self, reason: str) -> None:
         """Raises RequestError if the objective is right for a single latent site only."""
-        self._accept("objective", lambda found: not vars(found).get("one_latent_only"), reason)
+        self._accept("objective", lambda found: not found.one_latent_only, reason)
 
     def _accept(self, axis: str, accept: Callable[[Any], bool], reason: str) -> None:
         choice = self.request.choice(axis)

@@ -1,14 +1,16 @@
 """A training run from its request to DONE."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
+from tqdm import tqdm
 
 from data import Dataset
 from errors import RequestError
 from evidence.batch import Batch
 from evidence.noise import forked
+from evidence.unsupported import UnsupportedPair
 from experiment.build import build_data, build_objective, build_pair
 from experiment.device import pick_device
 from experiment.directory import RunDirectory
@@ -17,8 +19,9 @@ from experiment.files import write_json
 from experiment.recipes.base import Pair
 from experiment.request import Request
 from experiment.shared import SharedRunDirectory
-from inference.loop import Observer, fit
+from inference.loop import Observer, fit, ignore
 from inference.objectives.base import Objective
+from inference.training import DoesNotFit, Training
 from models.likelihoods import Likelihood
 from models.priors.base import Prior
 from parallel import group
@@ -35,7 +38,7 @@ class Opened:
     objective: Objective
 
 
-def train_request(request: Request, observe: Observer | None = None) -> RunDirectory:
+def train_request(request: Request, observe: Observer = ignore) -> RunDirectory:
     """Trains what `request` describes in its `run_dir`, or continues, or says that it is done.
 
     `observe` is called after every epoch (see `fit`). Where torchrun started several processes,
@@ -49,7 +52,7 @@ def train_request(request: Request, observe: Observer | None = None) -> RunDirec
         return _train(request, observe)
 
 
-def _train(request: Request, observe: Observer | None) -> RunDirectory:
+def _train(request: Request, observe: Observer) -> RunDirectory:
     directory = SharedRunDirectory(request.run_dir)
     opened = group.agreed(lambda: open_request(request))
     with directory.claim(request, resume=request.train.resume == "auto"):
@@ -60,25 +63,30 @@ def _train(request: Request, observe: Observer | None) -> RunDirectory:
         if group.is_first():
             write_json(directory.path / "environment.json", environment(opened.device))
         print(summary(opened))
-        model, guide = (program.to(opened.device) for program in opened.pair)
-        group.same_start([*model.state_dict().values(), *guide.state_dict().values()])
+        for program in opened.pair:
+            program.to(opened.device)
+            group.same_start(program.state_dict().values())
         for note in notes(opened):
             print(note)
-        training = fit(
-            model,
-            guide,
-            opened.objective,
-            opened.data,
-            asdict(request.train),
-            request.seed,
-            directory,  # type: ignore[arg-type]
-            observe,
-        )
+        training = _fitted(opened, directory, observe)
         directory.finish()
     best = f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch})"
     print(f"{best}, {training.seconds:.1f} s")
     print(f"kept in {directory.path}\nnext: python evaluate.py {directory.path}")
     return directory.files
+
+
+def _fitted(opened: Opened, directory: SharedRunDirectory, observe: Observer) -> Training:
+    """Trains the pair; what is wrong with the request is refused as such."""
+    (model, guide), objective, data = opened.pair, opened.objective, opened.data
+    plan, seed = opened.request.train, opened.request.seed
+    try:
+        return fit(model, guide, objective, data, plan, seed, directory, observe, tqdm.write)
+    except DoesNotFit as error:
+        last = directory.files.checkpoints.path("last")
+        raise RequestError(f"{last}: does not fit the configuration beside it") from error
+    except UnsupportedPair as error:
+        raise RequestError(str(error)) from error
 
 
 def open_request(request: Request) -> Opened:
@@ -93,7 +101,9 @@ def open_request(request: Request) -> Opened:
     pair = build_pair(request, data, trust=True)
     objective = build_objective(request, trust=True)
     if group.count() > 1:
-        group.refuse_coupled([objective, *_likelihoods(pair)])
+        of_objective = f"objective={request.objective.name}: {objective.couples_data}"
+        of_likelihoods = [likelihood.couples_data for likelihood in _likelihoods(pair)]
+        group.refuse_coupled(objective.couples_data and of_objective, *of_likelihoods)
         if request.train.batch_size < group.count():
             raise RequestError(
                 f"train.batch_size={request.train.batch_size}: at least one datum for each of "
@@ -126,9 +136,7 @@ def notes(opened: Opened) -> Iterator[str]:
                 yield module.note
     train = opened.data.train
     with forked(train.device):
-        said = None
-        if isinstance(opened.objective, Objective):  # interim
-            said = opened.objective.describe(*opened.pair, Batch.of(train[:2]))
+        said = opened.objective.describe(*opened.pair, Batch.of(train[:2]))
     if said:
         yield said
 

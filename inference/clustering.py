@@ -1,17 +1,19 @@
 """How well clusters agree with labels that the model never saw."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from evidence.batch import Batch
+from models.clustered import Clustered
+
 
 def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) -> float:
-    """The share of data whose cluster is their label's, under the best one-to-one matching of clusters to labels.
+    """Returns the share of data whose cluster belongs to their label.
 
-    With more clusters than labels, or fewer, what is left unmatched counts as wrong (Hungarian method).
+    Clusters and labels are matched one to one as well as possible (the Hungarian method). If there
+    are more of the one than of the other, what stays unmatched counts as wrong.
     """
     counts = torch.zeros(int(clusters.max()) + 1, int(labels.max()) + 1, dtype=torch.long)
     counts.index_put_(
@@ -22,8 +24,8 @@ def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) 
 
 
 @torch.no_grad()
-def clusters_of(model: Any, guide: nn.Module, x: Any) -> Int[Tensor, " batch"] | None:
-    """argmax p(y|z) of each datum of a batch, z one draw from q(z|x); None for models without clusters."""
-    if not hasattr(model, "cluster_probabilities"):
+def clusters_of(model: nn.Module, guide: nn.Module, batch: Batch) -> Int[Tensor, " batch"] | None:
+    """Returns argmax p(y|z) for each datum, with one draw z ~ q(z|x); None without clusters."""
+    if not isinstance(model, Clustered):
         return None
-    return model.cluster_probabilities(guide(x)).argmax(-1).cpu()
+    return model.cluster_probabilities(guide(*batch)).argmax(-1).cpu()

@@ -1,53 +1,78 @@
-"""The true ELBO and its two terms on a split, whatever was optimised."""
+"""The true ELBO and its two terms on a split, whatever was optimized."""
 
-from typing import Any
+import math
 
 import torch
 from torch import Tensor, nn
 
-from data import Split
+from data import Dataset, Split
+from errors import TrainingError
 from evidence import elbo_terms
+from evidence.batch import Batch
+from evidence.noise import forked
 from inference.clustering import clustering_accuracy, clusters_of
+from inference.keeper import Record
+from inference.nonfinite import broken_site
+from inference.training import Training
 from parallel import group
 
 EVALUATION_BATCH = 1000
+SEED = 0
+
+
+def epoch_metrics(training: Training, data: Dataset, seconds: float) -> list[Record]:
+    """Measures the epoch on as many training examples as there are validation examples, and these.
+
+    Returns the records of "train" and "valid". Raises TrainingError, naming the site, if an ELBO is
+    not finite.
+    """
+    records = []
+    for name in ("train", "valid"):
+        split, count = data(name), len(data.valid)
+        measured = split_metrics(training.model, training.guide, split, count, SEED)
+        if not math.isfinite(measured["elbo"]):
+            site = broken_site(training.model, training.guide, Batch.of(split[:count]))
+            raise TrainingError(
+                f"training stopped after the last step of epoch {training.epoch}: "
+                f"the {name} ELBO is {measured['elbo']} at {site}"
+            )
+        speed = {"examples_per_second": len(data.train) / seconds, "seconds": training.seconds}
+        records.append({"epoch": training.epoch, "split": name} | measured | speed)
+    return records
 
 
 @torch.no_grad()
 def split_metrics(
     model: nn.Module, guide: nn.Module, split: Split, num_examples: int, seed: int
-) -> dict[str, Any]:
-    """ELBO, reconstruction and KL in nats per datum, over the first `num_examples`, one draw of z each.
+) -> Record:
+    """Returns ELBO, reconstruction and KL, nats per datum, from one draw of z for each datum.
 
-    The noise is the same at every epoch (common random numbers: curves show the model change, not the noise) and with any
-    number of processes, which share the blocks; it is
-    taken from a forked generator, so measuring never changes what training does next.
+    The first `num_examples` data are measured. Their noise is the same at every epoch, so that
+    curves show how the model changes. It is the same for any number of processes, which share the
+    blocks of data, and comes from a forked generator: measuring does not change what training does.
     """
     num_examples = min(num_examples, len(split))
-    device = split.device
 
     def measure(start: int) -> tuple[Tensor, Tensor | None]:
-        """Sums of the two terms, and clusters where there are any: the noise belongs to the block."""
+        """Sums of the two terms over a block, which has noise of its own, and its clusters."""
         torch.manual_seed(seed + start)
-        x = split[start : min(start + EVALUATION_BATCH, num_examples)]
-        terms = elbo_terms(model, guide, x, num_particles=1)
-        return torch.stack([terms.reconstruction.sum(), terms.kl.sum()]).cpu(), clusters_of(
-            model, guide, x
-        )
+        batch = Batch.of(split[start : min(start + EVALUATION_BATCH, num_examples)])
+        terms = elbo_terms(model, guide, batch, num_particles=1)
+        sums = torch.stack([terms.reconstruction.sum(), terms.kl.sum()])
+        return sums.cpu(), clusters_of(model, guide, batch)
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        sums, found = zip(
-            *group.each(measure, range(0, num_examples, EVALUATION_BATCH)), strict=True
-        )
-    reconstruction, kl = (torch.stack(sums).sum(0) / num_examples).tolist()
+    with forked(split.device):
+        blocks = group.each(measure, range(0, num_examples, EVALUATION_BATCH))
+    total = torch.stack([sums for sums, _ in blocks]).sum(0)
+    reconstruction, kl = (total / num_examples).tolist()
     measured = {
         "elbo": reconstruction - kl,
         "reconstruction": reconstruction,
         "kl": kl,
         "num_examples": num_examples,
     }
-    if found[0] is not None and split.labels is not None:
-        measured["clustering_accuracy"] = clustering_accuracy(
-            torch.cat(found), split.labels[:num_examples]
-        )
+    found = [clusters for _, clusters in blocks if clusters is not None]
+    if found and split.labels is not None:
+        labels = split.labels[:num_examples]
+        measured["clustering_accuracy"] = clustering_accuracy(torch.cat(found), labels)
     return measured

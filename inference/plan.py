@@ -1,11 +1,14 @@
-"""How a model is trained: the options under `train.`"""
+"""How a run trains. This module needs no torch: the command line reads its names from here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from inference.schedule import factor
 
-@dataclass
+
+@dataclass(frozen=True)
 class Train:
-    """The options under `train.`; configs/train.yaml says what each of them means."""
+    """The options under `train.`; configs/train.yaml says what each of them does."""
 
     epochs: int = 100
     batch_size: int = 100
@@ -19,3 +22,8 @@ class Train:
     compile: str = "auto"
     resume: str = "auto"
     tensorboard: bool = False
+
+    def rate_factor(self, steps: int) -> Callable[[int], float]:
+        """Returns what multiplies the learning rate at each step, where an epoch has `steps`."""
+        total, warmup = steps * self.epochs, steps * self.warmup_epochs
+        return lambda step: factor(step, total, self.schedule, warmup)

@@ -1,23 +1,25 @@
-"""Progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
+"""The progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
 
 import sys
 import time
 from types import TracebackType
+from typing import Self
 
 from tqdm import tqdm
 
+# In a log file. The first line comes at the end of the first epoch.
 SECONDS_BETWEEN_LINES = 30.0
-"""In a log file; the first line comes at the end of the first epoch."""
 
 
 class Progress:
-    """Epoch, validation ELBO, examples per second and time left, over all examples of all epochs."""
+    """Shows epoch, validation ELBO, examples per second and the time left, on stderr."""
 
-    def __init__(self, epochs: int, examples_per_epoch: int, first_epoch: int) -> None:
+    def __init__(self, epochs: int, examples: int, batch_size: int, first_epoch: int) -> None:
         self.epochs, self.now = epochs, first_epoch
+        self.examples, self.batch_size, self.left_in_epoch = examples, batch_size, 0
         self.bar = tqdm(
-            total=epochs * examples_per_epoch,
-            initial=first_epoch * examples_per_epoch,
+            total=epochs * examples,
+            initial=first_epoch * examples,
             unit=" examples",
             unit_scale=True,
             dynamic_ncols=True,
@@ -26,9 +28,9 @@ class Progress:
             disable=None,  # where stderr is no terminal
         )
         self.started, self.told, self.done = time.monotonic(), -SECONDS_BETWEEN_LINES, 0
-        self.left = (epochs - first_epoch) * examples_per_epoch
+        self.left = (epochs - first_epoch) * examples
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -41,16 +43,18 @@ class Progress:
 
     def epoch(self, epoch: int) -> None:
         """Epoch `epoch`, counted from 1, begins."""
-        self.now = epoch
+        self.now, self.left_in_epoch = epoch, self.examples
         self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
 
-    def advance(self, examples: int) -> None:
-        """`examples` more have been trained on."""
+    def step(self) -> None:
+        """One more batch has been trained on, by all processes together."""
+        examples = min(self.batch_size, self.left_in_epoch)
+        self.left_in_epoch -= examples
         self.done += examples
         self.bar.update(examples)
 
     def elbo(self, elbo: float, best: float) -> None:
-        """The validation ELBO after an epoch, nats per datum."""
+        """The epoch has ended with this validation ELBO, nats per datum."""
         said = f"valid ELBO {elbo:.2f} (best {best:.2f})"
         self.bar.set_postfix_str(said, refresh=False)
         seconds = time.monotonic() - self.started
@@ -60,8 +64,5 @@ class Progress:
             self.told = seconds
             rate = self.done / seconds
             left = tqdm.format_interval((self.left - self.done) / rate)
-            print(
-                f"epoch {self.now}/{self.epochs}: {said}, {rate:,.0f} examples/s, {left} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            line = f"epoch {self.now}/{self.epochs}: {said}, {rate:,.0f} examples/s, {left} left"
+            print(line, file=sys.stderr, flush=True)

@@ -2,12 +2,13 @@
 
 import math
 
-SCHEDULES = ("constant", "cosine")
-
 
 def factor(step: int, total: int, schedule: str, warmup: int = 0) -> float:
-    """What the learning rate is multiplied by at `step` of `total` (from 0): linear warm-up over `warmup` steps, then
-    constant or falling to 0 along half a cosine (Loshchilov & Hutter 2017)."""
+    """Returns what multiplies the learning rate at `step` of `total`, counted from 0.
+
+    It rises linearly over `warmup` steps. Then it is 1 (`schedule` "constant"), or falls to 0 along
+    half a cosine ("cosine", Loshchilov & Hutter 2017).
+    """
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if schedule == "constant":

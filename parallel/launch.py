@@ -4,17 +4,17 @@ import os
 
 
 def rank() -> int:
-    """The number of this process, from 0; the first one prints and writes."""
+    """Returns the number of this process, from 0; the first one prints and writes."""
     return int(os.environ["RANK"]) if launched() else 0
 
 
 def count() -> int:
-    """How many processes run this command together, on all machines."""
+    """Returns how many processes run this command together, on all machines."""
     return int(os.environ["WORLD_SIZE"]) if launched() else 1
 
 
 def local() -> tuple[int, int]:
-    """The number of this process among those of its machine, and how many these are."""
+    """Returns the number of this process among those of its machine, and how many these are."""
     return (
         (int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
         if launched()

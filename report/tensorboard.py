@@ -13,7 +13,7 @@ from evaluation.predictions import generate, reconstruct
 from evidence.batch import Batch
 from evidence.noise import forked
 from experiment.request import Request
-from inference.loop import Training
+from inference.training import Training
 from report.figures.mosaic import is_picture, mosaic
 
 # How often in a training pictures are drawn at most; they are always drawn after the first epoch.
@@ -77,7 +77,7 @@ class TensorBoard:
                 if isinstance(value, float):
                     writer.add_scalar(f"{name}/{record['split']}", value, training.epoch)
         writer.add_scalar(
-            "learning_rate", training.optimiser.adam.param_groups[0]["lr"], training.epoch
+            "learning_rate", training.optimizer.adam.param_groups[0]["lr"], training.epoch
         )
         writer.add_scalar(BEST, training.best_elbo, training.epoch)
 

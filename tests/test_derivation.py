@@ -11,7 +11,7 @@ from evidence import elbo_terms, log_weights
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from models.likelihoods.gaussian import Gaussian
@@ -112,13 +112,13 @@ class TestWeightDecayIsAPriorOnTheWeights:
 
     DECAY, RATE = 0.3, 0.01
 
-    def trained(self, pair, x, optimiser_of, loss_of):
+    def trained(self, pair, x, optimizer_of, loss_of):
         model, guide = pair
-        optimiser = optimiser_of(model, guide)
+        optimizer = optimizer_of(model, guide)
         for step in range(5):
             torch.manual_seed(step)
             loss_of(model, guide, x).backward()
-            optimiser()
+            optimizer()
         return torch.cat([p.detach().flatten() for m in (model, guide) for p in m.parameters()])
 
     def loss(self, model, guide, x):
@@ -136,8 +136,8 @@ class TestWeightDecayIsAPriorOnTheWeights:
         return make
 
     def ours(self, model, guide):
-        optimiser = FusedAdam((model, guide), self.RATE, weight_decay=self.DECAY)
-        return lambda: optimiser(())
+        optimizer = FusedAdam((model, guide), self.RATE, weight_decay=self.DECAY)
+        return lambda: optimizer(())
 
     def test_it_equals_the_penalty_in_the_loss(self, pair, x):
         import copy
@@ -163,7 +163,7 @@ class TestWeightDecayIsAPriorOnTheWeights:
         assert torch.isclose(per_datum[0] - per_datum[1], penalty[0] - penalty[1])
 
     def test_the_terms_of_the_elbo_do_not_see_it(self, pair, x):
-        """The reconstruction is a function of θ, φ and x: no optimiser enters."""
+        """The reconstruction is a function of θ, φ and x: no optimizer enters."""
         model, guide = pair
         torch.manual_seed(0)
         before = elbo_terms(model, guide, x, 3)

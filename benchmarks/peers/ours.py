@@ -1,4 +1,4 @@
-"""This project: its components, its optimiser, its step."""
+"""This project: its components, its optimizer, its step."""
 
 import pyro
 import torch
@@ -8,10 +8,11 @@ from benchmarks.timing import Run
 from benchmarks.workload import LEARNING_RATE, Batches
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
+from inference.objectives.base import Objective
 from inference.objectives.elbo import ELBO
-from inference.objectives.iwae import IWAE
-from inference.optimiser import FusedAdam
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal
@@ -26,22 +27,22 @@ def pair(network: Network) -> tuple[Generative, Amortized]:
 
 
 def step_run(
-    network: Network, batches: Batches, compiled: bool, objective: ELBO | IWAE | None = None
+    network: Network, batches: Batches, compiled: bool, objective: Objective | None = None
 ) -> Run:
     """Makes steps of SVI on `objective`, by default the ELBO."""
     model, guide = (module.to(batches.device) for module in pair(network))
-    optimiser = FusedAdam((model, guide), LEARNING_RATE)
-    step = Step(model, guide, optimiser, objective or ELBO(), compiled)
+    optimizer = FusedAdam((model, guide), LEARNING_RATE)
+    svi = FastSVI(model, guide, optimizer, PerDatum(objective or ELBO()), compiled)
     stream = iter(batches)
 
     def run(steps: int) -> None:
         torch.set_flush_denormal(True)  # as train.py does; peers run with torch's own setting
         with pyro.validation_enabled(False):
             for _ in range(steps):
-                step(next(stream).view(-1, *network.shape))
+                svi.step(next(stream).view(-1, *network.shape))
         torch.set_flush_denormal(False)
-        if step.is_compiled != compiled:
-            raise RuntimeError(f"not compiled: {step.loss.why_eager}")
+        if svi.is_compiled != compiled:
+            raise RuntimeError("not compiled")  # FastSVI has said why
 
     return run
 

@@ -3,10 +3,9 @@
     with recorded() as calls:
         iwae(model, guide, x, 5000)
 
-Inside, what goes through `run` is recorded at its first call; inputs of another shape (the last of a data set) run eagerly
-until they have come often enough to be worth recording too. Tensors that a function finds by itself (the parameters of the
-networks) are read at every call, as they are then; everything else that it finds is taken as given: programs must stay as
-they are while the context is open.
+Inside, what goes through `run` is recorded. Tensors that a function finds by itself (the parameters
+of the networks) are read at every call, as they are then; everything else that it finds is taken as
+given: programs must stay as they are while the context is open.
 """
 
 from collections import Counter
@@ -14,78 +13,68 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from evidence.recording.graph import compiled, one_line, record
+from evidence.recording.graph import Recorder, record, signature
 from evidence.recording.modes import trial
 
 Function = Callable[..., tuple[Tensor, ...]]
-_calls: ContextVar["Calls | None"] = ContextVar("recorded calls", default=None)
 
-
+# After so many calls a second shape is worth recording as well.
 OFTEN = 500
-"""Calls after which a second shape is recorded as well."""
+
+
+class Shapes(Enum):
+    """Which shapes of its inputs a function is recorded for."""
+
+    # The first, and each other one (the last of a data set, say) once it has come OFTEN times.
+    FREQUENT = "frequent"
+    # Each at its first call: where the rounding must not change from one call to the next.
+    EVERY = "every"
 
 
 @dataclass
-class Calls:
-    """What has been recorded, by key. `why_eager` says why something could not be: it runs eagerly.
+class Calls(Recorder):
+    """What has been recorded in a context; a function that could not be recorded runs eagerly."""
 
-    `backend` is torch.compile's; None runs recorded graphs as they are.
-    """
-
-    backend: str | None = "inductor"
     graphs: dict[Hashable, Function | None] = field(default_factory=dict)
     seen: Counter[Hashable] = field(default_factory=Counter)
-    why_eager: str | None = None
 
     def run(
-        self,
-        key: Hashable,
-        variant: Hashable,
-        patient: bool,
-        function: Function,
-        inputs: tuple[Tensor, ...],
+        self, key: Hashable, variant: Hashable, shapes: Shapes, function: Function, *inputs: Tensor
     ) -> tuple[Tensor, ...]:
-        """See the function `run`."""
-        shapes = (key, variant, *((x.shape, x.stride(), x.dtype, x.device) for x in inputs))
-        if shapes not in self.graphs:
-            self.seen[shapes] += 1
+        """Returns `function(*inputs)`, by a graph where there is or should be one (see `run`)."""
+        kind = (key, variant, signature(inputs))
+        if kind not in self.graphs:
+            self.seen[kind] += 1
             self.seen[key] += 1
-            if patient and self.seen[key] > 1 and self.seen[shapes] < OFTEN:
+            is_first, is_frequent = self.seen[key] == 1, self.seen[kind] >= OFTEN
+            if not (is_first or is_frequent or shapes is Shapes.EVERY):
                 return function(*inputs)
-            self.graphs[shapes] = self._record(function, inputs)
-        return (self.graphs[shapes] or function)(*inputs)
+            self.graphs[kind] = self._recorded(function, inputs)
+        return (self.graphs[kind] or function)(*inputs)
 
-    def _record(self, function: Function, inputs: tuple[Tensor, ...]) -> Function | None:
+    def _recorded(self, function: Function, inputs: tuple[Tensor, ...]) -> Function | None:
         with trial(inputs[0].device):
-            function(
-                *inputs
-            )  # with all checks on: what is wrong with the programs is said here, as ever
-            try:
-                return self._compiled(function, inputs)
-            except (
-                Exception
-            ) as error:  # whatever goes wrong in recording and compiling, eager always works
-                self.why_eager = one_line(error)
-        return None
+            function(*inputs)  # validates the programs: what is wrong with them is raised here
+            return self.tried(lambda: self._graph(function, inputs))
 
-    def _compiled(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
+    def _graph(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
         graph, found = with_found_tensors_as_inputs(record(function, *inputs))
-        runnable = (
-            compiled(graph, [*found, *inputs], self.backend) if self.backend is not None else graph
-        )
-        runnable(*found, *inputs)  # whatever is wrong with it shows here
+        runnable = self.ready(graph, [*found, *inputs])
         return lambda *given: runnable(*found, *given)
+
+
+_calls: ContextVar[Calls | None] = ContextVar("recorded calls", default=None)
 
 
 @contextmanager
 def recorded(enabled: bool = True, into: Calls | None = None) -> Iterator[Calls]:
-    """Record and compile inside, adding to what there is in `into`; nothing happens unless `enabled`."""
+    """Inside, `run` records and compiles, adding to what is in `into`; not unless `enabled`."""
     calls = Calls() if into is None else into
     token = _calls.set(calls if enabled else None)
     try:
@@ -99,21 +88,26 @@ def run(
     function: Function,
     *inputs: Tensor,
     variant: Hashable = None,
-    patient: bool = True,
+    shapes: Shapes = Shapes.FREQUENT,
 ) -> tuple[Tensor, ...]:
-    """`function(*inputs)`: plainly, or inside `recorded()` by the graph that was recorded under this `key`.
+    """Returns `function(*inputs)`, inside `recorded()` by the graph that is recorded under `key`.
 
-    One key, one function, but for its `variant`, which counts like another shape of the inputs. Unless `patient`, every shape
-    is recorded at its first call: where the rounding must not change from one call to the next.
+    Arguments:
+        key: Names the function. Each key must always be used with the same function.
+        function: Takes tensors and returns a tuple of tensors.
+        inputs: Its arguments.
+        variant: What else the shapes within the function depend on, a number of particles, say: it
+            is recorded separately, like another shape of the inputs.
+        shapes: Which shapes of the inputs are recorded.
     """
     calls = _calls.get()
-    return (
-        function(*inputs) if calls is None else calls.run(key, variant, patient, function, inputs)
-    )
+    if calls is None:
+        return function(*inputs)
+    return calls.run(key, variant, shapes, function, *inputs)
 
 
 def with_found_tensors_as_inputs(graph: GraphModule) -> tuple[GraphModule, list[Tensor]]:
-    """The graph with the tensors that it holds (`get_attr`) as its first inputs, and those tensors."""
+    """Returns the graph with the tensors that it holds as its first inputs, and those tensors."""
     held: dict[str, list[torch.fx.Node]] = {}
     for node in graph.graph.nodes:
         if node.op == "get_attr":
@@ -131,7 +125,6 @@ def with_found_tensors_as_inputs(graph: GraphModule) -> tuple[GraphModule, list[
     return GraphModule(torch.nn.Module(), graph.graph), tensors
 
 
-def _attribute(owner: Any, path: str) -> Any:
-    for part in path.split("."):
-        owner = getattr(owner, part)
-    return owner
+def _attribute(owner: GraphModule, path: str) -> Tensor:
+    *parents, name = path.split(".")
+    return getattr(owner.get_submodule(".".join(parents)), name)

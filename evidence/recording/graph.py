@@ -2,52 +2,77 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-import torch._inductor
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from evidence.recording.modes import recording_mode
+from evidence.recording.private_torch import Graph, make_fx, standalone_compile
 from evidence.recording.softplus import DECOMPOSITIONS
 
+T = TypeVar("T")
 
-def record(function: Callable[..., Any], *inputs: Tensor) -> GraphModule:
-    """The tensor operations of `function(*inputs)`, written down once.
 
-    Noise stays in the graph as calls of torch's generator, in the order in which the function asks for it: the graph draws
-    exactly what the function would, from the same seed.
+@dataclass
+class Recorder:
+    """Records functions of tensors as graphs; where that fails, `why_eager` says why in one line.
+
+    `backend` is torch.compile's; None runs recorded graphs as they are.
+    """
+
+    backend: str | None = "inductor"
+    why_eager: str | None = None
+
+    def tried(self, make: Callable[[], T]) -> T | None:
+        """Returns what `make` records and compiles, or None: whatever fails, eager always works."""
+        try:
+            return make()
+        except Exception as error:
+            self.why_eager = one_line(error)
+            return None
+
+    def ready(self, graph: GraphModule, inputs: Sequence[Tensor]) -> Graph:
+        """Returns `graph` compiled for tensors like `inputs`, after one run to show any fault."""
+        runnable = graph if self.backend is None else compiled(graph, inputs, self.backend)
+        with torch.no_grad():
+            runnable(*inputs)
+        return runnable
+
+
+def record(function: Callable[..., object], *inputs: Tensor) -> GraphModule:
+    """Returns the tensor operations of `function(*inputs)`, written down once.
+
+    Noise stays in the graph as calls of torch's generator, in the order in which the function asks
+    for it: the graph draws exactly what the function would, from the same seed.
     """
     with recording_mode():
-        return make_fx(function, decomposition_table=DECOMPOSITIONS)(*inputs)
+        return make_fx(function, DECOMPOSITIONS)(*inputs)
 
 
-def compiled(
-    graph: GraphModule, inputs: Sequence[Tensor], backend: str = "inductor"
-) -> Callable[..., Any]:
-    """`graph`, compiled for tensors of the shapes, types and devices of `inputs`, which its caller has to see to.
+def compiled(graph: GraphModule, inputs: Sequence[Tensor], backend: str = "inductor") -> Graph:
+    """Returns `graph`, compiled for the shapes, types and devices of `inputs`.
 
-    A recorded graph has no need of torch.compile's first half, which finds a graph in Python code, nor of its guards, which at
-    every call look whether that still is the graph: inductor is given it as it is. `fallback_random` keeps torch's generator
-    and the order of its calls.
+    The caller makes sure that it is only called with such tensors. inductor's `fallback_random`
+    keeps torch's generator and the order of its calls.
     """
-    for name in (
-        "torch.utils.cpp_extension",
-        "torch._inductor.standalone_compile",
-    ):  # no GPU, nothing to save: no news
+    # These loggers only say that there is no GPU, and that nothing was saved.
+    for name in ("torch.utils.cpp_extension", "torch._inductor.standalone_compile"):
         logging.getLogger(name).setLevel(logging.ERROR)
     if backend != "inductor":
         return torch.compile(graph, backend=backend, dynamic=False, fullgraph=True)
-    options = {"config_patches": {"fallback_random": True}}
     with torch.no_grad():
-        return torch._inductor.standalone_compile(
-            graph, list(inputs), dynamic_shapes="from_example_inputs", options=options
-        )
+        return standalone_compile(graph, inputs)
+
+
+def signature(inputs: Sequence[Tensor]) -> tuple[object, ...]:
+    """Returns what a graph was recorded for: shape, strides, type and device of every input."""
+    return tuple((x.shape, x.stride(), x.dtype, x.device) for x in inputs)
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error, at most 200 characters."""
+    """Returns the kind and the first line of an error, at most 200 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]

@@ -1,32 +1,34 @@
 """What must hold while programs are recorded, or run without waiting for the device."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pyro
-import pyro.util
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from evidence.noise import forked
+from evidence.recording.private_pyro import without_nan_checks
+
 
 class OnDevice(TorchFunctionMode):
-    """Numbers stay where they are: under this mode `.item()` is the detached tensor itself, and nothing waits for it.
+    """Leaves numbers on the device: `.item()` is the detached tensor itself, and nothing waits.
 
-    Pyro's objectives read the loss as a number only to return `loss + (surrogate − surrogate.item())`; `one_hot` reads
-    its argument only to check it.
+    Pyro's objectives read the loss as a number only to return `loss + (surrogate −
+    surrogate.item())`; `one_hot` reads its argument only to check it.
     """
 
     def __torch_function__(
         self,
-        function: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+        function: Callable[..., object],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         if function is Tensor.item:
             return args[0].detach()
         if function is F.one_hot and len(args) == 2:
@@ -37,25 +39,22 @@ class OnDevice(TorchFunctionMode):
 
 @contextmanager
 def recording_mode() -> Iterator[None]:
-    """No step of the programs may depend on the numbers at hand: they are checked elsewhere."""
-    with pyro.validation_enabled(False), without_nan_warnings(), OnDevice():
+    """Inside, no operation depends on the numbers at hand: they are checked elsewhere."""
+    with pyro.validation_enabled(False), without_nan_checks(), OnDevice():
         yield
 
 
 @contextmanager
 def trial(device: torch.device) -> Iterator[None]:
-    """Recording and compiling draw no noise from the run, and torch does not warn of itself."""
-    with (
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        warnings.catch_warnings(),
-    ):
+    """Inside, no noise is drawn from the run, and torch does not warn of its own future."""
+    with forked(device), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
 
 
 @contextmanager
-def restored(tensors: list[Tensor]) -> Iterator[None]:
-    """What `tensors` hold is the same after as before."""
+def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Afterwards `tensors` hold what they held before."""
     values = [tensor.detach().clone() for tensor in tensors]
     try:
         yield
@@ -66,15 +65,8 @@ def restored(tensors: list[Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def without_nan_warnings() -> Iterator[None]:
-    """Pyro looks for NaN by reading the loss and every gradient of it; the loop checks the losses itself."""
-    with replaced(pyro.util, ("torch_isnan",), [lambda x: False]):
-        yield
-
-
-@contextmanager
-def replaced(owner: Any, names: tuple[str, ...], values: list[Any]) -> Iterator[None]:
-    """Attributes of `owner` hold `values` for a while."""
+def replaced(owner: object, names: Sequence[str], values: Sequence[object]) -> Iterator[None]:
+    """Inside, the attributes `names` of `owner` hold `values`."""
     before = [getattr(owner, name) for name in names]
     try:
         for name, value in zip(names, values, strict=True):

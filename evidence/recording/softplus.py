@@ -1,15 +1,16 @@
 """log(1 + eˣ) without a logarithm, for recorded graphs in float32.
 
-A VAE's elementwise work is softplus and the Bernoulli's cross-entropy, both made of log1p(exp(−|x|)); the vectorised
-logarithm takes ten times as long as everything else in them. On u = exp(−|x|) in (0, 1] it is
+A VAE's elementwise work is softplus and the Bernoulli's cross-entropy. Both are made of
+log1p(exp(−|x|)), whose vectorized logarithm takes ten times as long as everything else in them. On
+u = exp(−|x|) in (0, 1] it is
 
     log(1 + u) = 2 artanh(s) = 2 (s + s³/3 + s⁵/5 + …),    s = u / (2 + u) ≤ 1/3,
 
-whose first eight terms leave a relative error below 2e-9: less than float32 can tell.
+whose first eight terms leave a relative error below 2e-9, less than float32 can tell.
 """
 
 from collections.abc import Callable
-from typing import Any
+from types import NotImplementedType
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,7 @@ aten = torch.ops.aten
 
 
 def log1p_exp_minus(magnitude: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
-    """log(1 + exp(−magnitude)) for magnitude ≥ 0, by arithmetic alone."""
+    """Returns log(1 + exp(−magnitude)) for magnitude ≥ 0, by arithmetic alone."""
     u = torch.exp(-magnitude)
     s = u / (2 + u)
     square = s * s
@@ -30,8 +31,8 @@ def log1p_exp_minus(magnitude: Float[Tensor, " *shape"]) -> Float[Tensor, " *sha
     return 2 * s * series
 
 
-def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Any:
-    """`aten.softplus`, of which `threshold` only avoids an overflow that is not possible here."""
+def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor | NotImplementedType:
+    """Returns `aten.softplus`; its `threshold` only avoids an overflow that cannot happen here."""
     if x.dtype != torch.float32 or beta != 1:
         return NotImplemented
     return x.clamp(min=0) + log1p_exp_minus(x.abs())
@@ -43,15 +44,15 @@ def cross_entropy(
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
     reduction: int = 1,
-) -> Any:
-    """`aten.binary_cross_entropy_with_logits`, without weights or reduction: softplus(x) − target·x."""
+) -> Tensor | NotImplementedType:
+    """Returns softplus(x) − target·x: `aten.binary_cross_entropy_with_logits`, unweighted."""
     if x.dtype != torch.float32 or weight is not None or pos_weight is not None or reduction != 0:
         return NotImplemented
     return x.clamp(min=0) - x * target + log1p_exp_minus(x.abs())
 
 
-DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+# What `make_fx` records instead of an operation. Gradients need no logarithm and stay as they are.
+DECOMPOSITIONS: dict[object, Callable[..., object]] = {
     aten.softplus.default: softplus,
     aten.binary_cross_entropy_with_logits.default: cross_entropy,
 }
-"""For `make_fx`: what to record instead of an operation. Gradients are recorded as ever; they need no logarithm."""

@@ -1,0 +1,1 @@
+"""What makes a step of SVI fast: programs recorded once and compiled, CUDA graphs, processes."""

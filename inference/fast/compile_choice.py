@@ -4,9 +4,10 @@ import os
 import shutil
 from dataclasses import dataclass
 
+# What recording and compiling cost the first time, and what they save at a step of an MLP:
+# docs/performance.md has the measurements.
 COMPILE_SECONDS = 16.0
 SAVED_SECONDS_PER_STEP = 0.0032
-"""What recording and compiling cost the first time, and what they save at a step of an MLP: docs/performance.md."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,13 @@ class CompileChoice:
 
 
 def choose(requested: str, steps: int, before: bool | None = None) -> CompileChoice:
-    """What `train.compile` (auto, on or off) comes to in a run of `steps` steps in all.
+    """Decides whether a run of `steps` steps in all is compiled.
 
-    `before` is what the run did until now, where it goes on from a checkpoint: auto keeps it, since a compiled and an
-    eager step differ in rounding and a resumed run is to be the uninterrupted one, bit for bit.
+    Arguments:
+        requested: The option `train.compile`: auto, on or off.
+        steps: How many steps the run has, of which those before a checkpoint are done already.
+        before: What the run did until that checkpoint. auto keeps it: a compiled and an eager step
+            differ in rounding, and a resumed run is the uninterrupted one, bit for bit.
     """
     if requested != "off" and not has_compiler():
         return CompileChoice(
@@ -35,14 +39,16 @@ def choose(requested: str, steps: int, before: bool | None = None) -> CompileCho
     compiled = requested == "on" or (requested == "auto" and steps >= least)
     line = f"train.compile={requested}: {_mode(compiled)}"
     if requested == "auto":
-        line += f", {steps:,} steps {'repay' if compiled else 'would not repay'} the compilation (from {least:,} on)"
+        verb = "repay" if compiled else "would not repay"
+        line += f", {steps:,} steps {verb} the compilation (from {least:,} on)"
     if before is not None and compiled != before:
-        line += f"; {_mode(before)} until the checkpoint, so no longer bit for bit the uninterrupted run"
+        line += f"; {_mode(before)} until the checkpoint, so no longer bit for bit "
+        line += "the uninterrupted run"
     return CompileChoice(compiled, line)
 
 
 def has_compiler() -> bool:
-    """Whether there is a C++ compiler for torch.compile to call."""
+    """Whether there is a C++ compiler for inductor to call."""
     return any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "clang++"))
 
 

@@ -1,9 +1,10 @@
-"""A whole step, optimiser included, as one CUDA graph.
+"""A whole step, optimizer included, as one CUDA graph.
 
-A step of a small VAE is some hundred kernels that take a GPU less time than the host needs to launch them. A CUDA graph is
-launched as one. It does the same to the same memory at every replay: a batch is copied to where the graph reads, and what a
-step takes from the host (the learning rate, an annealed weight) are tensors that the host fills. torch advances its
-generator at a replay as the step itself would: the noise is fresh, and that of the step.
+A step of a small VAE is some hundred kernels that take a GPU less time than the host needs to
+launch them. A CUDA graph is launched as one. It does the same to the same memory at every replay: a
+batch is copied to where the graph reads, and what a step takes from the host (the learning rate, an
+annealed weight) are tensors that the host fills. At a replay torch advances its generator as the
+step itself would: the noise is fresh, and that of the step.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,36 +12,70 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from evidence.batch import Batch
+from evidence.recording.graph import one_line
 from evidence.recording.modes import restored, trial
-from inference.fast.compiled import Recording, Unrecordable
-from inference.optimiser import FusedAdam
+from evidence.recording.private_torch import Unrecordable
+from inference.fast.recording import Recording
+from inference.optimizer import FusedAdam
+from parallel import group
 
+# Steps of the graph and of the step itself, which are compared before the graph is trusted. The
+# second one draws other noise.
 TRIAL_STEPS = 2
-"""Of the graph and of the step, compared before the graph is trusted: a second one draws other noise."""
+# Of that comparison, relative to the parameters' change: kernels may add up in another order.
 TOLERANCE = 1e-2
-"""Of that comparison, relative to the parameters' change: kernels may add up in another order, nothing else."""
+
+
+class Capture:
+    """Captures steps that run compiled, where they can be; `why_not` says why they could not."""
+
+    def __init__(self, optimizer: FusedAdam, tell: Callable[[str], None]) -> None:
+        self.optimizer, self.tell = optimizer, tell
+        self.graph: StepGraph | None = None
+        self.why_not: str | None = None
+
+    def is_possible(self, device: torch.device) -> bool:
+        """Whether steps on `device` can be captured: one process, and one step that was taken."""
+        return (
+            self.why_not is None
+            and group.count() == 1
+            and can_capture(device)
+            and len(self.optimizer.moments()) > 0
+        )
+
+    def of(self, recording: Recording, batch: Batch) -> "StepGraph | None":
+        """Returns this step as a CUDA graph, or None if that fails."""
+        if self.graph is None or not self.graph.fits(recording, batch):
+            try:
+                self.graph = StepGraph(recording, self.optimizer, batch)
+            except Exception as error:  # whatever goes wrong there, the step itself works
+                self.graph, self.why_not = None, one_line(error)
+                for parameter in self.optimizer.parameters:
+                    parameter.grad = None
+                self.tell(f"train.compile: compiled, not one CUDA graph after all: {self.why_not}")
+        return self.graph
 
 
 class StepGraph:
-    """Steps of one pair on batches of one shape: `graph(batch)` does what `recording` and `optimiser` do, and returns the loss.
+    """Does what `recording` and `optimizer` do with a batch of one shape, and returns the loss.
 
-    The optimiser must have done a step already, so that its moments exist. Raises Unrecordable if a replay does not do what a
-    step does, and whatever torch raises where a step cannot be captured. Leaves parameters and generators as they are.
+    The optimizer must have taken a step already, so that its moments exist. Making a graph leaves
+    parameters and generators as they are. It raises Unrecordable if a replay does not do what a
+    step does, and whatever torch raises if a step cannot be captured.
     """
 
-    def __init__(
-        self, recording: Recording, optimiser: FusedAdam, batch: tuple[Tensor, ...]
-    ) -> None:
-        self.recording, self.optimiser = recording, optimiser
-        self.batch = tuple(x.clone() for x in batch)
-        optimiser.keep_rate_on(batch[0].device)
-        with trial(batch[0].device), restored(list(self._changing())):
-            self._step()  # what is made the first time (kernels, moments) must not be made while capturing
+    def __init__(self, recording: Recording, optimizer: FusedAdam, batch: Batch) -> None:
+        self.recording, self.optimizer = recording, optimizer
+        self.batch = Batch(column.clone() for column in batch)
+        optimizer.keep_rate_on(batch.device)
+        with trial(batch.device), restored(list(self._changing())):
+            self._step()  # makes kernels and moments, which must not be made while capturing
             self.replay, self.loss = captured(self._step)
         self.addresses = self._addresses()
         self._compare()
 
-    def fits(self, recording: Recording, batch: tuple[Tensor, ...]) -> bool:
+    def fits(self, recording: Recording, batch: Batch) -> bool:
         """Whether a replay reads and writes what a step would."""
         return (
             recording is self.recording
@@ -48,37 +83,38 @@ class StepGraph:
             and self._addresses() == self.addresses
         )
 
-    def __call__(self, batch: tuple[Tensor, ...]) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
+        """Takes a step on `batch` and returns the loss before it."""
         for mine, given in zip(self.batch, batch, strict=True):
             mine.copy_(given)
         self.replay()
-        self.optimiser.schedule.step()
+        self.optimizer.schedule.step()
         return self.loss.clone()
 
     def _step(self) -> Tensor:
         loss = self.recording(self.batch)
-        self.optimiser.skip_unless_finite(loss)
-        self.optimiser.update()
+        self.optimizer.skip_unless_finite(loss)
+        self.optimizer.update()
         return loss
 
     def _addresses(self) -> list[int]:
         return [tensor.data_ptr() for tensor in self._changing()]
 
     def _changing(self) -> Iterator[Tensor]:
-        """All that a step reads and changes, but for its batch."""
+        """Yields all that a step reads and changes, but for its batch."""
         yield from self.recording.given()
-        yield from self.optimiser.moments()
-        yield from self.optimiser.rates()
+        yield from self.optimizer.moments()
+        yield from self.optimizer.rates()
 
     def _compare(self) -> None:
-        """Raise unless some replays change the parameters as as many steps do, from the same noise."""
+        """Raises Unrecordable unless replays change the parameters as steps do with equal noise."""
         changes = []
         for step in (self._step, self.replay):
-            start = [p.detach().clone() for p in self.optimiser.parameters]
-            with trial(self.batch[0].device), restored(list(self._changing())):
+            start = [p.detach().clone() for p in self.optimizer.parameters]
+            with trial(self.batch.device), restored(list(self._changing())):
                 for _ in range(TRIAL_STEPS):
                     step()
-                ends = zip(start, self.optimiser.parameters, strict=True)
+                ends = zip(start, self.optimizer.parameters, strict=True)
                 changes.append(torch.cat([(p.detach() - s).flatten() for s, p in ends]))
         expected, found = changes
         if not (found - expected).norm() <= TOLERANCE * expected.norm():
@@ -88,12 +124,10 @@ class StepGraph:
 
 
 def captured(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-    """A replay of what `work` does on the GPU, and where its result then is."""
+    """Returns a replay of what `work` does on the GPU, and where its result then is."""
     graph = torch.cuda.CUDAGraph()
-    with (
-        torch.cuda.stream(torch.cuda.current_stream()),
-        torch.cuda.graph(graph),
-    ):  # the outer one comes back if capturing fails
+    # The outer context brings the stream back if capturing fails.
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
         result = work()
     return graph.replay, result
 

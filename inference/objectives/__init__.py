@@ -1,2 +1,1 @@
-"""Objectives: what SVI minimises. Each has Pyro's `differentiable_loss(model, guide, x)`, minus a bound summed over
-the batch, in nats."""
+"""Objectives: what SVI minimizes, minus a bound in nats, summed over a batch (`base.Objective`)."""

@@ -1,31 +1,33 @@
 """The ELBO as Pyro estimates it."""
 
-from typing import Any
-
 import torch
+from jaxtyping import Float
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from torch import Tensor
 
-from inference.objectives.iwae import at_least_one
+from evidence.weights import Program
+from inference.objectives.base import Objective, at_least_one
+from models.clustered import Clustered
 
 
-class ELBO(Trace_ELBO):
+class ELBO(Objective, Trace_ELBO):  # type: ignore[misc]  # __call__
     """E_q[log p(x,z) − log q(z|x)], by `num_particles` draws of z (Kingma & Welling 2014, eq. 2).
 
-    A model with a discrete latent offers `joint`, the program in which it is a site of its own: there Pyro's
-    TraceEnum_ELBO takes over and sums it out.
+    The `joint` of a clustered model has the cluster as a site of its own, which Pyro's
+    TraceEnum_ELBO sums out.
     """
 
     def __init__(self, num_particles: int = 1) -> None:
-        super().__init__(num_particles=at_least_one(num_particles))
+        Trace_ELBO.__init__(self, num_particles=at_least_one(num_particles))
         self.enumerating = TraceEnum_ELBO(num_particles=num_particles, max_plate_nesting=1)
 
-    def differentiable_loss(self, model: Any, guide: Any, *batch: Any) -> Tensor:
-        """Minus the bound, summed over the batch."""
-        if (joint := getattr(model, "joint", None)) is not None:
-            if torch.is_grad_enabled():
-                return self.enumerating.differentiable_loss(joint, guide, *batch)
-            return torch.tensor(
-                self.enumerating.loss(joint, guide, *batch)
-            )  # Pyro refuses the other without gradients
-        return super().differentiable_loss(model, guide, *batch)
+    def differentiable_loss(
+        self, model: Program, guide: Program, *batch: Tensor
+    ) -> Float[Tensor, ""]:
+        """Returns minus the bound, summed over the batch."""
+        if not isinstance(model, Clustered):
+            return Trace_ELBO.differentiable_loss(self, model, guide, *batch)
+        if torch.is_grad_enabled():
+            return self.enumerating.differentiable_loss(model.joint, guide, *batch)
+        # Without gradients Pyro refuses the differentiable loss.
+        return torch.tensor(self.enumerating.loss(model.joint, guide, *batch))

@@ -22,10 +22,10 @@ from torch import nn
 
 from evidence.weights import draw
 from experiment.build import all_likelihoods, build_pair
-from inference.calibration import calibrate
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
+from inference.refit import refit
 from models import Generative
 from tests.components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset
 
@@ -97,9 +97,9 @@ def trained_and_checked(prior, prior_options, likelihood, likelihood_options, gu
     }
     data = in_double(dataset(all_likelihoods()[likelihood].spaces[0]))
     pair = [part.double() for part in build_pair(config(**chosen), data)]
-    step = Step(*pair, FusedAdam(pair, learning_rate=1e-2), ELBO(), compiled=False)
+    svi = FastSVI(*pair, FusedAdam(pair, learning_rate=1e-2), ELBO(), compiled=False)
     before = copy.deepcopy([part.state_dict() for part in pair])
-    step(data.train[:])  # raises NonFinite where the loss is
+    svi.step(data.train[:])  # raises NonFinite where the loss is
     after = [part.state_dict() for part in pair]
     assert any(
         not torch.equal(old[key], new[key])
@@ -124,7 +124,7 @@ def in_double(data):
 def check(model, guide, data):
     """Checks the inequality for the first test datum on the grid, then the evaluation's draws."""
     model.eval(), guide.eval()
-    calibrate(model, guide, data.train)
+    refit(model, guide, data.train)
     x = data.test[:1]
     particles = draw(model, guide, (x,), DRAWS)
     z, drawn = particles.latents["z"][:, 0], particles.log_weights[:, 0]
@@ -223,6 +223,6 @@ def test_a_measurement_refits_the_scale_to_the_training_set():
     data = dataset("unit")
     model, guide = build_pair(config(likelihood=("gaussian", {"scale": "optimal"})), data)
     before = model.likelihood.optimal_scale.clone()
-    calibrate(model, guide, data.train)
+    refit(model, guide, data.train)
     assert model.likelihood.optimal_scale != before
     assert set(LIKELIHOODS) == set(all_likelihoods())

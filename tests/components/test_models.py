@@ -17,10 +17,10 @@ from evidence import elbo, iwae, log_weights
 from evidence.weights import draw
 from experiment.build import build_pair
 from inference.clustering import clustering_accuracy, clusters_of
-from inference.fast.step import Step
+from inference.fast.svi import FastSVI
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 from models.distributions import Component
 from tests.components.factories import GUIDES, MODELS, PRIORS, SHAPE, cases, config, dataset
 
@@ -63,8 +63,8 @@ def test_every_model_says_which_priors_are_legal():
 @pytest.mark.parametrize(("model", "prior"), MODEL_AND_PRIOR)
 def test_a_step_reaches_every_parameter_and_an_evaluation_is_finite(model, prior):
     model, guide, _, batch = made(model, prior)
-    optimiser = FusedAdam((model, guide), learning_rate=1e-2)
-    Step(model, guide, optimiser, ELBO(), compiled=False)(*batch)
+    optimizer = FusedAdam((model, guide), learning_rate=1e-2)
+    FastSVI(model, guide, optimizer, ELBO(), compiled=False).step(*batch)
     ELBO().differentiable_loss(model, guide, *batch).backward()
     for part in (model, guide):
         for key, parameter in part.named_parameters():

@@ -9,20 +9,23 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from pyro.infer import SVI, Trace_ELBO
+from pyro.infer import SVI
 from torch import nn
 
-import inference.fast.compiled
+from evidence.batch import Batch
 from inference.fast.compile_choice import choose
-from inference.fast.compiled import CompiledELBO, eager_loss_and_grads
-from inference.fast.step import NonFinite, Step
+from inference.fast.svi import FastSVI
+from inference.nonfinite import NonFinite
+from inference.objectives.base import Objective
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 from tests.choices import CHOICES, COMPANIONS, opened
 from tests.conftest import ROOT
 
+# Choices that cannot be recorded, and what is said about them: Pyro's enumeration leaves out what has
+# probability 0.
 EAGER_ONLY = {("model", "gmvae"): "data-dependent control flow"}
-"""Choices that cannot be recorded (Pyro's enumeration leaves out what has probability 0), and what is said about them."""
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
@@ -34,19 +37,30 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-def measured(loss_and_grads, model, guide, batch, seed):
-    """Loss, gradients, and the next number of the generator: (loss, {name: gradient}, number)."""
-    pair = nn.ModuleDict({"model": model, "guide": guide})
-    for parameter in pair.parameters():
-        parameter.grad = None
-    torch.manual_seed(seed)
-    with pyro.validation_enabled(False):
-        loss = loss_and_grads(model, guide, *batch)
-    return (
-        loss,
-        {n: p.grad for n, p in pair.named_parameters() if p.grad is not None},
-        torch.rand(()),
-    )
+class Both:
+    """The gradients of one pair, compiled and eager."""
+
+    def __init__(self, model, guide, objective, backend=None):
+        self.pair, self.told = nn.ModuleDict({"model": model, "guide": guide}), []
+        optimizer = FusedAdam(self.pair.values(), 1e-2)
+        self.compiled = FastSVI(
+            model, guide, optimizer, objective, tell=self.told.append, backend=backend
+        )
+        self.eager = FastSVI(model, guide, optimizer, objective, compiled=False)
+
+    def measured(self, svi, batch, seed):
+        """Loss, gradients, and the next number of the generator: (loss, {name: gradient}, number)."""
+        for parameter in self.pair.parameters():
+            parameter.grad = None
+        torch.manual_seed(seed)
+        with pyro.validation_enabled(False):
+            loss = svi.gradients(Batch(batch))
+        named = self.pair.named_parameters()
+        return loss, {n: p.grad for n, p in named if p.grad is not None}, torch.rand(())
+
+    def assert_same(self, batch, seed, **tolerance):
+        found = [self.measured(svi, batch, seed) for svi in (self.compiled, self.eager)]
+        assert_same(*found, **tolerance)
 
 
 def assert_same(compiled, eager, **tolerance):
@@ -65,28 +79,23 @@ def test_recorded_equals_eager_for_every_choice(axis, choice, float64):
     model, guide, objective, batches = opened(
         f"{axis}={choice}", *COMPANIONS.get((axis, choice), [])
     )
-    elbo = CompiledELBO(objective, per_datum=True, backend=None)
+    both = Both(model, guide, PerDatum(objective))
     for seed, batch in enumerate(batches):
-        compiled = measured(elbo.loss_and_grads, model, guide, batch, seed)
-        eager = measured(
-            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed
-        )
-        assert_same(compiled, eager, rtol=1e-9, atol=1e-9)
+        both.assert_same(batch, seed, rtol=1e-9, atol=1e-9)
         with torch.no_grad():  # other parameters, too
             for parameter in [*model.parameters(), *guide.parameters()]:
                 parameter.add_(0.01 * torch.randn_like(parameter))
     if (axis, choice) in EAGER_ONLY:
-        assert EAGER_ONLY[axis, choice] in (elbo.why_eager or "")
+        assert EAGER_ONLY[axis, choice] in "".join(both.told)
     else:
-        assert elbo.why_eager is None
+        assert both.compiled.is_compiled and not both.told
 
 
 def test_the_comparison_can_fail():
     """Noise frozen into the graph, the classical mistake, is noticed."""
     model, guide, objective, (batch, _) = opened()
-    elbo = CompiledELBO(objective, backend=None)
-    first = measured(elbo.loss_and_grads, model, guide, batch, seed=0)
-    again = measured(elbo.loss_and_grads, model, guide, batch, seed=1)
+    both = Both(model, guide, objective)
+    first, again = (both.measured(both.compiled, batch, seed) for seed in (0, 1))
     with pytest.raises(AssertionError):
         assert_same(first, again)
 
@@ -100,14 +109,10 @@ def test_the_comparison_can_fail():
 def test_inductor_equals_eager(overrides):
     """In float32, to rounding: the bound is that of a sum of the batch's terms."""
     model, guide, objective, batches = opened(*overrides)
-    elbo = CompiledELBO(objective, per_datum=True)
+    both = Both(model, guide, PerDatum(objective), backend="inductor")
     for seed, batch in enumerate(batches):
-        compiled = measured(elbo.loss_and_grads, model, guide, batch, seed)
-        eager = measured(
-            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, batch, seed
-        )
-        assert_same(compiled, eager, rtol=1e-4, atol=1e-4)
-    assert elbo.why_eager is None
+        both.assert_same(batch, seed, rtol=1e-4, atol=1e-4)
+    assert both.compiled.is_compiled
 
 
 class Odd(nn.Module):
@@ -126,20 +131,17 @@ class Odd(nn.Module):
 @pytest.mark.parametrize("backend", [None, pytest.param("inductor", marks=needs_compiler)])
 def test_unused_parameters_changed_buffers_and_other_strides(backend):
     guide, batches = Odd(), [torch.rand(3, 3), torch.rand(3, 3), torch.rand(3, 3).T]
-    elbo = CompiledELBO(NoiseItself(), backend=backend)
-    elbo.loss_and_grads(Odd(), guide, torch.rand(3, 3))  # compiles
+    both = Both(Odd(), guide, NoiseItself(), backend)
+    both.compiled.gradients(Batch.of(torch.rand(3, 3)))  # compiles
     for count, x in enumerate(batches):
         found = []
-        for loss_and_grads in (
-            elbo.loss_and_grads,
-            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
-        ):
+        for svi in (both.compiled, both.eager):
             guide.seen.fill_(count)
-            found.append(measured(loss_and_grads, elbo._recording.pair.model, guide, (x,), count))
+            found.append(both.measured(svi, (x,), count))
             assert guide.seen == count + 1
         assert_same(*found, rtol=1e-5, atol=1e-5)
         assert list(found[0][1]) == ["guide.used"]
-    assert elbo.why_eager is None
+    assert both.compiled.is_compiled
 
 
 def test_recording_and_validating_leave_buffers_as_they_are():
@@ -147,9 +149,10 @@ def test_recording_and_validating_leave_buffers_as_they_are():
     counts = []
     for compiled in (False, True):
         guide = Odd()
-        step = Step(Odd(), guide, FusedAdam((guide,), 1e-3), NoiseItself(), compiled)
-        step.loss.backend = None
-        step(torch.rand(3, 3))
+        svi = FastSVI(
+            Odd(), guide, FusedAdam((guide,), 1e-3), NoiseItself(), compiled, backend=None
+        )
+        svi.step(torch.rand(3, 3))
         counts.append(guide.seen.item())
     assert counts == [1, 1]
 
@@ -165,7 +168,7 @@ class Location(nn.Module):
         return pyro.sample("z", dist.Normal(self.location, 1.0))
 
 
-class NoiseItself:
+class NoiseItself(Objective):
     """−z, of a batch."""
 
     def differentiable_loss(self, model, guide, x):
@@ -175,14 +178,14 @@ class NoiseItself:
 def test_noise_is_fresh_normal_and_seeded():
     """4,000 steps: Kolmogorov–Smirnov against N(0,1) and the lag-1 correlation, each at error probability 1e-6."""
     guide, x = Location(), torch.zeros(1)
-    elbo = CompiledELBO(NoiseItself(), backend=None)
+    svi = FastSVI(guide, guide, FusedAdam((guide,), 1e-2), NoiseItself(), backend=None)
 
     def draws(seed):
         torch.manual_seed(seed)
-        return torch.stack([elbo.loss_and_grads(guide, guide, x) for _ in range(4000)]).double()
+        return torch.stack([svi.gradients(Batch.of(x)) for _ in range(4000)]).double()
 
     z = draws(0)
-    assert elbo.why_eager is None
+    assert svi.is_compiled
     assert torch.equal(z, draws(0)) and not torch.equal(z, draws(1))
     empirical, true = torch.arange(1, 4001) / 4000, torch.special.ndtr(z.sort().values)
     bound = (
@@ -197,27 +200,21 @@ def test_noise_is_fresh_normal_and_seeded():
 
 def test_another_shape_runs_eagerly_and_is_right(float64):
     model, guide, objective, (batch, _) = opened()
-    elbo = CompiledELBO(objective, per_datum=True, backend=None)
-    elbo.loss_and_grads(model, guide, *batch)
-    short = tuple(x[:3] for x in batch)
-    compiled = measured(elbo.loss_and_grads, model, guide, short, 0)
-    assert_same(
-        compiled,
-        measured(
-            lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a), model, guide, short, 0
-        ),
-    )
-    assert elbo.why_eager is None
+    both = Both(model, guide, PerDatum(objective))
+    both.compiled.gradients(Batch(batch))
+    both.assert_same(Batch(batch).first(3), 0)
+    assert both.compiled.is_compiled
 
 
-class Scaled(Trace_ELBO):
+class Scaled(ELBO):
     """An ELBO times `weight`."""
 
     def __init__(self, weight, varying=()):
         super().__init__()
-        self.weight, self.varying = weight, varying
+        self.weight, self.varying, self.runs = weight, varying, []
 
     def differentiable_loss(self, model, guide, *batch):
+        self.runs.append(1)
         return self.weight * super().differentiable_loss(model, guide, *batch)
 
 
@@ -226,22 +223,16 @@ class Scaled(Trace_ELBO):
     [(2.0, (), 2), (2.0, ("weight",), 1), (torch.tensor(2.0), (), 1)],
     ids=str,
 )
-def test_a_number_of_the_objective_may_change(float64, monkeypatch, weight, varying, recordings):
+def test_a_number_of_the_objective_may_change(float64, weight, varying, recordings):
     """A named one and a tensor without recording again, any other by recording again."""
     model, guide, _, (batch, _) = opened()
-    elbo = CompiledELBO(Scaled(weight, varying), backend=None)
-    made = []
-    init = inference.fast.compiled.Recording.__init__
-    monkeypatch.setattr(
-        inference.fast.compiled.Recording,
-        "__init__",
-        lambda self, *a: (made.append(1), init(self, *a))[1],
-    )
-    before = measured(elbo.loss_and_grads, model, guide, batch, 0)
-    elbo.objective.weight = weight * 3
-    after = measured(elbo.loss_and_grads, model, guide, batch, 0)
+    objective = Scaled(weight, varying)
+    both = Both(model, guide, objective)
+    before = both.measured(both.compiled, batch, 0)
+    objective.weight = weight * 3
+    after = both.measured(both.compiled, batch, 0)
     torch.testing.assert_close(after[0], 3 * before[0])
-    assert len(made) == recordings and elbo.why_eager is None
+    assert len(objective.runs) == recordings and both.compiled.is_compiled
 
 
 class Branching(ELBO):
@@ -277,107 +268,89 @@ class Params(nn.Module):
         return self.model(x)
 
 
-@pytest.mark.parametrize("spoil", ["branch", "buffer", "param", "function"])
-def test_what_cannot_be_recorded_runs_eagerly_and_says_why(float64, spoil):
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ("branch", ""),
+        ("buffer", "model.decoder.calls"),
+        ("param", "pyro.param"),
+        ("function", "must be modules"),
+    ],
+)
+def test_what_cannot_be_recorded_runs_eagerly_and_says_why(float64, spoil, reason):
     model, guide, objective, (batch, _) = opened()
+    both = Both(model, guide, objective)
     if spoil == "branch":
-        objective = Branching()
+        both = Both(model, guide, Branching())
     elif spoil == "buffer":
         model.decoder = Counting(model.decoder)
     elif spoil == "param":
-        model = Params(model)
+        both = Both(Params(model), guide, objective)
     if spoil == "function":
-        elbo, inner = CompiledELBO(objective, backend=None), model
-        loss = elbo.loss_and_grads(lambda x: inner(x), guide, *batch)
-        assert loss.isfinite()
-    else:
-        elbo = CompiledELBO(objective, backend=None)
-        compiled = measured(elbo.loss_and_grads, model, guide, batch, 0)
-        assert_same(
-            compiled,
-            measured(
-                lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
-                model,
-                guide,
-                batch,
-                0,
-            ),
+        svi = FastSVI(
+            lambda x: model(x), guide, both.compiled.optim, objective, tell=both.told.append
         )
-    reason = {
-        "branch": "",
-        "buffer": "model.decoder.calls",
-        "param": "pyro.param",
-        "function": "must be modules",
-    }[spoil]
+        assert svi.gradients(Batch(batch)).isfinite()
+    else:
+        both.assert_same(batch, 0)
+        both.assert_same(batch, 0)
     pyro.clear_param_store()
-    assert elbo.why_eager and reason in elbo.why_eager and "\n" not in elbo.why_eager
+    (line,) = both.told
+    assert line.startswith("train.compile: eager after all: ") and reason in line
+    assert "\n" not in line
 
 
 def test_buffers_are_inputs(float64):
     """A buffer that is assigned anew between steps is read anew."""
     model, guide, objective, (batch, _) = opened()
     model.prior.register_buffer("shift", torch.zeros(()))
-    prior = type(model.prior).forward
     model.prior.forward = lambda: dist.Normal(model.prior.shift.expand(3), 1.0).to_event(1)
-    elbo = CompiledELBO(objective, backend=None)
+    both = Both(model, guide, objective)
     for shift in (0.0, 5.0):
         model.prior.shift = torch.tensor(shift)
-        compiled = measured(elbo.loss_and_grads, model, guide, batch, 0)
-        assert_same(
-            compiled,
-            measured(
-                lambda *a: eager_loss_and_grads(elbo.differentiable_loss, *a),
-                model,
-                guide,
-                batch,
-                0,
-            ),
-        )
-    assert elbo.why_eager is None and prior is not None
+        both.assert_same(batch, 0)
+    assert both.compiled.is_compiled
 
 
-def test_drop_in_for_trace_elbo():
-    """Pyro's own SVI takes it, and returns the loss of the whole batch as a number."""
+def test_a_step_is_that_of_pyros_own_svi():
+    """Eager and recorded, beside Pyro's SVI with the same objective as its loss."""
     losses = []
-    for wrap in (
-        lambda objective: objective.differentiable_loss,
-        lambda objective: CompiledELBO(objective, backend=None),
+    for kind, options in (
+        (SVI, {}),
+        (FastSVI, {"compiled": False}),
+        (FastSVI, {"backend": None}),
     ):
         torch.manual_seed(0)
         model, guide, objective, (batch, other) = opened()
-        svi = SVI(model, guide, FusedAdam((model, guide), 1e-2), loss=wrap(objective))
+        svi = kind(model, guide, FusedAdam((model, guide), 1e-2), objective, **options)
         torch.manual_seed(1)
-        losses.append([svi.step(*x) for x in (batch, other, batch)])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+        losses.append([float(svi.step(*x)) for x in (batch, other, batch)])
+    assert losses[0] == losses[1] and losses[0] == pytest.approx(losses[2], rel=1e-5)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_a_broken_step_changes_nothing_and_names_the_site(monkeypatch, compiled):
+def test_a_broken_step_changes_nothing_and_names_the_site(compiled):
     model, guide, objective, (batch, _) = opened()
-    step = Step(model, guide, FusedAdam((model, guide), 1e-2), objective, compiled)
-    step.loss.backend = None
-    step(*batch)
+    optimizer = FusedAdam((model, guide), 1e-2)
+    svi = FastSVI(model, guide, optimizer, PerDatum(objective), compiled, backend=None)
+    svi.step(*batch)
     before = [p.clone() for p in [*model.parameters(), *guide.parameters()]]
     broken = (torch.full_like(batch[0], torch.nan), *batch[1:])
     with pytest.raises(NonFinite, match="loss nan at site 'z' of the guide"):
-        step(*broken)
+        svi.step(*broken)
     assert all(map(torch.equal, before, [*model.parameters(), *guide.parameters()]))
 
 
 def test_losses_read_together_name_the_step():
     """As on a GPU: the losses of several steps are read at once, and the first that broke is found."""
     model, guide, objective, (batch, _) = opened()
-    step = Step(model, guide, FusedAdam((model, guide), 1e-2), objective, compiled=False)
-    step.losses = [
-        torch.tensor(1.0),
-        torch.tensor(torch.inf),
-        torch.tensor(2.0),
-        torch.tensor(torch.nan),
-    ]
+    svi = FastSVI(model, guide, FusedAdam((model, guide), 1e-2), objective, compiled=False)
+    svi.step(*batch)
+    svi.losses = [torch.tensor(loss) for loss in (1.0, torch.inf, 2.0, torch.nan)]
     with pytest.raises(NonFinite) as caught:
-        step.read(*batch)
+        svi.read()
     assert caught.value.steps_ago == 2
-    assert step.read(*batch) == []
+    assert svi.read() == []
 
 
 def test_choice(monkeypatch):
@@ -411,13 +384,13 @@ def test_compiled_run_resumes_bit_for_bit(tmp_path):
 
     train(tmp_path / "whole", "train.epochs=6")
     script = (
-        "import sys, inference.loop as loop; record = loop.record_metrics\n"
-        "def stop(training, *a):\n"
-        "    found = record(training, *a)\n"
-        "    a[-1].save(training.state(), training.best()) if training.epoch == 3 else None\n"
-        "    sys.exit(3) if training.epoch == 3 else None\n"
-        "    return found\n"
-        "loop.record_metrics = stop\n"
+        "import sys, inference.loop as loop; validate = loop.validate\n"
+        "def stop(training, data, seconds, keep, watch):\n"
+        "    validate(training, data, seconds, keep, watch)\n"
+        "    if training.epoch == 3:\n"
+        "        keep.save(training.state(), training.best())\n"
+        "        sys.exit(3)\n"
+        "loop.validate = stop\n"
     )
     options = [
         f"run_dir={tmp_path / 'parts'}",

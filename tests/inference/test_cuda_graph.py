@@ -7,9 +7,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from inference.fast import cuda_graph
-from inference.fast.compiled import Recording
-from inference.fast.step import NonFinite, Step
-from inference.optimiser import FusedAdam
+from inference.fast.recording import Recording
+from inference.fast.svi import FastSVI
+from inference.nonfinite import NonFinite
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 from inference.schedule import factor
 from tests.choices import opened
 
@@ -57,7 +59,7 @@ def frozen_noise(work):
     return again, result
 
 
-def no_optimiser(work):
+def no_optimizer(work):
     """A mistake: nothing happens in a replay."""
     return (lambda: None), torch.zeros(())
 
@@ -74,30 +76,27 @@ def here(request, monkeypatch):
     if request.param == "cpu":
         monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
         monkeypatch.setattr(cuda_graph, "captured", taped)
-        monkeypatch.setattr("inference.optimiser.costs_nothing_to_read", lambda device: False)
+        monkeypatch.setattr("inference.optimizer.costs_nothing_to_read", lambda device: False)
     return torch.device(request.param)
 
 
 def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
-    """(the step after STEPS steps on batches of two shapes, losses, parameters, optimiser's state, what was told)."""
+    """(the SVI after STEPS steps on batches of two shapes, parameters, optimizer's state, what was told)."""
     torch.manual_seed(0)
     model, guide, objective, given = opened(*overrides)
     pair, told = [model.to(device), guide.to(device)], []
     schedule = lambda step: factor(step, STEPS, "cosine", 2)  # noqa: E731
-    step = Step(
-        *pair, FusedAdam(pair, 1e-2, schedule, 0.1, clip_norm), objective, compiled, told.append
-    )
-    step.loss.backend = None if device.type == "cpu" else "inductor"
-    losses = []
+    backend = None if device.type == "cpu" else "inductor"
+    optimizer = FusedAdam(pair, 1e-2, schedule, 0.1, clip_norm)
+    svi = FastSVI(*pair, optimizer, PerDatum(objective), compiled, told.append, backend)
     for number in range(STEPS):
         torch.manual_seed(number // 3)  # as at every epoch
-        if hasattr(objective, "at_epoch"):
-            objective.at_epoch(number, STEPS)
+        objective.at_epoch(number, STEPS)
         batch = [x.to(device) for x in given[number % 2]]
-        step(*(x[: len(x) - (number == 5)] for x in batch))  # a short one in between
-        losses += step.read(*batch)
+        svi.step(*(x[: len(x) - (number == 5)] for x in batch))  # a short one in between
+        svi.read()
     parameters = [p.detach().clone() for module in pair for p in module.parameters()]
-    return step, losses, parameters, step.svi.optim.get_state(), told
+    return svi, parameters, optimizer.get_state(), told
 
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
@@ -113,11 +112,11 @@ def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
 )
 def test_captured_steps_are_steps(here, overrides, monkeypatch):
     """Warm-up of the KL, a changing rate, a short batch, and the checkpoint of a run: as without graphs."""
-    step, _, parameters, state, told = fitted(here, *overrides, clip_norm=1.0)
-    assert step.svi.graph is not None and told == []
+    svi, parameters, state, told = fitted(here, *overrides, clip_norm=1.0)
+    assert svi.capture.graph is not None and told == []
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
-    plain, _, expected, expected_state, _ = fitted(here, *overrides, clip_norm=1.0)
-    assert plain.svi.graph is None
+    plain, expected, expected_state, _ = fitted(here, *overrides, clip_norm=1.0)
+    assert plain.capture.graph is None
     torch.testing.assert_close(parameters, expected, rtol=1e-4, atol=1e-6)
     assert state["schedule"]["_last_lr"] == pytest.approx(
         expected_state["schedule"]["_last_lr"], rel=1e-6
@@ -132,14 +131,15 @@ def test_captured_steps_are_steps(here, overrides, monkeypatch):
         assert mine["lr"] == pytest.approx(other["lr"], rel=1e-6)
 
 
-@pytest.mark.parametrize("mistake", [frozen_noise, no_optimiser])
+@pytest.mark.parametrize("mistake", [frozen_noise, no_optimizer])
 def test_a_capture_that_does_something_else_is_not_used(monkeypatch, mistake):
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
     monkeypatch.setattr(cuda_graph, "captured", mistake)
-    step, _, parameters, _, told = fitted(torch.device("cpu"))
-    assert step.svi.graph is None and len(told) == 1 and "does not change the parameters" in told[0]
+    svi, parameters, _, told = fitted(torch.device("cpu"))
+    assert svi.capture.graph is None and len(told) == 1
+    assert "does not change the parameters" in told[0]
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
-    torch.testing.assert_close(parameters, fitted(torch.device("cpu"))[2], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(parameters, fitted(torch.device("cpu"))[1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
@@ -152,58 +152,55 @@ def test_what_cannot_be_captured_runs_as_it_is_and_says_why(here, monkeypatch):
             work()
 
     monkeypatch.setattr(cuda_graph, "captured", refuse)
-    step, _, parameters, _, told = fitted(here)
-    assert step.is_compiled and len(told) == 1 and "division by zero" in told[0]
+    svi, parameters, _, told = fitted(here)
+    assert svi.is_compiled and len(told) == 1 and "division by zero" in told[0]
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)
-    torch.testing.assert_close(parameters, fitted(here)[2], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(parameters, fitted(here)[1], rtol=1e-4, atol=1e-6)
 
 
 def test_a_number_that_the_capture_keeps_is_noticed(monkeypatch):
     """The mistake of filling in an annealed weight within the step."""
     overrides = ["objective=beta", "objective.warmup_epochs=4"]
-    expected = fitted(torch.device("cpu"), *overrides)[2]
+    expected = fitted(torch.device("cpu"), *overrides)[1]
     given = Recording.given
     monkeypatch.setattr(Recording, "given", lambda self: self.refresh() or given(self))
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
     monkeypatch.setattr(cuda_graph, "captured", taped)
     with pytest.raises(AssertionError):
         torch.testing.assert_close(
-            fitted(torch.device("cpu"), *overrides)[2], expected, rtol=1e-4, atol=1e-6
+            fitted(torch.device("cpu"), *overrides)[1], expected, rtol=1e-4, atol=1e-6
         )
 
 
 def captured_step(device):
-    """A step that has been captured, and the batch that it ran on."""
+    """An SVI whose step has been captured, and the batch that it ran on."""
     model, guide, objective, (batch, _) = opened()
-    step = Step(
-        model.to(device), guide.to(device), FusedAdam((model, guide), 1e-2), objective, True
-    )
-    step.loss.backend = None
+    optimizer = FusedAdam((model.to(device), guide.to(device)), 1e-2)
+    svi = FastSVI(model, guide, optimizer, PerDatum(objective), backend=None)
     batch = [x.to(device) for x in batch]
     for _ in range(3):
-        step(*batch)
-    return step, batch
+        svi.step(*batch)
+    return svi, batch
 
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 def test_tensors_put_elsewhere_are_captured_anew(here):
-    step, batch = captured_step(here)
-    model = step.model
-    before = step.svi.graph
-    for parameter in model.parameters():
+    svi, batch = captured_step(here)
+    before = svi.capture.graph
+    for parameter in svi.model.parameters():
         parameter.data = parameter.data.clone()
-    step(*batch)
-    assert before is not None and step.svi.graph is not before
+    svi.step(*batch)
+    assert before is not None and svi.capture.graph is not before
 
 
 @pytest.mark.parametrize("here", DEVICES, indirect=True)
 def test_a_broken_captured_step_changes_nothing(here):
-    step, batch = captured_step(here)
-    model, guide = step.model, step.guide
+    svi, batch = captured_step(here)
+    model, guide = svi.model, svi.guide
     before = [p.detach().clone() for p in [*model.parameters(), *guide.parameters()]]
     broken = [torch.full_like(batch[0], torch.nan), *batch[1:]]
     with pytest.raises(NonFinite), pyro.validation_enabled(False):
-        step(*broken)
-        step.read(*broken)
-    assert step.svi.graph is not None
+        svi.step(*broken)
+        svi.read()
+    assert svi.capture.graph is not None
     assert all(map(torch.equal, before, [*model.parameters(), *guide.parameters()]))

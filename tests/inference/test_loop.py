@@ -123,12 +123,12 @@ def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
 
 def test_metrics_do_not_disturb_training(train, tmp_path):
     """Measuring twice as much changes no weight."""
-    import inference.loop as loop
+    import inference.metrics as metrics
 
-    measure = loop.split_metrics
+    measure = metrics.split_metrics
     assert train(*TINY, f"run_dir={tmp_path / 'a'}")[0] == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "split_metrics", lambda *args: (measure(*args), measure(*args))[0])
+        patch.setattr(metrics, "split_metrics", lambda *args: (measure(*args), measure(*args))[0])
         assert train(*TINY, f"run_dir={tmp_path / 'b'}")[0] == 0
     a, b = (
         torch.load(tmp_path / name / "checkpoint-last.pt", weights_only=True)["model"]

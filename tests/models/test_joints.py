@@ -14,7 +14,7 @@ from evidence import elbo, iwae, log_weights
 from guides import Amortized
 from guides.families import FullCovariance
 from inference.objectives import elbo as objectives
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 from models import Generative
 from models.joints import (
     BetaBernoulli,
@@ -227,8 +227,8 @@ def test_svi_reaches_probabilistic_pca() -> None:
     torch.manual_seed(1)
     model, guide = linear_vae(6, 3, scale="learned")
     steps = 2500
-    optimiser = FusedAdam((model, guide), 0.02, schedule=lambda s: max(1e-3, 1 - s / steps))
-    svi = SVI(model, guide, optimiser, loss=objectives.ELBO().differentiable_loss)
+    optimizer = FusedAdam((model, guide), 0.02, schedule=lambda s: max(1e-3, 1 - s / steps))
+    svi = SVI(model, guide, optimizer, loss=objectives.ELBO())
     for _ in range(steps):
         svi.step(x[torch.randint(len(x), (256,))])
     found = model.tractable()

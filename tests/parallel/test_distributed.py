@@ -1,7 +1,6 @@
 """Two processes are one: the same trajectory, the same parameters, the same metrics, the same refusals."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -9,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed import worker
 
 from parallel.group import share
 from tests.conftest import ROOT
+from tests.parallel import worker
 from tests.parallel.worker import CASES
 
 
@@ -54,7 +53,6 @@ def found(tmp_path_factory):
     finally:
         for process in workers:
             process.kill()
-        shutil.rmtree(worker.MEMORY, ignore_errors=True)
     files = [folder / name for name in ("1-0.pt", "2-0.pt", "2-1.pt")]
     assert all(file.exists() for file in files), said
     one, *two = (torch.load(file, weights_only=True) for file in files)
@@ -80,16 +78,6 @@ def test_the_trajectory_is_that_of_one_process(found, case):
     for a, b in pairs:
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(one[case][1], first[case][1], rtol=1e-9, atol=1e-10)
-
-
-def test_memory_is_shared_where_it_can_be_and_nothing_is_left_of_it(found):
-    one, two, _ = found
-    for each in two:
-        assert (
-            each["sum, recorded"] == "SharedMemory" and each["sum, no shared memory"] == "AllReduce"
-        )
-        assert each["no room"] and each["left behind"] == 0
-    assert one["sum, recorded"] == "AllReduce"
 
 
 def test_a_loss_that_is_not_finite_stops_all_and_changes_nothing(found):

@@ -8,30 +8,30 @@ from pathlib import Path
 
 import torch
 
-from data import View, open_dataset
+from data import open_dataset
 from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
 from evaluation.blocks import blockwise
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
-from inference.fast.step import NonFinite, Step
-from inference.loop import epoch_batches, train_epoch
+from inference.fast.svi import FastSVI
+from inference.loop import epoch_batches
 from inference.metrics import split_metrics
+from inference.nonfinite import NonFinite
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.objectives.per_datum import PerDatum
+from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal
 from networks.mlp import MLP
-from parallel import gradients, group
+from parallel import group
 
-MEMORY = gradients.MEMORY / "vae-tests"
 EPOCHS, BATCH = 3, 10
 CASES = {  # examples, and whether the step is recorded
     "eager": (25, False),
     "recorded": (25, True),
     "a last batch of one datum": (21, True),
-    "no shared memory": (25, True),
     "other noise": (25, False),
 }
 
@@ -53,36 +53,23 @@ def data(examples):
         2, (examples, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     splits = RawSplit(values), RawSplit(values[:7]), RawSplit(values[:7])
-    return open_dataset(RawData(*splits, levels=2), "bits", View("binary", "threshold"))
+    return open_dataset(RawData(*splits, levels=2), "bits", "binary", binarisation="threshold")
 
 
-class NoProgress:
-    def advance(self, examples):
-        pass
-
-
-def as_double(batches):
-    return ((size, x.double()) for size, (x,) in batches)
+def batches(split, seed=0, epoch=0):
+    return (batch.with_x(batch.x.double()) for batch in epoch_batches(split, BATCH, seed, epoch))
 
 
 def trained(examples, recorded, seed=0):
     """Parameters after a few epochs, and losses of every step."""
     model, guide = pair()
-    optimiser = FusedAdam((model, guide), 0.05, weight_decay=0.1, clip_norm=1.0)
-    step = Step(model, guide, optimiser, ELBO(), recorded)
-    step.loss.backend = None
-    losses = []
-    read = step.read
-    step.read = lambda *batch: losses.extend(found := read(*batch)) or found
+    optimizer = FusedAdam((model, guide), 0.05, weight_decay=0.1, clip_norm=1.0)
+    svi = FastSVI(model, guide, optimizer, PerDatum(ELBO()), recorded, backend=None)
+    split, losses = data(examples).train, []
     for epoch in range(EPOCHS):
-        train_epoch(
-            step,
-            as_double(epoch_batches(data(examples).train, BATCH, seed, epoch)),
-            epoch,
-            NoProgress(),
-        )
-    assert step.is_compiled == recorded, step.loss.why_eager
-    return [p.detach() for p in optimiser.parameters], losses, type(step.svi.average.sum).__name__
+        losses += [svi.step(*batch).item() for batch in batches(split, seed, epoch)]
+    assert svi.is_compiled == recorded
+    return [p.detach() for p in optimizer.parameters], losses
 
 
 class BreaksInLast(ELBO):
@@ -101,14 +88,14 @@ class BreaksInLast(ELBO):
 def broken():
     """What is said, and the parameters before and after the broken step."""
     model, guide = pair()
-    optimiser = FusedAdam((model, guide), 0.05)
-    step, before = Step(model, guide, optimiser, BreaksInLast(), False), []
-    for _, x in as_double(epoch_batches(data(40).train, BATCH, 0, 0)):
-        before = [p.detach().clone() for p in optimiser.parameters]
+    optimizer, before = FusedAdam((model, guide), 0.05), []
+    svi = FastSVI(model, guide, optimizer, BreaksInLast(), compiled=False)
+    for batch in batches(data(40).train):
+        before = [p.detach().clone() for p in optimizer.parameters]
         try:
-            step(x, share=0.5)
+            svi.step(*batch)
         except NonFinite as error:
-            return str(error), before, [p.detach() for p in optimiser.parameters]
+            return str(error), before, [p.detach() for p in optimizer.parameters]
     raise AssertionError("it did not break")
 
 
@@ -128,7 +115,6 @@ def only_in_last():
 def main(folder):
     import torch.distributions.normal as normal
 
-    MEMORY.mkdir(exist_ok=True)
     drawn = normal._standard_normal
     found = {"rank": group.rank()}
     for case, (examples, recorded) in CASES.items():
@@ -136,13 +122,8 @@ def main(folder):
             normal._standard_normal = lambda shape, dtype, device: torch.full(
                 shape, 0.3, dtype=dtype, device=device
             )
-        gradients.MEMORY = Path("/nowhere") if case == "no shared memory" else MEMORY
-        step = trained(examples, recorded)
-        found[case], found[f"sum, {case}"] = step[:2], step[2]
+        found[case] = trained(examples, recorded)
         normal._standard_normal = drawn
-    gradients.MEMORY = MEMORY
-    found["no room"] = gradients._reserved(2**62) is None
-    found["left behind"] = len(list(MEMORY.iterdir())) if MEMORY.exists() else 0
     found["broken"] = broken()
     model, guide = pair()
     split = data(4500).train

@@ -9,7 +9,7 @@ from torch import nn
 
 from errors import RequestError
 from evidence import Annealing, ais, iwae
-from evidence.recording import Calls, calls, recorded
+from evidence.recording import Calls, Shapes, calls, recorded
 from evidence.recording.calls import run
 from models.joints import FactorAnalysis, Posterior
 
@@ -62,7 +62,7 @@ def test_another_shape_runs_eagerly_until_it_comes_often(monkeypatch):
         count = function.calls
         run("f", function, torch.ones(4, 3), variant="another")
         assert function.calls == count + 1
-        run("f", function, torch.ones(3, 3), patient=False)
+        run("f", function, torch.ones(3, 3), shapes=Shapes.EVERY)
         assert len(here.graphs) == 3
 
 

@@ -32,7 +32,7 @@ def test_softplus():
 
 
 def test_a_series_that_is_too_short_is_noticed(monkeypatch):
-    monkeypatch.setattr("recording.softplus.TERMS", TERMS // 2)
+    monkeypatch.setattr("evidence.recording.softplus.TERMS", TERMS // 2)
     assert relative_error(softplus(X), F.softplus(X.double(), threshold=1e9)) > FOUR_ROUNDINGS
 
 

@@ -1,4 +1,4 @@
-"""The one optimiser over all parameters: which are decayed, clipping, schedule, state, Pyro's interface."""
+"""The one optimizer over all parameters: which are decayed, clipping, schedule, state, Pyro's interface."""
 
 import copy
 import itertools
@@ -10,7 +10,7 @@ from pyro.infer import SVI
 from torch import nn
 
 from inference.objectives.elbo import ELBO
-from inference.optimiser import FusedAdam
+from inference.optimizer import FusedAdam
 from inference.schedule import factor
 
 
@@ -24,8 +24,8 @@ class Odd(nn.Module):
 
 def test_every_trainable_parameter_once_and_only_matrices_decay():
     odd = Odd()
-    optimiser = FusedAdam((odd, odd, odd.linear), 0.1, weight_decay=0.5)
-    decayed, others = optimiser.adam.param_groups
+    optimizer = FusedAdam((odd, odd, odd.linear), 0.1, weight_decay=0.5)
+    decayed, others = optimizer.adam.param_groups
     assert [p is odd.linear.weight for p in decayed["params"]] == [True]
     assert {id(p) for p in others["params"]} == {id(odd.linear.bias), id(odd.raw_scale)}
     assert decayed["weight_decay"] == 0.5 and others["weight_decay"] == 0
@@ -33,15 +33,15 @@ def test_every_trainable_parameter_once_and_only_matrices_decay():
 
 def test_clipping_bounds_the_step_of_plain_gradients():
     odd = Odd()
-    optimiser = FusedAdam((odd,), 0.1, clip_norm=1e-3)
+    optimizer = FusedAdam((odd,), 0.1, clip_norm=1e-3)
     (odd.linear(torch.ones(1, 3)).sum() * 1e6 + odd.raw_scale).backward()
     seen = []
-    optimiser.adam.register_step_pre_hook(
-        lambda *_: seen.extend(p.grad.clone() for p in optimiser.parameters)
+    optimizer.adam.register_step_pre_hook(
+        lambda *_: seen.extend(p.grad.clone() for p in optimizer.parameters)
     )
-    optimiser(())
+    optimizer(())
     assert torch.cat([g.flatten() for g in seen]).norm() <= 1e-3 * (1 + 1e-5)
-    assert all(p.grad is None for p in optimiser.parameters)
+    assert all(p.grad is None for p in optimizer.parameters)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
@@ -54,12 +54,12 @@ def test_schedule(schedule):
 
 
 def test_state_goes_on_exactly():
-    def train(odd, optimiser, steps):
+    def train(odd, optimizer, steps):
         for step in steps:
             torch.manual_seed(step)
             odd.linear(torch.randn(4, 3)).pow(2).sum().backward()
             odd.raw_scale.pow(2).backward()
-            optimiser(())
+            optimizer(())
 
     def fresh(odd):
         return FusedAdam(
@@ -70,11 +70,11 @@ def test_state_goes_on_exactly():
     start = copy.deepcopy(whole)
     train(whole, fresh(whole), range(20))
     first, second = copy.deepcopy(start), None
-    optimiser = fresh(first)
-    train(first, optimiser, range(8))
+    optimizer = fresh(first)
+    train(first, optimizer, range(8))
     second = copy.deepcopy(first)
     resumed = fresh(second)
-    resumed.set_state(copy.deepcopy(optimiser.get_state()))
+    resumed.set_state(copy.deepcopy(optimizer.get_state()))
     train(second, resumed, range(8, 20))
     for a, b in zip(whole.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -91,7 +91,7 @@ def test_svi_takes_it_and_the_global_store_stays_empty():
     model = Generative(StandardNormal(2), MLP((2,), (5,), width=4), Bernoulli((5,)))
     guide = Amortized(MLP((5,), (4,), width=4), MeanField(2))
     before = [p.clone() for m in (model, guide) for p in m.parameters()]
-    svi = SVI(model, guide, FusedAdam((model, guide), 0.01), loss=ELBO().differentiable_loss)
+    svi = SVI(model, guide, FusedAdam((model, guide), 0.01), loss=ELBO())
     svi.step((torch.rand(6, 5) < 0.5).float())
     after = [p for m in (model, guide) for p in m.parameters()]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))

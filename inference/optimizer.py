@@ -1,24 +1,28 @@
-"""One fused optimiser over all parameters, behind Pyro's optimiser interface."""
+"""One fused optimizer over all parameters, behind Pyro's optimizer interface."""
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from pyro.optim import PyroOptim
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from evidence.recording.private_torch import allow_steps_outside_graphs, skip_step_where
+from inference.keeper import State
 
 
 class FusedAdam(PyroOptim):
     """Adam over the parameters of the given modules, as one fused kernel.
 
-    Pyro's own wrapper makes one torch optimiser per parameter, which is most of its overhead. The parameters are known
-    from the start, so nothing passes through Pyro's global parameter store, and two pairs in one process never share.
+    Pyro's own wrapper makes one torch optimizer per parameter, which is most of its overhead. Here
+    the parameters are known from the start, so nothing passes through Pyro's global parameter
+    store, and two pairs in one process never share anything.
 
-    `weight_decay` λ adds λθ to the gradient of every weight matrix: the gradient of (λ/2)‖θ‖² added to the loss per
-    datum, which is minus the log of a prior N(0, 1/(Nλ)) on each weight. AdamW's decoupled decay is no such thing: it
-    skips Adam's rescaling. Biases, scales and the prior's parameters are not weights.
+    `weight_decay` λ adds λθ to the gradient of every weight matrix. That is the gradient of
+    (λ/2)‖θ‖² added to the loss per datum, which is minus the log of a prior N(0, 1/(Nλ)) on each
+    weight. AdamW's decoupled decay is no such thing: it skips Adam's rescaling. Biases, scales and
+    the prior's parameters are not weights.
     """
 
     def __init__(
@@ -48,13 +52,17 @@ class FusedAdam(PyroOptim):
         self.schedule = LambdaLR(self.adam, schedule)
         self.clip_norm, self.skip = clip_norm, False
 
-    def __call__(self, params: Iterable[torch.Tensor], *args: Any, **kwargs: Any) -> None:
-        """One step, whatever `params` SVI captured: these are all known already. Leaves no gradients behind."""
+    def __call__(self, params: Iterable[Tensor], *args: object, **kwargs: object) -> None:
+        """Takes a step, whichever `params` Pyro's SVI found: all of them are known already."""
+        self.step()
+
+    def step(self) -> None:
+        """Takes one step along the gradients, clears them, and moves the learning rate on."""
         self.update()
         self.schedule.step()
 
     def update(self) -> None:
-        """What a step does on the device."""
+        """Applies Adam to all parameters and clears their gradients: what a CUDA graph captures."""
         if not self.skip:
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
@@ -62,34 +70,35 @@ class FusedAdam(PyroOptim):
         for parameter in self.parameters:
             parameter.grad = None
 
-    def skip_unless_finite(self, loss: torch.Tensor) -> None:
-        """The next step changes no parameter if `loss` is NaN or infinite: decided on the device, without reading it there."""
-        if costs_nothing_to_read(loss.device):
-            self.skip = not math.isfinite(loss.item())
-        else:
-            self.adam.found_inf = (~loss.isfinite()).float()  # type: ignore[attr-defined]
+    def skip_unless_finite(self, loss: Tensor) -> None:
+        """Makes the next step change nothing if `loss` is NaN or infinite.
 
-    def moments(self) -> list[torch.Tensor]:
-        """What Adam remembers, parameter by parameter; nothing before the first step."""
+        On a GPU this is decided there, without waiting for the loss.
+        """
+        on_device = not costs_nothing_to_read(loss.device)
+        if not (on_device and skip_step_where((~loss.isfinite()).float(), self.adam)):
+            self.skip = not math.isfinite(loss.item())
+
+    def moments(self) -> list[Tensor]:
+        """Returns what Adam remembers, parameter by parameter; nothing before the first step."""
         return [tensor for state in self.adam.state.values() for tensor in state.values()]
 
-    def rates(self) -> list[torch.Tensor]:
-        """The learning rates of the groups, where they are on the device."""
-        return [
-            group["lr"] for group in self.adam.param_groups if isinstance(group["lr"], torch.Tensor)
-        ]
+    def rates(self) -> list[Tensor]:
+        """Returns the learning rates of the groups that keep them on the device."""
+        rates = [group["lr"] for group in self.adam.param_groups]
+        return [rate for rate in rates if isinstance(rate, Tensor)]
 
     def keep_rate_on(self, device: torch.device) -> None:
-        """Keep the learning rate in memory of the device, as a captured step must."""
-        self.adam._warned_capturable_if_run_uncaptured = True  # an epoch's last batch
+        """Keeps the learning rate in memory of the device, as a captured step must."""
+        allow_steps_outside_graphs(self.adam)  # the last batch of an epoch is none
         for group in self.adam.param_groups:
             group |= {
                 "lr": torch.as_tensor(group["lr"], dtype=torch.float32, device=device),
                 "capturable": True,
             }
 
-    def get_state(self) -> dict[str, Any]:
-        """Tensors and plain values: moments, and where the schedule stands. The same wherever the learning rate is kept."""
+    def get_state(self) -> State:
+        """Returns moments and the position of the schedule, wherever the learning rate is kept."""
         adam, schedule = self.adam.state_dict(), self.schedule.state_dict()
         for group in adam["param_groups"]:
             group |= {"lr": float(group["lr"]), "capturable": False}
@@ -98,8 +107,8 @@ class FusedAdam(PyroOptim):
             "schedule": schedule | {"_last_lr": [float(rate) for rate in schedule["_last_lr"]]},
         }
 
-    def set_state(self, state_dict: dict[str, Any]) -> None:
-        """Go on from `get_state()`."""
+    def set_state(self, state_dict: State) -> None:
+        """Continues from `get_state()`."""
         self.adam.load_state_dict(state_dict["adam"])
         self.schedule.load_state_dict(state_dict["schedule"])
 

@@ -1,0 +1,117 @@
+"""Every private name of torch that recording and the fast step use.
+
+Each name stands in one function. Where a release of torch lacks the name, the function takes a
+slower way and says so in one line.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+Graph = Callable[..., tuple[Tensor, ...]]
+
+
+class Unrecordable(RuntimeError):
+    """A program does what no graph of operations holds, or torch has no means to record it."""
+
+
+def make_fx(
+    function: Callable[..., object], decompositions: Mapping[Any, Callable[..., object]]
+) -> Callable[..., GraphModule]:
+    """Returns torch's recorder of `function`; raises Unrecordable if there is none."""
+    try:
+        from torch.fx.experimental import proxy_tensor
+
+        recorder = proxy_tensor.make_fx
+    except (ImportError, AttributeError) as error:
+        raise Unrecordable(
+            "this torch has no torch.fx.experimental.proxy_tensor.make_fx"
+        ) from error
+    return recorder(function, decomposition_table=decompositions)
+
+
+def standalone_compile(graph: GraphModule, inputs: Sequence[Tensor]) -> Graph:
+    """Returns `graph` compiled by inductor alone, for tensors like `inputs`.
+
+    A recorded graph needs neither the first half of torch.compile, which finds a graph in Python
+    code, nor its guards, which check at every call whether that still is the graph. Without the
+    private function, torch.compile does both: each call takes a little longer.
+    """
+    try:
+        import torch._inductor
+
+        compiler = torch._inductor.standalone_compile
+    except (ImportError, AttributeError):
+        _say("torch._inductor.standalone_compile", "torch.compile checks its guards at every call")
+        return torch.compile(
+            graph, dynamic=False, fullgraph=True, options={"fallback_random": True}
+        )
+    patches = {"config_patches": {"fallback_random": True}}
+    return compiler(graph, list(inputs), dynamic_shapes="from_example_inputs", options=patches)
+
+
+def own_tensors(module: nn.Module) -> tuple[MutableMapping[str, Any], ...]:
+    """Returns where `module` itself keeps its parameters and its buffers, by name.
+
+    Raises Unrecordable if this torch keeps them elsewhere.
+    """
+    try:
+        return module._parameters, module._buffers
+    except AttributeError as error:
+        raise Unrecordable("torch.nn.Module has no _parameters and _buffers") from error
+
+
+@contextmanager
+def constant_parameters(module: nn.Module) -> Iterator[nn.Module]:
+    """Gives `module` with constants in the place of its parameters, until the context closes.
+
+    `torch.func.functional_call` would put the parameters back too early: flows call their networks
+    only when a log-density is asked for. Without the private name a copy of the module is given.
+    """
+    try:
+        kept = [
+            (own_tensors(part)[0], name, p)
+            for part in module.modules()
+            for name, p in own_tensors(part)[0].items()
+        ]
+    except Unrecordable:
+        _say("torch.nn.Module._parameters", "the guide is copied at every step")
+        yield copy.deepcopy(module).requires_grad_(False)
+        return
+    try:
+        for parameters, name, parameter in kept:
+            parameters[name] = None if parameter is None else parameter.detach()
+        yield module
+    finally:
+        for parameters, name, parameter in kept:
+            parameters[name] = parameter
+
+
+def skip_step_where(infinite: Tensor, optimizer: torch.optim.Optimizer) -> bool:
+    """Makes the next step of a fused `optimizer` do nothing where `infinite` is 1, on the device.
+
+    This is the protocol of torch.amp.GradScaler. Returns False if the optimizer does not follow it,
+    in which case the caller has to read the number.
+    """
+    if not getattr(optimizer, "_step_supports_amp_scaling", False):
+        _say("Optimizer._step_supports_amp_scaling", "every step waits for its loss")
+        return False
+    optimizer.found_inf = infinite  # type: ignore[attr-defined]
+    return True
+
+
+def allow_steps_outside_graphs(optimizer: torch.optim.Optimizer) -> None:
+    """Keeps torch from warning that a capturable optimizer also runs by itself, if it would."""
+    if hasattr(optimizer, "_warned_capturable_if_run_uncaptured"):
+        optimizer._warned_capturable_if_run_uncaptured = True
+
+
+def _say(name: str, instead: str) -> None:
+    """Warns in one line, once, that this torch lacks `name`."""
+    warnings.warn(f"this torch has no {name}: {instead}", RuntimeWarning, stacklevel=3)

@@ -1,0 +1,230 @@
+"""The loss of a pair and its gradients, recorded once as a graph of operations, and run compiled.
+
+A step of a small VAE is a few matrix products; Python, Pyro's effect handlers and autograd's tape
+cost as much again. All of that does the same at every step, so it is done once: the programs run
+under `make_fx`, which writes down the tensor operations of the loss and of its gradients, and
+inductor fuses what is between the matrix products.
+
+Noise stays in the graph as calls of torch's generator in the order in which the programs ask for
+it: a compiled step draws exactly what an eager one would, from the same seed.
+"""
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx import GraphModule
+
+from evidence.batch import Batch
+from evidence.recording.graph import Recorder, record, signature
+from evidence.recording.modes import replaced, restored, trial
+from evidence.recording.private_torch import Unrecordable, own_tensors
+from inference.objectives.base import Objective
+from inference.objectives.per_datum import PerDatum
+
+
+class StepRecorder(Recorder):
+    """Records the loss of model and guide with its gradients, on the first batch that it is given.
+
+    Model and guide are modules, and must be functions of their parameters, their buffers and the
+    batch. Attributes of the objective that are tensors, and numbers that it names in `varying` (an
+    annealed weight, say), are read at every step; if another number changes, the loss is recorded
+    again.
+
+    Batches of another shape (the last of an epoch) have no recording and run eagerly, as does
+    everything if the programs cannot be recorded or compiled: `why_eager` then says why.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., object],
+        guide: Callable[..., object],
+        loss: Objective,
+        tell: Callable[[str], None],
+        backend: str | None = "inductor",
+    ) -> None:
+        super().__init__(backend)
+        self.model, self.guide, self.loss, self.tell = model, guide, loss, tell
+        self.last: Recording | None = None
+
+    def of(self, batch: Batch) -> "Recording | None":
+        """Returns the recording that `batch` can run by, ready to run; None if it runs eagerly."""
+        if not batch.size or self.why_eager is not None:
+            return None
+        if self.last is None or self.last.is_outdated(batch):
+            with trial(batch.device), restored(buffers(self.model, self.guide)):
+                self.last = self.tried(lambda: self._recorded(batch))
+            if self.last is None:
+                self.tell(f"train.compile: eager after all: {self.why_eager}")
+        if self.last is None or not self.last.fits(batch):
+            return None
+        self.last.refresh()
+        return self.last
+
+    def _recorded(self, batch: Batch) -> "Recording":
+        recording = Recording(Pair(self.model, self.guide, self.loss), batch)
+        recording.graph = self.ready(recording.recorded, recording.inputs(batch))
+        return recording
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a module keeps one of its tensors; it may put another one there at any time."""
+
+    name: str
+    tensors: MutableMapping[str, Tensor | None]
+    key: str
+
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor that is there now."""
+        tensor = self.tensors[self.key]
+        assert tensor is not None
+        return tensor
+
+
+class Recording:
+    """The graph of one pair on batches of one shape.
+
+    It takes (*parameters and buffers, *varying, *batch) to (loss, *gradients).
+    """
+
+    def __init__(self, pair: "Pair", batch: Batch) -> None:
+        self.pair, self.signature = pair, signature(batch)
+        loss = pair.loss
+        self.objective = loss.objective if isinstance(loss, PerDatum) else loss
+        self.modules, self.slots = list(pair.modules()), _slots(pair)
+        self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
+        self.numbers = {
+            name: torch.tensor(value, dtype=batch.x.dtype, device=batch.device)
+            for name, value in self._plain_numbers()
+        }
+        self.recorded = self._record(batch)
+        self.graph: Callable[..., tuple[Tensor | None, ...]] = self.recorded
+        self.constants = self._constants()
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether the batch has the recorded shape, strides, type and device."""
+        return signature(batch) == self.signature
+
+    def is_outdated(self, batch: Batch) -> bool:
+        """Whether something that was recorded as a constant has changed."""
+        return self.fits(batch) and self._constants() != self.constants
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Returns the loss, left on its device; adds its gradients to those of the parameters."""
+        with torch.no_grad():
+            loss, *gradients = self.graph(*self.inputs(batch))
+        for i, gradient in zip(self.learned, gradients, strict=True):
+            parameter = self.slots[i].tensor
+            if parameter.grad is None:
+                parameter.grad = gradient
+            elif gradient is not None:
+                parameter.grad += gradient
+        assert loss is not None
+        return loss
+
+    def given(self) -> list[Tensor]:
+        """Returns parameters, buffers, and what varies of the objective: all but the batch."""
+        varying = [
+            self.numbers.get(name, getattr(self.objective, name))
+            for name in _varying(self.objective)
+        ]
+        return [*(slot.tensor for slot in self.slots), *varying]
+
+    def inputs(self, batch: Batch) -> list[Tensor]:
+        """Returns all that the graph is called with."""
+        return [*self.given(), *batch]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Puts varying numbers where the graph reads them; nothing waits for a device.
+
+        This is done before a step and not in it, since a CUDA graph would repeat it with the
+        numbers that it was captured with.
+        """
+        for name, value in self._plain_numbers():
+            self.numbers[name].fill_(value)
+
+    def _plain_numbers(self) -> Iterator[tuple[str, float]]:
+        values = ((name, getattr(self.objective, name)) for name in _varying(self.objective))
+        return ((name, value) for name, value in values if not isinstance(value, Tensor))
+
+    def _constants(self) -> tuple[list[object], ...]:
+        """Returns what a graph takes as given: training or evaluation, the objective's numbers."""
+        changing = _varying(self.objective)
+        numbers: list[object] = [
+            (name, value)
+            for name, value in vars(self.objective).items()
+            if isinstance(value, bool | int | float | str) and name not in changing
+        ]
+        return [module.training for module in self.modules], numbers
+
+    def _record(self, batch: Batch) -> GraphModule:
+        names, varied = [slot.name for slot in self.slots], _varying(self.objective)
+
+        def loss_and_gradients(*inputs: Tensor) -> tuple[Tensor | None, ...]:
+            state, rest = inputs[: len(names)], inputs[len(names) :]
+            numbers, batch = rest[: len(varied)], rest[len(varied) :]
+            with replaced(self.objective, varied, numbers):
+                loss = functional_call(self.pair, dict(zip(names, state, strict=True)), batch)
+            gradients = torch.autograd.grad(
+                loss, [state[i] for i in self.learned], allow_unused=True
+            )
+            return loss.detach(), *gradients
+
+        with poutine.trace(param_only=True) as captured, torch.enable_grad():
+            graph = record(loss_and_gradients, *self.inputs(batch))
+        if captured.trace.nodes:
+            name = next(iter(captured.trace.nodes))
+            raise Unrecordable(f"the programs use pyro.param or pyro.module ({name})")
+        return graph
+
+
+class Pair(nn.Module):
+    """The loss of model and guide as one module, so that all its tensors can be replaced."""
+
+    def __init__(
+        self, model: Callable[..., object], guide: Callable[..., object], loss: Objective
+    ) -> None:
+        super().__init__()
+        if not (isinstance(model, nn.Module) and isinstance(guide, nn.Module)):
+            raise Unrecordable("model and guide must be modules for their parameters to be known")
+        self.model, self.guide, self.loss = model, guide, loss
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        """Returns the loss; raises Unrecordable if the programs replace a buffer."""
+        given = dict(self.named_buffers())
+        loss = self.loss.differentiable_loss(self.model, self.guide, *batch)
+        for name, buffer in self.named_buffers():
+            if buffer is not given.get(name):
+                raise Unrecordable(
+                    f"the programs replace the buffer {name} by another tensor; update it in place"
+                )
+        return loss
+
+
+def buffers(*programs: Callable[..., object]) -> list[Tensor]:
+    """Returns the buffers of those programs that are modules."""
+    modules = [program for program in programs if isinstance(program, nn.Module)]
+    return [buffer for module in modules for buffer in module.buffers()]
+
+
+def _slots(pair: Pair) -> list[Slot]:
+    """Returns where parameters and buffers are, each tensor once."""
+    found: dict[int, Slot] = {}
+    for prefix, module in pair.named_modules():
+        for tensors in own_tensors(module):
+            for key, tensor in tensors.items():
+                if tensor is not None:
+                    found.setdefault(id(tensor), Slot(f"{prefix}.{key}", tensors, key))
+    return list(found.values())
+
+
+def _varying(objective: Objective) -> tuple[str, ...]:
+    """Names the attributes that change as training goes on, which are inputs of the graph."""
+    tensors = (name for name, value in vars(objective).items() if isinstance(value, Tensor))
+    return (*tensors, *objective.varying)

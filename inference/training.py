@@ -1,0 +1,82 @@
+"""The state of a training run."""
+
+import copy
+import math
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from inference.keeper import Record, State
+from inference.optimizer import FusedAdam
+
+
+class DoesNotFit(ValueError):
+    """A saved state is not one of this pair."""
+
+
+@dataclass
+class Training:
+    """Everything that changes while a run trains.
+
+    `state()` alone is enough to continue: it holds the best weights and the metrics, too.
+    """
+
+    model: nn.Module
+    guide: nn.Module
+    optimizer: FusedAdam
+    epoch: int = 0
+    best_elbo: float = -math.inf
+    best_epoch: int = 0
+    best_weights: State = field(default_factory=dict)
+    seconds: float = 0.0
+    compiled: bool | None = None
+    processes: int | None = None
+    metrics: list[Record] = field(default_factory=list)
+
+    def weights(self) -> State:
+        """Returns the parameters and buffers of model and guide, not copied."""
+        return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
+
+    def state(self) -> State:
+        """Returns tensors and plain values that training continues from."""
+        return {
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "compiled": self.compiled,
+            "processes": self.processes,
+            "metrics": self.metrics,
+            "optimiser": self.optimizer.get_state(),  # the key of all runs there are
+            "best": self.best(),
+            **self.weights(),
+        }
+
+    def best(self) -> State:
+        """Returns the best epoch so far, and its weights."""
+        return {"epoch": self.best_epoch, "elbo": self.best_elbo, **self.best_weights}
+
+    def restore(self, state: State) -> None:
+        """Continues from `state()`; raises DoesNotFit if it is one of another pair."""
+        try:
+            self.model.load_state_dict(state["model"])
+            self.guide.load_state_dict(state["guide"])
+            self.optimizer.set_state(state["optimiser"])
+            self.epoch, self.seconds = state["epoch"], state["seconds"]
+            self.compiled, self.processes = state["compiled"], state["processes"]
+            self.metrics = state["metrics"]
+            best = state["best"]
+            self.best_elbo, self.best_epoch = best["elbo"], best["epoch"]
+            self.best_weights = {key: best[key] for key in ("model", "guide")}
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+            raise DoesNotFit("the saved state does not fit the pair") from error
+
+    def note_elbo(self, elbo: float) -> None:
+        """Keeps the weights if this epoch's validation ELBO is the best so far."""
+        if elbo > self.best_elbo:
+            self.best_elbo, self.best_epoch = elbo, self.epoch
+            self.best_weights = copy.deepcopy(self.weights())
+
+    def is_out_of_patience(self, patience: int | None) -> bool:
+        """Whether the validation ELBO has not improved for `patience` epochs."""
+        return (
+            patience is not None and self.epoch - self.best_epoch >= patience > 0 and self.epoch > 0
+        )
