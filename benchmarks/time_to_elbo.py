@@ -17,7 +17,6 @@ from benchmarks.networks import TUTORIAL
 from benchmarks.peers import ours, pyro_tutorial
 from benchmarks.timing import Clock, clock, environment, table, write
 from benchmarks.workload import LEARNING_RATE, Batches
-from inference.plan import Train
 from data import Dataset, Split, open_dataset
 from data.sources.vision import mnist
 from errors import RequestError
@@ -28,6 +27,7 @@ from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
 from inference.objectives.per_datum import PerDatum
 from inference.optimizer import FusedAdam
+from inference.plan import Train
 
 BATCH = 128
 Epoch = Callable[[], None]
