@@ -1,6 +1,6 @@
 """Where a training run is kept: what the loop asks of a run directory, and a keeper of nothing."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # What a checkpoint holds: tensors and plain values, nested.
 State = dict[str, Any]
@@ -8,6 +8,7 @@ State = dict[str, Any]
 Record = dict[str, Any]
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """Keeps metrics and checkpoints; `experiment.directory.RunDirectory` does so on disk."""
 

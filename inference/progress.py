@@ -3,7 +3,6 @@
 import sys
 import time
 from types import TracebackType
-from typing import Self
 
 from tqdm import tqdm
 
@@ -30,7 +29,7 @@ class Progress:
         self.started, self.told, self.done = time.monotonic(), -SECONDS_BETWEEN_LINES, 0
         self.left = (epochs - first_epoch) * examples
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         return self
 
     def __exit__(

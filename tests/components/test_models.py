@@ -14,6 +14,7 @@ from torch import nn
 
 from errors import RequestError
 from evidence import elbo, iwae, log_weights
+from evidence.batch import Batch
 from evidence.weights import draw
 from experiment.build import build_pair
 from inference.clustering import clustering_accuracy, clusters_of
@@ -187,9 +188,8 @@ def test_training_enumerates(monkeypatch):
     ran, joint = [], model.joint
     monkeypatch.setattr(model, "joint", lambda x: ran.append("joint") or joint(x))
     monkeypatch.setattr(model, "forward", lambda x: ran.append("closed form"))
-    Step(model, guide, FusedAdam((model, guide), learning_rate=1e-3), ELBO(), compiled=False)(
-        *batch
-    )
+    optimizer = FusedAdam((model, guide), learning_rate=1e-3)
+    FastSVI(model, guide, optimizer, ELBO(), compiled=False).step(*batch)
     assert set(ran) == {"joint"}
 
 
@@ -279,9 +279,8 @@ def test_accuracy_is_reported_where_labels_exist():
     model.prior.locs.data.copy_(centres[[1, 2, 0]])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guide, "forward", lambda x: centres[data.valid.labels[: len(x)]])
-        assert (
-            clustering_accuracy(clusters_of(model, guide, data.valid[:]), data.valid.labels) == 1.0
-        )
+        clusters = clusters_of(model, guide, Batch.of(data.valid[:]))
+        assert clustering_accuracy(clusters, data.valid.labels) == 1.0
     model.prior.logits.data.copy_(torch.tensor([500.0, 0.0, 0.0]))
     assert split_metrics(model, guide, data.valid, count, seed=0)[
         "clustering_accuracy"

@@ -1,13 +1,29 @@
 """The loop: metrics are the true ELBO, the best weights are kept, NaN stops it by name, patience, determinism."""
 
+import copy
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 
+from data import open_dataset
+from data.sources import digits
 from evidence import elbo_terms
 from experiment import load_run
+from guides.amortized import Amortized
+from guides.families.mean_field import MeanField
+from inference.keeper import Nowhere
+from inference.loop import fit
+from inference.objectives.elbo import ELBO
+from inference.plan import Train
+from inference.training import DoesNotFit
+from models.generative import Generative
+from models.likelihoods.bernoulli import Bernoulli
+from models.priors.standard_normal import StandardNormal
+from networks.mlp import MLP
 from tests.conftest import ROOT
 
 TINY = ["train.epochs=4", "network.width=16", "data.limit=200", "device=cpu"]
@@ -155,3 +171,82 @@ def test_validation_is_on_at_the_first_step_only(train, tmp_path, monkeypatch):
     assert seen[0][0] is True, "the programs are validated before the first step"
     in_steps = [validated for validated, is_step in seen[1:] if is_step]
     assert in_steps and not any(in_steps), "and not in the hot loop"
+
+
+def from_python(keep=None, seed=0, epochs=2, width=16, **options):
+    """A pair trained by `fit` alone: (training, what was told, the epochs that were watched)."""
+    torch.manual_seed(0)
+    data = open_dataset(digits.load(), "digits", "binary", limit=200)
+    guide = Amortized(MLP((8, 8), (4,), width=width), MeanField(2))
+    model = Generative(StandardNormal(2), MLP((2,), (8, 8), width=width), Bernoulli((8, 8)))
+    told, watched = [], []
+    training = fit(
+        model,
+        guide,
+        ELBO(),
+        data,
+        Train(epochs=epochs, compile="off", **options),
+        seed,
+        keep or Nowhere(),
+        watch=lambda training, data: watched.append(training.epoch),
+        tell=told.append,
+    )
+    return training, told, watched
+
+
+def weights(training):
+    return torch.cat([p.detach().flatten() for p in training.optimizer.parameters])
+
+
+def test_fit_needs_no_run_directory():
+    training, told, watched = from_python()
+    assert watched == [1, 2] and told == ["train.compile=off: eager"]
+    assert training.epoch == 2 and len(training.metrics) == 4
+    assert training.best_elbo == max(r["elbo"] for r in training.metrics if r["split"] == "valid")
+    assert torch.equal(weights(training), weights(from_python()[0]))
+    assert not torch.equal(weights(training), weights(from_python(seed=1)[0]))
+
+
+class InMemory(Nowhere):
+    """Keeps the state of a run in a variable; `cut_at` raises in the middle of the run."""
+
+    def __init__(self, cut_at=None):
+        self.state, self.lines, self.cut_at = None, [], cut_at
+
+    def saved_state(self):
+        return self.state
+
+    def write_metrics(self, records):
+        self.lines = list(records)
+
+    def append_metrics(self, records):
+        self.lines += records
+
+    def save(self, state, best):
+        self.state = copy.deepcopy(state)
+        if state["epoch"] == self.cut_at:
+            raise KeyboardInterrupt
+
+
+def test_a_keeper_continues_a_run_bit_for_bit():
+    whole, cut = InMemory(), InMemory(cut_at=2)
+    expected, _, _ = from_python(whole, epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        from_python(cut, epochs=4, checkpoint_seconds=0.0)
+    cut.cut_at = None
+    training, _, watched = from_python(cut, epochs=4)
+    assert watched == [3, 4] and torch.equal(weights(training), weights(expected))
+    assert [r["elbo"] for r in cut.lines] == [r["elbo"] for r in whole.lines]
+
+
+def test_a_state_of_another_pair_is_refused():
+    keep = InMemory()
+    from_python(keep)
+    with pytest.raises(DoesNotFit):
+        from_python(keep, width=8)
+
+
+def test_the_plan_of_a_run_needs_no_torch():
+    """Help and refusals come before torch is imported: the option names must be known without it."""
+    script = "import sys, inference.plan, inference.keeper; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0

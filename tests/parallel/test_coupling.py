@@ -44,7 +44,7 @@ def measured(model, guide, objective, batch):
 @pytest.mark.parametrize(("axis", "choice"), CHOICES, ids=lambda value: value)
 def test_every_choice_is_a_sum_over_data_or_says_so(axis, choice):
     if choice in COUPLED:
-        with pytest.raises(RequestError, match="the whole batch, .*train it with one process"):
+        with pytest.raises(RequestError, match=r"the whole batch, .*train it with one process"):
             losses([f"{axis}={choice}"])
         return
     whole, parts = losses([f"{axis}={choice}", *COMPANIONS.get((axis, choice), [])])
