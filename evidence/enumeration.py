@@ -45,9 +45,7 @@ def enumeration(model: Program, batch: tuple[Tensor, ...]) -> Estimate | None:
         )
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
-    return Estimate(
-        torch.cat(columns), "exact", details=Enumeration(total)
-    )
+    return Estimate(torch.cat(columns), "exact", details=Enumeration(total))
 
 
 def _log_joint(

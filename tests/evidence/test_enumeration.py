@@ -50,9 +50,7 @@ def test_a_gaussian_mixture_is_the_sum_over_its_components() -> None:
     x = torch.randn(50, 2) * 2
     found = exact(mixture, nothing, x)
     assert (
-        found is not None
-        and found.kind == "exact"
-        and found.details == Enumeration(assignments=3)
+        found is not None and found.kind == "exact" and found.details == Enumeration(assignments=3)
     )
     components = dist.Normal(CENTRES, 0.7).to_event(1)
     expected = (WEIGHTS.double().log() + components.log_prob(x.unsqueeze(1)).double()).logsumexp(1)

@@ -207,9 +207,7 @@ def test_given_labels_every_label_is_integrated_by_itself() -> None:
     y = torch.randint(0, 3, (40,)).double()
     x = 3 * y.unsqueeze(1) + 2 * torch.randn(40, 1).double()
     found = exact(labelled, blind, (x, y))
-    assert (
-        found is not None and found.details.conditions == 3 and found.details.exceeding == 0
-    )
+    assert found is not None and found.details.conditions == 3 and found.details.exceeding == 0
     expected = dist.Normal(3.0 * y, (1 + (1 + y) ** 2).sqrt()).log_prob(x[:, 0])
     torch.testing.assert_close(found.per_datum, expected, atol=1e-4, rtol=0)
     assert (
