@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from errors import RequestError
 
-Options = argparse._ActionsContainer  # a parser, or a group of its options
+OptionGroup = argparse._ActionsContainer  # a parser, or a group of its options
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_number(
-    options: Options, name: str, default: int | None, what: str, metavar: str | None = None
+    options: OptionGroup, name: str, default: int | None, what: str, metavar: str | None = None
 ) -> None:
     """Adds an option that takes a whole number, at least 1."""
     text = what if default is None else f"{what} ({default})"
@@ -26,13 +26,13 @@ def add_number(
 
 
 def add_choice(
-    options: Options, name: str, default: str, choices: Sequence[str], what: str
+    options: OptionGroup, name: str, default: str, choices: Sequence[str], what: str
 ) -> None:
     """Adds an option that takes one of `choices`."""
     options.add_argument(name, default=default, choices=choices, help=f"{what} ({default})")
 
 
-def add_switch(options: Options, name: str, what: str) -> None:
+def add_switch(options: OptionGroup, name: str, what: str) -> None:
     """Adds an option that is on if it is given."""
     options.add_argument(name, action="store_true", help=what)
 

@@ -29,8 +29,7 @@ def explain(found: object) -> str:
 
 
 @explain.register
-def explain_reliability(found: Reliability) -> str:
-    """Says for how many data a few weights decide the estimate."""
+def _reliability(found: Reliability) -> str:
     if found.bad == 0:
         return (
             f"k̂ is below {found.threshold:.2f} for every datum: no few weights decide the "
@@ -44,8 +43,7 @@ def explain_reliability(found: Reliability) -> str:
 
 
 @explain.register
-def explain_bracket(found: SimulatedBracket) -> str:
-    """Says how wide the bracket is, and where IWAE lies in it."""
+def _bracket(found: SimulatedBracket) -> str:
     width = Measured.of(found.bracket.gap)
     below = Measured.of(paired(found.bracket.lower, found.iwae))
     side = "below" if below.mean >= 0 else "above"
@@ -62,8 +60,7 @@ def explain_bracket(found: SimulatedBracket) -> str:
 
 
 @explain.register
-def explain_gap(found: Gap) -> str:
-    """Says how large the parts of the gap are on every split that was measured."""
+def _gap(found: Gap) -> str:
     said = [
         f"on {parts.num_examples} {split} data {explain_parts(parts)}"
         for split, parts in found.by_split.items()
@@ -80,12 +77,12 @@ def explain_parts(parts: GapParts) -> str:
     )
     family, encoder = Measured.of(parts.approximation), Measured.of(parts.amortization)
     return (
-        f"{family} nats are the family's and {encoder} the encoder's, so {advice(parts)}"
+        f"{family} nats are the family's and {encoder} the encoder's, so {_advice(parts)}"
         f"{_richer(parts)} (log p(x) {how}; ELBOs of {parts.same_family.particles} draws)"
     )
 
 
-def advice(parts: GapParts) -> str:
+def _advice(parts: GapParts) -> str:
     """Returns what to change: the larger part, if it is larger beyond two standard errors."""
     difference = Measured.of(parts.amortization - parts.approximation)
     if not abs(difference.mean) > 2 * difference.standard_error:
@@ -109,8 +106,7 @@ def _richer(parts: GapParts) -> str:
 
 
 @explain.register
-def explain_rate_distortion(found: RateDistortion) -> str:
-    """Says how large both terms are, and whether the code is empty."""
+def _rate_distortion(found: RateDistortion) -> str:
     rate, distortion = Measured.of(found.rate), Measured.of(found.distortion)
     advice = (
         "the code says next to nothing: see whether the latents have collapsed"
@@ -124,8 +120,7 @@ def explain_rate_distortion(found: RateDistortion) -> str:
 
 
 @explain.register
-def explain_usage(found: LatentUsage) -> str:
-    """Says which dimensions are in use, and how much they tell about x."""
+def _usage(found: LatentUsage) -> str:
     used = f"{found.active_units} of {len(found.activity)} latent dimensions are in use"
     if found.collapsed:
         names = _listed([str(dimension) for dimension in found.collapsed])
@@ -141,8 +136,7 @@ def explain_usage(found: LatentUsage) -> str:
 
 
 @explain.register
-def explain_calibration(found: Calibration) -> str:
-    """Says in which dimensions the ranks of the truth leave the band of uniform ones."""
+def _calibration(found: Calibration) -> str:
     *each, joint = (found.departure() > found.band()).tolist()
     outside = [str(dimension) for dimension, leaves in enumerate(each) if leaves]
     ranks = f"Calibration: on {len(found.ranks)} simulated data the ranks of z*"

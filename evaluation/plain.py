@@ -37,11 +37,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
         },
         "epoch": evaluation.run.epoch,
         "nats": _nats(evaluation),
-        "bits_per_dim": {
-            "mean": bits.mean,
-            "se": bits.standard_error,
-            "from": evaluation.tightest,
-        },
+        "bits_per_dim": {"mean": bits.mean, "se": bits.standard_error, "from": evaluation.tightest},
         "diagnostics": diagnostics,
         "notes": evaluation.notes,
     }
@@ -74,8 +70,7 @@ def plain(found: object) -> dict[str, Json]:
 
 
 @plain.register
-def plain_reliability(found: Reliability) -> dict[str, Json]:
-    """Returns k̂ and the effective sample size, summed up over the data."""
+def _reliability(found: Reliability) -> dict[str, Json]:
     return {
         "pareto_k": {
             "share_bad": found.bad,
@@ -89,8 +84,8 @@ def plain_reliability(found: Reliability) -> dict[str, Json]:
 
 
 @plain.register
-def plain_bracket(found: SimulatedBracket) -> dict[str, Json]:
-    """Returns the bounds on simulated data; differences are paired per simulated datum."""
+def _bracket(found: SimulatedBracket) -> dict[str, Json]:
+    # Differences are paired per simulated datum.
     lower, upper = found.bracket.lower, found.bracket.upper
     return {
         "simulated": {
@@ -105,8 +100,7 @@ def plain_bracket(found: SimulatedBracket) -> dict[str, Json]:
 
 
 @plain.register
-def plain_gap(found: Gap) -> dict[str, Json]:
-    """Returns the parts of the gap, by the name of the split."""
+def _gap(found: Gap) -> dict[str, Json]:
     return {"gap": {split: _parts(parts) for split, parts in found.by_split.items()}}
 
 
@@ -125,8 +119,7 @@ def _parts(parts: GapParts) -> dict[str, Json]:
 
 
 @plain.register
-def plain_rate_distortion(found: RateDistortion) -> dict[str, Json]:
-    """Returns both terms with their errors."""
+def _rate_distortion(found: RateDistortion) -> dict[str, Json]:
     rate, distortion = Measured.of(found.rate), Measured.of(found.distortion)
     return {
         "rate_distortion": {
@@ -141,8 +134,7 @@ def plain_rate_distortion(found: RateDistortion) -> dict[str, Json]:
 
 
 @plain.register
-def plain_usage(found: LatentUsage) -> dict[str, Json]:
-    """Returns what the latents are used for; the marginal KL only where enough data tell it."""
+def _usage(found: LatentUsage) -> dict[str, Json]:
     return {
         "active_units": found.active_units,
         "latent_dim": len(found.activity),
@@ -153,8 +145,7 @@ def plain_usage(found: LatentUsage) -> dict[str, Json]:
 
 
 @plain.register
-def plain_calibration(found: Calibration) -> dict[str, Json]:
-    """Returns how far the ranks depart from uniform ones."""
+def _calibration(found: Calibration) -> dict[str, Json]:
     *each, joint = found.departure().tolist()
     return {
         "calibration": {
@@ -195,8 +186,4 @@ def _sizes(effective_size: Tensor) -> dict[str, Json]:
 
 def _mean_of(values: Tensor) -> dict[str, Json]:
     found = Measured.of(values)
-    return {
-        "mean": found.mean,
-        "se": found.standard_error,
-        "num_examples": found.num_examples,
-    }
+    return {"mean": found.mean, "se": found.standard_error, "num_examples": found.num_examples}

@@ -30,17 +30,17 @@ class Calibration:
     draws: int
 
     @property
-    def all_ranks(self) -> Int[Tensor, " simulations latent+1"]:
+    def all_ranks(self) -> Int[Tensor, " simulations lines"]:
         """The ranks of every dimension, and last those of log p(x, z)."""
         return torch.cat([self.ranks, self.joint_ranks.unsqueeze(1)], 1)
 
-    def excess(self) -> Float64[Tensor, " latent+1 draws+1"]:
+    def excess(self) -> Float64[Tensor, " lines ranks"]:
         """Returns the ECDF of the ranks minus the uniform one, at the ranks 0 to `draws`."""
         grid = torch.arange(self.draws + 1, dtype=torch.float64, device=self.ranks.device)
         ecdf = (self.all_ranks.unsqueeze(-1) <= grid).double().mean(0)
         return ecdf - (grid + 1) / (self.draws + 1)
 
-    def departure(self) -> Float64[Tensor, " latent+1"]:
+    def departure(self) -> Float64[Tensor, " lines"]:
         """Returns the largest distance of each ECDF from the uniform one."""
         return self.excess().abs().amax(-1)
 
