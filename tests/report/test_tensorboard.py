@@ -64,7 +64,7 @@ def test_curves_pictures_and_hyperparameters(watched):
 
 
 def test_it_only_looks_on(watched, train, tmp_path):
-    """The weights and metrics are those of a run without it, bit for bit, and so is the identity."""
+    """Weights and metrics are those of a run without it, bit for bit, and so is the identity."""
     assert train(*OPTIONS, f"run_dir={tmp_path / 'plain'}")[0] == 0
     one, other = checkpoint(watched), checkpoint(tmp_path / "plain")
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
