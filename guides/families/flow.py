@@ -76,8 +76,9 @@ class FlowFamily(Family, ABC):
 
     def forward(self, h: Float[Tensor, " N parameters"]) -> Distribution:
         own, context = h.tensor_split([self.base.num_parameters], dim=-1)
-        layers = [(layer.condition(context), T.Permute(self.reversal)) for layer in self.layers]  # type: ignore[operator]
-        transforms = list(itertools.chain.from_iterable(layers))[:-1]
+        layers = [layer.condition(context) for layer in self.layers]  # type: ignore[operator]
+        reversed_between = [(layer, T.Permute(self.reversal)) for layer in layers]
+        transforms = list(itertools.chain.from_iterable(reversed_between))[:-1]
         return FlowDistribution(self.base(own), transforms)
 
 
