@@ -210,7 +210,7 @@ def test_options_have_the_defaults_of_a_view():
 
 @pytest.mark.parametrize("name", sorted(f.stem for f in (ROOT / "configs/data").glob("*.yaml")))
 def test_every_data_set_has_the_options_of_a_view(name):
-    options = request(f"data={name}")["data"]
+    options = request(f"data={name}").data.options
     assert {"space", "binarisation", "limit", "seed"} < options.keys()
 
 
@@ -235,7 +235,7 @@ def test_names_are_imported_without_torch():
         (["data=arrays", "data.path=nowhere.npy"], r"^data\.path=nowhere\.npy: no such file$"),
         (["data=arrays"], r"^data\.path=null: must name your data"),
         (["data=linear_gaussian", "data.noise=-0.5"], r"^data\.noise=-0\.5: must be positive$"),
-        (["data.limit=0"], r"^data\.limit=0: must be at least 1"),
+        (["data.limit=0"], r"^data\.limit=0: must be a whole number, at least 1"),
         (
             ["data=linear_gaussian", "likelihood=poisson", "data.space=counts"],
             r"^data\.space=counts: the train split of data=linear_gaussian has .* fit real$",

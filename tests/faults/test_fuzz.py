@@ -28,6 +28,7 @@ from experiment import load_run
 from experiment.checkpoints import Checkpoints
 from experiment.components import build
 from experiment.directory import RunDirectory
+from experiment.request import Choice
 from tests.conftest import ROOT
 from tests.made_runs import make_run
 
@@ -200,7 +201,7 @@ def right_or_refused(call):
 
 def read(source, **options):
     """The data of one of this project's sources."""
-    return build("data", {"_target_": f"data.sources.{source}"} | options)
+    return build("data", Choice(source, options, f"data.sources.{source}"), trust=True)
 
 
 def leaves(node, path=()):

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from data import open_dataset
+from data import View, open_dataset
 from data.sources import digits
 from evidence import elbo_terms
 from experiment import load_run
@@ -176,7 +176,7 @@ def test_validation_is_on_at_the_first_step_only(train, tmp_path, monkeypatch):
 def from_python(keep=None, seed=0, epochs=2, width=16, **options):
     """A pair trained by `fit` alone: (training, what was told, the epochs that were watched)."""
     torch.manual_seed(0)
-    data = open_dataset(digits.load(), "digits", "binary", limit=200)
+    data = open_dataset(digits.load(), "digits", View("binary", limit=200))
     guide = Amortized(MLP((8, 8), (4,), width=width), MeanField(2))
     model = Generative(StandardNormal(2), MLP((2,), (8, 8), width=width), Bernoulli((8, 8)))
     told, watched = [], []

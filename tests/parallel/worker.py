@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from data import open_dataset
+from data import View, open_dataset
 from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
 from evaluation.blocks import blockwise
@@ -53,7 +53,7 @@ def data(examples):
         2, (examples, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     splits = RawSplit(values), RawSplit(values[:7]), RawSplit(values[:7])
-    return open_dataset(RawData(*splits, levels=2), "bits", "binary", binarisation="threshold")
+    return open_dataset(RawData(*splits, levels=2), "bits", View("binary", "threshold"))
 
 
 def batches(split, seed=0, epoch=0):
