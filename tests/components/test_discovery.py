@@ -17,7 +17,7 @@ FOLDERS = {
     "objective": "inference/objectives",
     "model": "experiment/recipes",
 }
-SHARED = {"__init__", "base", "location_scale", "particles"}
+SHARED = {"__init__", "base", "draws", "location_scale", "per_datum"}
 
 
 @pytest.mark.parametrize("axis", ALL)

@@ -1,4 +1,4 @@
-"""One of two processes that do the same work on parts of the data; what each found is saved for the tests to compare.
+"""One of two processes that do the same work on parts of the data, and save what they found.
 
 Run as `worker.py FOLDER` with torchrun's environment, or without it as the only process.
 """

@@ -1,4 +1,4 @@
-"""Private names of torch and Pyro: where a release lacks one, the slower way gives the same numbers.
+"""Private names of torch and Pyro: if a release lacks one, a slower way gives the same numbers.
 
 Each test takes a name away and would catch a traceback, silence, or another result.
 """
