@@ -17,7 +17,6 @@ PACKAGES = (
     "inference",
     "models",
     "networks",
-    "recording",
     "report",
 )
 DEFINED = (FunctionType, type, property, cached_property, classmethod, staticmethod)

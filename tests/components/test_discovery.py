@@ -18,7 +18,7 @@ FOLDERS = {
     "objective": "inference/objectives",
     "model": "experiment/recipes",
 }
-SHARED = {"__init__", "base", "location_scale", "particles"}
+SHARED = {"__init__", "base", "draws", "location_scale", "per_datum"}
 CHOICES = [
     (axis.name, file.stem)
     for axis in sorted(CONFIGS.iterdir())

@@ -1,4 +1,4 @@
-"""The loop: metrics are the true ELBO, the best weights are kept, NaN stops it by name, patience, determinism."""
+"""The loop: true ELBOs, the best weights, NaN by name, patience, determinism, no directory."""
 
 import copy
 import json
@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_site(train, tmp_pat
     "guide", sorted(file.stem for file in (ROOT / "configs/guide").glob("*.yaml"))
 )
 def test_a_learning_rate_beyond_all_numbers_stops_with_a_line(train, tmp_path, guide):
-    """Whatever the guide does with parameters of 1e30, what is said is that training stopped, and where."""
+    """Whatever a guide does with parameters of 1e30, it says that training stopped, and where."""
     options = [
         *TINY,
         f"guide={guide}",
@@ -116,7 +116,7 @@ def test_progress_in_a_log_is_whole_lines(train, tmp_path):
 
 
 def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
-    """The decoder breaks in epoch 3: the checkpoint of epoch 2 is there, finite, and of an earlier epoch."""
+    """The decoder breaks in epoch 3: the checkpoint of epoch 2 is there, and finite."""
     from models.generative import Generative
 
     forward, calls = Generative.forward, []
@@ -247,6 +247,6 @@ def test_a_state_of_another_pair_is_refused():
 
 
 def test_the_plan_of_a_run_needs_no_torch():
-    """Help and refusals come before torch is imported: the option names must be known without it."""
+    """Help and refusals come before torch is imported; they need the names of the options."""
     script = "import sys, inference.plan, inference.keeper; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
