@@ -74,12 +74,9 @@ def fit(
         DoesNotFit: What `keep` holds belongs to another pair.
     """
     steps = math.ceil(len(data.train) / plan.batch_size)
+    rate = plan.rate_factor(steps)
     optimizer = FusedAdam(
-        (model, guide),
-        plan.learning_rate,
-        plan.rate_factor(steps),
-        plan.weight_decay,
-        plan.clip_norm,
+        (model, guide), plan.learning_rate, rate, plan.weight_decay, plan.clip_norm
     )
     training = continued(Training(model, guide, optimizer), keep)
     compiled = chosen(plan, steps, training, tell)
