@@ -12,6 +12,7 @@ from evaluation.options import Options
 from evaluation.result import Evaluation
 from evidence import Annealing
 from evidence.imputation import FILLINGS
+from evidence.unsupported import UnsupportedPair
 from experiment import Run, load_run
 from parallel import group
 
@@ -33,7 +34,7 @@ def evaluate_all(options: Options, show: Show) -> int:
 def _status(path: str, options: Options, show: Show) -> int:
     try:
         evaluate_one(path, options, show)
-    except RequestError as error:
+    except (RequestError, UnsupportedPair) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # the disk is full, say; what was measured has been printed
