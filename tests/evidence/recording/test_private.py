@@ -19,6 +19,7 @@ from evidence.recording.private_torch import (
     Unrecordable,
     allow_steps_outside_graphs,
     constant_parameters,
+    cpu_has_bfloat16,
     make_fx,
     own_tensors,
     skip_step_where,
@@ -139,3 +140,9 @@ def test_without_pyros_check_for_nan_it_stays_on_and_that_is_said(monkeypatch):
     monkeypatch.delattr(pyro.util, "torch_isnan")
     with pytest.warns(RuntimeWarning, match="torch_isnan"), without_nan_checks():
         assert not hasattr(pyro.util, "torch_isnan")
+
+
+def test_a_cpu_of_which_torch_does_not_tell_has_no_bfloat16(monkeypatch):
+    assert isinstance(cpu_has_bfloat16(), bool)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert cpu_has_bfloat16() is False
