@@ -60,7 +60,7 @@ class TensorBoard:
     def _open(self, epoch: int) -> SummaryWriter:
         writer = SummaryWriter(str(self.folder), purge_step=epoch if self.folder.exists() else None)
         for summary in hparams(self._options(), {BEST: 0.0}):
-            writer.file_writer.add_summary(summary)
+            writer.file_writer.add_summary(summary)  # type: ignore[attr-defined]
         return writer
 
     def _options(self) -> dict[str, int | float | str]:
