@@ -38,8 +38,9 @@ class DiscretizedLogistic(Likelihood):
         """Returns the rounded logistic of every dimension, in the precision of h."""
         location, raw_scale = self.unbind(h)
         width = self.levels - 1
-        # No scale is 0: below the smallest float, the mass of every bin is the same.
-        scale = (width * positive(raw_scale)).clamp(min=torch.finfo(h.dtype).tiny)
+        # Where softplus underflows to 0, the square of this still has an inverse.
+        least = torch.finfo(h.dtype).tiny ** 0.4
+        scale = (width * positive(raw_scale)).clamp(min=least)
         return RoundedLogistic(width * location, scale, self.levels)
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:

@@ -31,7 +31,7 @@ class NegativeBinomial(Likelihood):
     def each(self, h: Float[Tensor, " N *shape"]) -> Distribution:
         """Returns the counts of every dimension, in the precision of h."""
         raw = self.raw_dispersion.to(h.dtype)
-        return DispersedCounts(positive(raw), log_positive(h) - log_positive(raw))
+        return DispersedCounts(raw, log_positive(h) - log_positive(raw))
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         return softplus_start(mean, least=1e-2)
@@ -41,19 +41,20 @@ class NegativeBinomial(Likelihood):
 
 
 class DispersedCounts(dist.NegativeBinomial):
-    """A negative binomial whose number of failures r does not depend on h."""
+    """A negative binomial with r = softplus(raw), the same for the whole batch."""
 
     def __init__(
         self,
-        r: Float[Tensor, " *shape"],
+        raw: Float[Tensor, " *shape"],
         logits: Float[Tensor, " *batch"],
         validate_args: bool | None = None,
     ) -> None:
-        self.r = r
-        super().__init__(r, logits=logits, validate_args=validate_args)
+        self.raw, self.r = raw, positive(raw)
+        least = torch.finfo(raw.dtype).tiny  # a count of 0 failures is another distribution
+        super().__init__(self.r.clamp(min=least), logits=logits, validate_args=validate_args)
 
     def expand(self, batch_shape: Shape, _instance: object = None) -> "DispersedCounts":
-        return DispersedCounts(self.r, self.logits.expand(batch_shape), False)
+        return DispersedCounts(self.raw, self.logits.expand(batch_shape), False)
 
     def log_prob(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:
         """Returns the log-mass in nats: xη − A + b(x)."""
@@ -68,6 +69,7 @@ class DispersedCounts(dist.NegativeBinomial):
         return F.logsigmoid(self.logits), -self.r * F.logsigmoid(-self.logits)
 
     def log_base(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *value"]:
-        """Returns b(x) = log Γ(r + x)/(Γ(r) x!)."""
-        ways = torch.lgamma(self.r + value) - torch.lgamma(self.r) - torch.lgamma(value + 1)
-        return torch.where(value == 0, 0.0, ways)
+        """Returns b(x) = log Γ(r + x)/(Γ(r) x!), where Γ(r) = Γ(1 + r)/r may overflow."""
+        x = value.clamp(min=1)  # b(0) is 0, and Γ(r + 0) may overflow, too
+        ways = torch.lgamma(self.r + x) - torch.lgamma(1 + self.r) - torch.lgamma(x + 1)
+        return torch.where(value == 0, 0.0, ways + log_positive(self.raw))
