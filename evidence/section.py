@@ -37,20 +37,12 @@ class Linear:
     def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         flat = x.flatten(1).double()
         statistics, base = self.statistics(flat), self.base(flat)
-        coefficients = self.coefficients
-        size = statistics.abs() @ coefficients.abs().amax(0).double()
-        if not self._exact(size, coefficients.dtype):
-            coefficients = coefficients.double()
+        size = statistics.abs() @ self.coefficients.abs().amax(0).double()
         size = size + base.abs() + self.normalizer.abs().max()
-        if not self._exact(size, torch.float64):
+        if not bool((size * torch.finfo(torch.float64).eps < ERROR).all()):  # or it is NaN
             return one_by_one(self.itself, x)
-        products = statistics.to(coefficients.dtype) @ coefficients.T
+        products = statistics.to(self.coefficients.dtype) @ self.coefficients.T
         return products.double() + (base.unsqueeze(1) - self.normalizer)
-
-    @staticmethod
-    def _exact(size: Float64[Tensor, " N"], dtype: torch.dtype) -> bool:
-        """Returns whether terms of this total size are summed to `ERROR`; not so if it is NaN."""
-        return bool((size * torch.finfo(dtype).eps < ERROR).all())
 
 
 def table(likelihood: Distribution) -> Table:
@@ -103,7 +95,7 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
-    # x is 0 or 1: each product is exact in whatever precision the decoder has.
+    # x is 0 or 1: each product is exact in whatever precision the decoder has, but not their sum.
     logits = d.logits.flatten(1)
     if (1 + logits.abs()).sum(1).max() * torch.finfo(logits.dtype).eps > ERROR:
         logits = logits.double()
