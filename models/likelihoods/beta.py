@@ -34,7 +34,8 @@ class Beta(Likelihood):
 
     def each(self, h: Float[Tensor, " N 2 *shape"]) -> Distribution:
         """Returns the Beta of every dimension, in the precision of h."""
-        return RoundedBeta(*self.unbind(h))
+        logit, raw = self.unbind(h)
+        return RoundedBeta(logit, raw)
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:
         raw = torch.full_like(mean, inverse_softplus(START_CONCENTRATION))
