@@ -270,7 +270,7 @@ def conditional(
     log_prior = log_prob_of(trace, latents) + joint.log_jacobian(u)
     site = observed_site(trace, latents)
     likelihood: Distribution = site["fn"]
-    while isinstance(likelihood, Independent):
+    while isinstance(likelihood, Independent) and not isinstance(likelihood, OffersFactors):
         likelihood = likelihood.base_dist
     apart = likelihood.batch_shape == site["value"].shape
     if not apart and not isinstance(likelihood, OffersFactors):

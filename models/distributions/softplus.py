@@ -10,7 +10,14 @@ from torch import Tensor
 
 def positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
     """Maps ℝ to (0, ∞) by softplus; exp has an unbounded slope, the usual source of NaN."""
-    return F.softplus(raw)
+    # log(1 + eˣ) is x beyond the threshold, to float64's sixteen digits; float32 needs fewer.
+    return F.softplus(raw, threshold=40 if raw.dtype == torch.float64 else 20)
+
+
+def log_positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
+    """Returns log positive(raw), which is `raw` itself where `positive` would underflow."""
+    far = raw < -40
+    return torch.where(far, raw, positive(torch.where(far, 0.0, raw)).log())
 
 
 def inverse_softplus(value: float) -> float:

@@ -87,7 +87,8 @@ class Levels(dist.TorchDistribution):
             -1, self.logits.shape[self.levels_dim], dimensions
         )
         levels = value.long().expand(whole).reshape(-1, dimensions)
-        return -F.cross_entropy(logits, levels, reduction="none").reshape(whole)
+        # Improbable levels have large terms, of which float32 would keep too few digits.
+        return -F.cross_entropy(logits.double(), levels, reduction="none").reshape(whole)
 
     @property
     def mean(self) -> Float[Tensor, " *batch_and_shape"]:

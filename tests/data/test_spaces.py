@@ -180,6 +180,8 @@ def test_the_mean_is_that_of_the_training_split(raw):
         ),
         (np.full((9, 2), 0.5), "counts", "outside .*; its values fit unit, real"),
         (np.full((9, 2), -1.0), "bytes", "fit real"),
+        # float32, in which data are kept, would round the last of these counts.
+        (np.full((9, 2), 2**24 + 1), "counts", r"16777216 at index \(0, 0\), .*2²⁴.* fit real"),
     ],
 )
 def test_values_outside_the_space_are_refused(values, space, message):
