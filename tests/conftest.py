@@ -1,4 +1,7 @@
-"""What every test starts from: validation on, a fixed seed, an empty parameter store, no leftovers between tests."""
+"""What every test starts from: validation on, a fixed seed, an empty parameter store.
+
+A test that leaves parameters in Pyro's global store fails.
+"""
 
 import contextlib
 import io
@@ -46,7 +49,7 @@ def double():
 
 @pytest.fixture(scope="session")
 def command():
-    """Run one of the project's scripts as a user does; returns the finished process with its text."""
+    """Runs one of the project's scripts as a user does; returns the finished process."""
 
     def run(
         script: str, *arguments: str, cwd: Path | None = None, **environment: str

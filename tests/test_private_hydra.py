@@ -29,5 +29,5 @@ def test_other_parsers_stay_as_they_are(train, tmp_path, capsys):
 def test_without_them_hydra_itself_takes_over(train, tmp_path, monkeypatch):
     """The run is the same; only a wrong command line is refused in Hydra's own words."""
     monkeypatch.setattr(private_hydra, "HAS_PARSER", False)
-    status, out, error = train(*OPTIONS, f"run_dir={tmp_path / 'run'}")
+    status, _, error = train(*OPTIONS, f"run_dir={tmp_path / 'run'}")
     assert status == 0 and (tmp_path / "run" / "DONE").exists(), error

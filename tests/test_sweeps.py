@@ -44,7 +44,7 @@ def test_every_combination_and_nothing_twice(train, folder):
 
 
 def check_failing_sweep(folder, status, stderr):
-    """One learning rate breaks training: its jobs are named at the end, each in a line, and the others are done."""
+    """One learning rate breaks training: its jobs are named in a line each, the others done."""
     lines = failures(stderr)
     assert status == 1 and len(lines) == 2 and stderr.rstrip().splitlines()[-2:] == lines
     assert all(

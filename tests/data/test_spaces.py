@@ -85,7 +85,7 @@ def z_scores(draws, mean, variance):
 
 @pytest.mark.parametrize("levels", [17, 256])
 def test_binarisation_has_the_grey_value_as_its_mean(levels):
-    """One chi-square statement covers all grey levels: it sums their `levels`−2 squared z-scores."""
+    """One chi-square statistic covers all grey levels: the sum of `levels`−2 squared z-scores."""
     grey = torch.arange(levels, dtype=torch.uint8).reshape(1, levels)
     values = RawSplit(np.repeat(grey.numpy(), 10, 0))
     train = open_dataset(RawData(values, values, values, levels), "grey", View("binary")).train

@@ -1,4 +1,4 @@
-"""p(x|z) at many z for many x is what the distribution says, to the digits that its precision has."""
+"""p(x|z) at many z for many x is what the distribution says, to its own precision."""
 
 import math
 
@@ -31,7 +31,7 @@ def test_summed_softplus(dimensions):
     lambda p: dist.Normal(p, 0.3),
     lambda p: dist.Normal(p, p.exp()),
     lambda p: dist.Laplace(p, 1.0),
-], ids=["bernoulli", "continuous bernoulli", "poisson", "normal", "heteroscedastic", "any other"])  # fmt: skip
+], ids=["bernoulli", "continuous", "poisson", "normal", "heteroscedastic", "other"])  # fmt: skip
 def test_a_table_is_the_log_density(make):
     torch.manual_seed(0)
     likelihood = make(torch.randn(7, 12)).to_event(1)
