@@ -89,7 +89,7 @@ class Integrator:
     def section(self, u: Float64[Tensor, " points dimensions"]) -> Section:
         """Runs the model on the points, with any datum: p(x|z) depends on z alone."""
         joint = self.joint
-        values = joint.like_data(u)
+        values = joint.typed(u)
         latents = joint.latents(values)
         rows = Batch(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
         with pyro.validation_enabled(False):  # validated when the joint was made
@@ -278,6 +278,6 @@ def depends_on_z_alone(solver: Integrator) -> bool:
     joint = solver.joint
     u = joint.draw_guide(1).double()[:10]
     small = Joint(solver.model, joint.guide, joint.batch.first(10))
-    prior, likelihood = small.model_terms(joint.like_data(u))
+    prior, likelihood = small.model_terms(joint.typed(u))
     found = solver.section(u)(small.batch.x).diagonal()
     return bool(torch.allclose(found, prior + likelihood, rtol=1e-4, atol=1e-3))
