@@ -16,10 +16,12 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from evidence.alike import alike_at, observed_where_alike
 from evidence.batch import Batch, Data
 from evidence.estimate import Estimate
 from evidence.estimate import Quadrature as Details
 from evidence.joint import Joint
+from evidence.observed import observed_value
 from evidence.section import Table, table
 from evidence.structure import Program, at, log_prob_of, site_of
 
@@ -27,6 +29,9 @@ MAX_DIMENSIONS = 2
 
 # The number of cells along each axis of the first grid, by the number of dimensions.
 CELLS = {1: 256, 2: 64}
+
+# How many draws of q(z|x), and of p(z), at least, say where to look first.
+FEWEST_DRAWS = 100
 
 # Sizes of the box that are tried, as multiples of the first guess.
 SIZES = (1.0, 1.25, 1.5)
@@ -172,13 +177,19 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
         return None
     solver = Integrator(model, joint, tolerance)
-    if not depends_on_z_alone(solver):
+    if not depends_on_z_alone(solver):  # a look at ten data, which saves one at all
         return None
-    data = batch.x
+    data = observed_where_alike(joint, batch, tolerance)
+    if data is None:
+        return None
     box, index, best, outside = find_box(solver, data)
-    estimate, change = torch.empty_like(outside), torch.empty_like(outside)
+    if not alike_at(joint, batch, joint.typed(best), tolerance):
+        return None
+    estimate = torch.full_like(outside, -math.inf)
+    change = torch.full_like(outside, math.inf)
     deepest = 0
-    for group in neighbors(best, torch.arange(len(data), device=best.device)):
+    possible = torch.nonzero(outside.isfinite()).flatten()
+    for group in neighbors(best, possible):
         estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
         deepest = max(deepest, halvings)
     low, high = (
@@ -187,10 +198,10 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     )
     details = Details(
         tolerance=tolerance,
-        error=float(change.mean()),
-        largest_error=float(change.max()),
+        error=float(change[possible].mean()),
+        largest_error=float(change[possible].max()),
         exceeding=int((change > tolerance).sum()),
-        outside=float(outside.max()),
+        outside=float(outside[possible].max()),
         box=torch.stack([low, high], 1).tolist(),
         finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
@@ -207,7 +218,8 @@ def find_box(
 ]:
     """Returns the box of all mass, its cells, and per datum the best u and the share outside."""
     joint = solver.joint
-    draws = torch.cat([joint.draw_guide(1), joint.draw_prior(1)]).double()
+    count = math.ceil(FEWEST_DRAWS / joint.batch.size)
+    draws = torch.cat([joint.draw_guide(count), joint.draw_prior(count)]).double()
     low, high = draws.quantile(0.001, dim=0), draws.quantile(0.999, dim=0)
     cells = CELLS[joint.dimensions]
     middle, half = (low + high) / 2, 0.6 * (high - low)
@@ -221,18 +233,20 @@ def find_box(
             values = solver.values(part, lattice, index, keep=True)
             best.append(lattice.centers(index[values.argmax(1)]))
             total = values.logsumexp(1)
+            # NaN, and so in no share, where no cell gives the datum any probability.
             beyond = [(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes]
             outside.append(torch.stack(beyond))
         solver.cache.clear()
         shares = torch.cat(outside, 1)
         for inner, share in zip(sizes, shares, strict=True):
-            if float(share.max()) < solver.tolerance / 10:
+            known = share[share.isfinite()]
+            if len(known) and float(known.max()) < solver.tolerance / 10:
                 return lattice, index[inner], torch.cat(best), share
         half, cells = 2 * half, 2 * cells
         if (2 * cells) ** joint.dimensions > MAX_POINTS:
+            most = float(known.max()) if len(known) else math.nan
             raise ArithmeticError(
-                f"p(x) has a share of {float(share.max()):.1e} "
-                f"beyond |u − {middle.tolist()}| < {half.tolist()}"
+                f"p(x) has a share of {most:.1e} beyond |u − {middle.tolist()}| < {half.tolist()}"
             )
 
 
@@ -279,5 +293,6 @@ def depends_on_z_alone(solver: Integrator) -> bool:
     u = joint.draw_guide(1).double()[:10]
     small = Joint(solver.model, joint.guide, joint.batch.first(10))
     prior, likelihood = small.model_terms(joint.typed(u))
-    found = solver.section(u)(small.batch.x).diagonal()
+    observed = observed_value(small, small.latents(joint.typed(u)), small.batch)
+    found = solver.section(u)(observed).diagonal()
     return bool(torch.allclose(found, prior + likelihood, rtol=1e-4, atol=1e-3))

@@ -19,11 +19,18 @@ from evidence.unsupported import UnsupportedPair
 # A model or a guide: a Pyro program, called with the columns of a batch.
 Program = Callable[..., object]
 
-# How torch and Pyro begin to say that tensors do not fit each other.
-MISFITS = (
-    *("Shape mismatch inside plate", "subsample_size does not match", "The size of tensor a"),
-    *("is invalid for input of size", "The expanded size of the tensor"),
-)
+# How torch and Pyro say that tensors do not fit each other, and what to do.
+SIZES = "let its plate and all sizes follow len(x), and declare other dimensions with .to_event()"
+TYPES = "give the data in the precision of its parameters: x.float(), say"
+MISFITS = {
+    "Shape mismatch inside plate": SIZES,
+    "subsample_size does not match": SIZES,
+    "The size of tensor a": SIZES,
+    "is invalid for input of size": SIZES,
+    "The expanded size of the tensor": SIZES,
+    "have the same dtype": TYPES,
+    "expected scalar type": TYPES,
+}
 
 # Values of latents by site name, (rows, *event).
 Latents = dict[str, Tensor]
@@ -62,12 +69,10 @@ def fitting(what: str) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else ""
-        if not any(words in reason for words in MISFITS):
+        advice = [advice for words, advice in MISFITS.items() if words in reason]
+        if not advice:
             raise
-        raise UnsupportedPair(
-            f"{what} ({reason}); let its plate and all sizes follow len(x), and declare other "
-            "dimensions with .to_event()"
-        ) from error
+        raise UnsupportedPair(f"{what} ({reason}); {advice[0]}") from error
 
 
 def at(program: Program, latents: Latents, batch: tuple[Tensor, ...]) -> Trace:
