@@ -7,7 +7,7 @@ import torch
 from pyro.distributions.transforms import BatchNorm
 from pyro.poutine import Trace
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Transform
 
 from evidence.structure import Site, latent_sites, observed_site, sample_sites
 from evidence.unsupported import UnsupportedPair
@@ -18,13 +18,18 @@ WITHOUT_DENSITY = (dist.Delta, dist.Empirical, dist.ImproperUniform, dist.Unit)
 
 def parts_of(value: object) -> Iterator[object]:
     """Yields a distribution or a transform and all that it is made of, at whatever depth."""
-    if isinstance(value, (Distribution, torch.distributions.Transform)):
-        yield value
-        for part in vars(value).values():
-            yield from parts_of(part)
-    elif isinstance(value, (list, tuple, torch.nn.ModuleList)):
-        for part in value:
-            yield from parts_of(part)
+    seen: dict[int, object] = {}
+    left = [value]
+    while left:
+        part = left.pop()
+        if id(part) in seen:
+            continue
+        seen[id(part)] = part
+        if isinstance(part, (Distribution, Transform)):
+            yield part
+            left.extend(vars(part).values())
+        elif isinstance(part, (list, tuple, torch.nn.ModuleList)):
+            left.extend(part)
 
 
 def check_pair(model: Trace, guide: Trace, rows: int) -> None:

@@ -19,6 +19,7 @@ from evidence.structure import (
     Site,
     at,
     latent_sites,
+    log_density,
     log_prob_of,
     masked,
     observed_site,
@@ -176,7 +177,7 @@ class Joint:
         ((name, value),) = latents.items()
         size = self.batch.size
         site = site_of(at(self.guide, {name: value[:size]}, self.batch), name)
-        log_q = site["fn"].log_prob(value.unflatten(0, (-1, size)))
+        log_q = log_density(site, value.unflatten(0, (-1, size)))
         return masked(log_q, site).double().flatten() + self.log_jacobian(u)
 
     @torch.no_grad()

@@ -159,6 +159,8 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
 
     Returns:
         log p(x) for every datum, with its error in `details` (see `evidence.estimate.Quadrature`).
+        It is −∞, and counted as exceeding the tolerance, where no z in the largest box gives the
+        datum any probability.
         None if the latents have more than two dimensions, if p(x|z) depends on more than z, or if
         the support of z depends on x.
 
@@ -182,26 +184,36 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     data = observed_where_alike(joint, batch, tolerance)
     if data is None:
         return None
-    box, index, best, outside = find_box(solver, data)
-    if not alike_at(joint, batch, joint.typed(best), tolerance):
-        return None
-    estimate = torch.full_like(outside, -math.inf)
-    change = torch.full_like(outside, math.inf)
-    deepest = 0
-    possible = torch.nonzero(outside.isfinite()).flatten()
-    for group in neighbors(best, possible):
-        estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
-        deepest = max(deepest, halvings)
+    estimate = data.new_full((len(data),), -math.inf, dtype=torch.float64)
+    change, outside = torch.full_like(estimate, math.inf), torch.zeros_like(estimate)
+    boxes, deepest = [], 0
+    left = torch.arange(len(data), device=data.device)
+    while len(left):
+        box, index, best, share = find_box(solver, data[left])
+        if not alike_at(joint, batch.rows(left), joint.typed(best), tolerance):
+            return None
+        boxes.append((box, index))
+        found = share.isfinite()
+        outside[left[found]] = share[found]
+        for group in neighbors(best, torch.nonzero(found).flatten()):
+            rows = left[group]
+            estimate[rows], change[rows], halvings = solver.integrate(data[rows], box, index)
+            deepest = max(deepest, halvings)
+        # Data without any mass in a box that holds the others look for one of their own.
+        left = left[~found] if bool(found.any()) else left[:0]
+        solver.cache.clear()
+    box, index = boxes[0]
+    possible = change[estimate > -math.inf]
     low, high = (
         box.origin + index.amin(0) * box.width,
         box.origin + (index.amax(0) + 1) * box.width,
     )
     details = Details(
         tolerance=tolerance,
-        error=float(change[possible].mean()),
-        largest_error=float(change[possible].max()),
+        error=float(possible.mean()) if len(possible) else 0.0,
+        largest_error=float(possible.max()) if len(possible) else 0.0,
         exceeding=int((change > tolerance).sum()),
-        outside=float(outside[possible].max()),
+        outside=float(outside.max()),
         box=torch.stack([low, high], 1).tolist(),
         finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
@@ -238,15 +250,16 @@ def find_box(
             outside.append(torch.stack(beyond))
         solver.cache.clear()
         shares = torch.cat(outside, 1)
+        limit = (4 * cells) ** joint.dimensions > MAX_POINTS
         for inner, share in zip(sizes, shares, strict=True):
             known = share[share.isfinite()]
-            if len(known) and float(known.max()) < solver.tolerance / 10:
+            if (len(known) or limit) and bool((known < solver.tolerance / 10).all()):
                 return lattice, index[inner], torch.cat(best), share
         half, cells = 2 * half, 2 * cells
-        if (2 * cells) ** joint.dimensions > MAX_POINTS:
-            most = float(known.max()) if len(known) else math.nan
+        if limit:
             raise ArithmeticError(
-                f"p(x) has a share of {most:.1e} beyond |u − {middle.tolist()}| < {half.tolist()}"
+                f"p(x) has a share of {float(known.max()):.1e} "
+                f"beyond |u − {middle.tolist()}| < {half.tolist()}"
             )
 
 
@@ -280,7 +293,7 @@ def neighbors(
 ) -> list[Int[Tensor, " _"]]:
     """Returns the data in groups that lie close together: halves along the longest side."""
     if len(which) <= GROUP:
-        return [which]
+        return [which] if len(which) else []
     spread = where[which].amax(0) - where[which].amin(0)
     ordered = which[where[which, int(spread.argmax())].argsort()]
     middle = len(which) // 2

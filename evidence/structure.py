@@ -127,9 +127,19 @@ def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
 
 def site_log_prob(site: Site) -> Float64[Tensor, " rows"]:
     """Returns the log-density of the site's value, masked as the program says, never scaled."""
-    with fitting(f"site {site['name']!r} has no density of {len(site['value'])} rows"):
-        log_prob = site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"])
-    return masked(log_prob, site).double()
+    return masked(log_density(site, site["value"]), site).double()
+
+
+def log_density(site: Site, value: Tensor) -> Tensor:
+    """Returns the log-density of a site at `value`, neither masked nor scaled."""
+    with fitting(f"site {site['name']!r} has no density of {len(value)} rows"):
+        try:
+            return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
+        except (KeyError, NotImplementedError) as error:  # of torch's and Pyro's transforms
+            raise UnsupportedPair(
+                f"site {site['name']!r} has no log-density at values that it has not just drawn: "
+                f"its transform lacks an inverse; take one that has it, or elbo and iwae"
+            ) from error
 
 
 def sum_log_probs(sites: Iterable[Site]) -> Float64[Tensor, " rows"]:
