@@ -1,8 +1,9 @@
 """Whether p(x|z) and p(z) of all data are one function: looked at for every datum.
 
 A program that uses x for nothing but `obs=x` computes the same from z whichever datum it is called
-with. So it runs twice on the same z, once with every datum's own row and once with the first row
-for all; the shapes are the same, so the numbers must be, too.
+with. So it runs on the same z with every datum's own row, with the first row for all, and with the
+last for all; the shapes are the same, so the numbers must be, too. (Two rows, because a program
+that looks at the whole batch, at its largest x, say, can agree with one of them.)
 """
 
 from collections.abc import Iterator
@@ -56,17 +57,21 @@ def alike_at(
 def alike(
     joint: Joint, batch: Batch, u: Float[Tensor, " rows dimensions"], tolerance: float
 ) -> Bool[Tensor, " rows"]:
-    """Returns where log p(x, z) at u is the same by a datum's own row and by the first of all."""
-    latents, own = joint.latents(u), joint.rows(len(u))
-    of_first = Batch(column[:1].expand(len(u), *column.shape[1:]) for column in batch)
-    mine = at(joint.model, latents, own)
-    with pyro.validation_enabled(False):  # its x need not lie in the support of another's p(x|z)
-        other = at(joint.model, latents, of_first)
-        theirs = site_of(other, joint.observed).copy()
-        theirs["value"] = site_of(mine, joint.observed)["value"]
-        found = log_prob_of(other, latents) + site_log_prob(theirs)
-    expected = log_prob_of(mine, latents) + log_prob_of(mine, [joint.observed])
-    return _close(found, expected, tolerance)
+    """Returns where log p(x, z) at u is the same by a datum's own row as by the first and last."""
+    latents = joint.latents(u)
+    trace = at(joint.model, latents, joint.rows(len(u)))
+    x = site_of(trace, joint.observed)["value"]
+    expected = log_prob_of(trace, latents) + log_prob_of(trace, [joint.observed])
+    agreed = torch.ones_like(expected, dtype=torch.bool)
+    for row in (0, batch.size - 1):
+        one = Batch(column[[row]].expand(len(u), *column.shape[1:]) for column in batch)
+        with pyro.validation_enabled(False):  # x need not lie in the support of another's p(x|z)
+            other = at(joint.model, latents, one)
+            site = site_of(other, joint.observed).copy()
+            site["value"] = x
+            found = log_prob_of(other, latents) + site_log_prob(site)
+        agreed &= _close(found, expected, tolerance)
+    return agreed
 
 
 def _close(

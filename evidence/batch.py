@@ -39,6 +39,14 @@ class Batch(tuple[Tensor, ...]):
             raise ValueError(f"x has columns of {rows} rows: give one or more, with a row a datum")
         return batch
 
+    @classmethod
+    def some(cls, given: Data) -> "Batch":
+        """Returns `given` as a batch; raises ValueError if it holds no data."""
+        batch = cls.of(given)
+        if batch.size < 1:
+            raise ValueError("x has no rows: there is nothing to measure")
+        return batch
+
     @property
     def x(self) -> Tensor:
         """The data themselves, (size, *shape)."""

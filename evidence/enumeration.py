@@ -57,7 +57,7 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
     >>> found.details.assignments, round(float(found.per_datum.exp()), 6)
     (2, 0.3)
     """
-    batch = Batch.of(x)
+    batch = Batch.some(x)
     values_of = supports_of(traced(model, batch.first(10)))
     if values_of is None:
         return None

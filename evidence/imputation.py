@@ -108,7 +108,7 @@ def impute(
     >>> [round(value, 1) for value in found.mean[0].tolist()]
     [2.0, 1.0]
     """
-    batch = Batch.of(x)
+    batch = Batch.some(x)
     if not batch.x.is_floating_point():
         raise ValueError(f"x has {batch.x.dtype}: means are filled in, so give x.float()")
     if num_particles <= FILLINGS or rounds < 1:

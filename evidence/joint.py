@@ -58,7 +58,7 @@ class Joint:
     """
 
     def __init__(self, model: Program, guide: Program, x: Data) -> None:
-        self.model, self.guide, self.batch = model, guide, Batch.of(x)
+        self.model, self.guide, self.batch = model, guide, Batch.some(x)
         with torch.no_grad():
             guide_trace = traced(guide, self.batch)
             check_guide(guide_trace, self.batch.size)
