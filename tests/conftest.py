@@ -14,6 +14,14 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch: the tests are small, and may share their cores
 
+from jaxtyping import install_import_hook
+
+import tests.typechecker  # noqa: F401 - the hook names it
+
+# Every call checks the shapes that type hints state; nothing may be imported before this.
+CHECKED = ("models", "guides", "networks", "evidence", "inference")
+install_import_hook(CHECKED, "tests.typechecker.check")
+
 import hypothesis
 import pyro
 import pytest

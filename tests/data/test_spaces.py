@@ -260,5 +260,5 @@ def test_what_is_no_refusal_is_not_taken_for_one(monkeypatch):
         raise ValueError("the array is ambiguous")
 
     monkeypatch.setattr("sklearn.datasets.load_digits", broken)
-    with pytest.raises(ValueError, match="^the array is ambiguous$"):
+    with pytest.raises(ValueError, match=r"^the array is ambiguous$"):
         build_data(request())
