@@ -1,4 +1,4 @@
-"""A σ-VAE is saved with the σ that is the training set's optimum, and not with that of its start."""
+"""A σ-VAE is saved with the σ that is the optimum of its training set, not with its first one."""
 
 import torch
 
