@@ -112,20 +112,20 @@ def check(module, reference, values, parameters, *more):
 
 
 def module_of(name, **options):
-    return getattr(of, NAMES[name])(shape=(1,), **options)
+    return NAMES[name](shape=(1,), **options)
 
 
 NAMES = {
-    "bernoulli": "Bernoulli",
-    "continuous_bernoulli": "ContinuousBernoulli",
-    "beta": "Beta",
-    "gaussian": "Gaussian",
-    "laplace": "Laplace",
-    "student_t": "StudentT",
-    "discretized_logistic": "DiscretizedLogistic",
-    "categorical": "Categorical",
-    "poisson": "Poisson",
-    "negative_binomial": "NegativeBinomial",
+    "bernoulli": of.Bernoulli,
+    "continuous_bernoulli": of.ContinuousBernoulli,
+    "beta": of.Beta,
+    "gaussian": of.Gaussian,
+    "laplace": of.Laplace,
+    "student_t": of.StudentT,
+    "discretized_logistic": of.DiscretizedLogistic,
+    "categorical": of.Categorical,
+    "poisson": of.Poisson,
+    "negative_binomial": of.NegativeBinomial,
 }
 
 
@@ -173,7 +173,7 @@ def test_a_given_scale_over_the_whole_line(name, scale):
 
 @pytest.mark.parametrize("name", LOCATED)
 def test_a_scale_per_dimension_is_one_for_each(name):
-    module = getattr(of, NAMES[name])(shape=(3,), scale="per_dimension")
+    module = NAMES[name](shape=(3,), scale="per_dimension")
     raw = torch.tensor([-3.0, 0.5, 4.0])
     module.load_state_dict({"raw_scale": raw})
     x, h = torch.tensor([[0.1, -2.0, 30.0]]), torch.tensor([[1.0, 5.0, 0.25]])
