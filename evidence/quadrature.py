@@ -7,7 +7,6 @@ far narrower than the prior, each at its own place: only the cells that hold mas
 groups of data that lie close together.
 """
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from evidence.batch import Batch, Data
 from evidence.estimate import Estimate
 from evidence.estimate import Quadrature as Details
 from evidence.joint import Joint
+from evidence.lattice import Lattice, children, square
 from evidence.observed import observed_value
 from evidence.section import Table, table
 from evidence.structure import Program, at, log_prob_of, site_of
@@ -46,29 +46,6 @@ MAX_HALVINGS = 16
 
 # A cell this many nats below the best one is not halved: e⁻²⁰ of the mass is nothing.
 DEPTH = 20.0
-
-
-@dataclass
-class Lattice:
-    """Cells of width `width` (dimensions,): u = origin + (index + ½)·width."""
-
-    origin: Float64[Tensor, " dimensions"]
-    width: Float64[Tensor, " dimensions"]
-
-    def centers(
-        self, index: Int[Tensor, " points dimensions"]
-    ) -> Float64[Tensor, " points dimensions"]:
-        """Returns u at the middle of each cell."""
-        return self.origin + (index + 0.5) * self.width
-
-    @property
-    def log_volume(self) -> float:
-        """The logarithm of one cell's volume."""
-        return float(self.width.log().sum())
-
-    def halved(self) -> "Lattice":
-        """Returns cells of half the width from the same origin; see `children`."""
-        return Lattice(self.origin, self.width / 2)
 
 
 @dataclass
@@ -184,15 +161,20 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     data = observed_where_alike(joint, batch, tolerance)
     if data is None:
         return None
+    return integrated(solver, batch, data)
+
+
+def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | None:
+    """Returns log p(x) of all data, each in the first box that holds any of its mass."""
     estimate = data.new_full((len(data),), -math.inf, dtype=torch.float64)
     change, outside = torch.full_like(estimate, math.inf), torch.zeros_like(estimate)
     boxes, deepest = [], 0
     left = torch.arange(len(data), device=data.device)
     while len(left):
         box, index, best, share = find_box(solver, data[left])
-        if not alike_at(joint, batch.rows(left), joint.typed(best), tolerance):
+        typed = solver.joint.typed(best)
+        if not alike_at(solver.joint, batch.rows(left), typed, solver.tolerance):
             return None
-        boxes.append((box, index))
         found = share.isfinite()
         outside[left[found]] = share[found]
         for group in neighbors(best, torch.nonzero(found).flatten()):
@@ -202,19 +184,16 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
         # Data without any mass in a box that holds the others look for one of their own.
         left = left[~found] if bool(found.any()) else left[:0]
         solver.cache.clear()
-    box, index = boxes[0]
-    possible = change[estimate > -math.inf]
-    low, high = (
-        box.origin + index.amin(0) * box.width,
-        box.origin + (index.amax(0) + 1) * box.width,
-    )
+        first, last = index.amin(0) * box.width, (index.amax(0) + 1) * box.width
+        boxes.append(torch.stack([box.origin + first, box.origin + last], 1).tolist())
+    known = change[estimate > -math.inf]
     details = Details(
-        tolerance=tolerance,
-        error=float(possible.mean()) if len(possible) else 0.0,
-        largest_error=float(possible.max()) if len(possible) else 0.0,
-        exceeding=int((change > tolerance).sum()),
+        tolerance=solver.tolerance,
+        error=float(known.mean()) if len(known) else 0.0,
+        largest_error=float(known.max()) if len(known) else 0.0,
+        exceeding=int((change > solver.tolerance).sum()),
         outside=float(outside.max()),
-        box=torch.stack([low, high], 1).tolist(),
+        box=boxes[0],
         finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
     return Estimate(estimate, "exact", details=details)
@@ -261,19 +240,6 @@ def find_box(
                 f"p(x) has a share of {float(known.max()):.1e} "
                 f"beyond |u − {middle.tolist()}| < {half.tolist()}"
             )
-
-
-def square(cells: int, dimensions: int) -> Int[Tensor, " points {dimensions}"]:
-    """Returns all indices of a grid with `cells` along each axis."""
-    return torch.cartesian_prod(*[torch.arange(cells)] * dimensions).reshape(-1, dimensions)
-
-
-def children(index: Int[Tensor, " points dimensions"]) -> Int[Tensor, " finer dimensions"]:
-    """Returns the cells that halving along every axis makes of each, next to each other."""
-    corners = torch.tensor(
-        list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device
-    )
-    return (2 * index.unsqueeze(1) + corners).flatten(0, 1)
 
 
 def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Bool[Tensor, " points"]:
