@@ -14,18 +14,17 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch: the tests are small, and may share their cores
 
-from jaxtyping import install_import_hook
-
-import tests.typechecker  # noqa: F401 - the hook names it
-
-# Every call checks the shapes that type hints state; nothing may be imported before this.
-CHECKED = ("models", "guides", "networks", "evidence", "inference")
-install_import_hook(CHECKED, "tests.typechecker.check")
-
 import hypothesis
 import pyro
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+import tests.typechecker  # noqa: F401 - the hook names it
+
+# Every call checks the shapes that type hints state; nothing of these may be imported before this.
+CHECKED = ("models", "guides", "networks", "evidence", "inference")
+install_import_hook(CHECKED, "tests.typechecker.check")
 
 # The same examples every time, however slow the machine.
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
