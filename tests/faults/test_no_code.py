@@ -1,4 +1,7 @@
-"""No text in a run directory names code: every callable of the project, on every axis, is refused or is a choice."""
+"""No text in a run directory names code.
+
+Every callable of the project, on every axis, is refused or is a choice.
+"""
 
 import ast
 
@@ -17,7 +20,7 @@ PLAIN["choices"] = CONFIG["choices"] | {"network": "mlp", "objective": "elbo"}
 
 
 def callables():
-    """The dotted path of whatever can be called in a module of the project, imported names and methods too."""
+    """The dotted path of whatever can be called in a module, imported names and methods too."""
     for file in sorted(ROOT.rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
         if parts[0] in ("tests", "runs") or any(part.startswith(".") for part in parts):
@@ -34,15 +37,16 @@ def callables():
 
 
 OTHERS = (
-    "os.system", "builtins.eval", "builtins.exec", "subprocess.run", "errors.sys.exit", "hydra.utils.instantiate",
-    "torch.load", "pickle.loads", "numpy.load", "", ".", "..", "a", "x" * 300 + ".y", "\x00.y", "../x.y", "/etc.x", "é.y",
-)  # fmt: skip
+    *("os.system", "builtins.eval", "builtins.exec", "subprocess.run", "errors.sys.exit"),
+    *("hydra.utils.instantiate", "torch.load", "pickle.loads", "numpy.load"),
+    *("", ".", "..", "a", "x" * 300 + ".y", "\x00.y", "../x.y", "/etc.x", "é.y"),
+)
 OPTIONS = ({}, {"axis": "x", "trust": True}, {"path": "/nowhere", "trust": True})
 
 
 @pytest.mark.parametrize("axis", choices.AXES)
 def test_every_callable_as_a_target(axis, monkeypatch):
-    """A stored path is at most looked up as a name; neither reading it nor locating it without trust imports it."""
+    """A stored path is at most looked up as a name; without trust it is never imported."""
     every = [*dict.fromkeys(callables()), *OTHERS]
     assert len(every) > 1000 and "experiment.components.build" in every
     monkeypatch.setattr(components, "_imported", lambda axis, path: path)
@@ -74,9 +78,10 @@ def test_what_a_target_is_told_is_plain(axis):
             components.locate(axis, Request.read(migrated(PLAIN | {axis: node})).choice(axis))
 
 
-@pytest.mark.parametrize(
-    "part", ["train", "seed", "device", "latent_dim", "run_dir", "trained_in", "choices", "x"]
-)
+PARTS = ("train", "seed", "device", "latent_dim", "run_dir", "trained_in", "choices", "x")
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_code_beside_the_axes(part, tmp_path):
     plain = PLAIN | {part: {"_target_": "os.system", "command": f"touch {tmp_path / 'mark'}"}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(plain))
