@@ -7,6 +7,7 @@ pipe or a device in the place of a file is not read.
 import errno
 import io
 import json
+import math
 import os
 import stat
 import tempfile
@@ -98,13 +99,22 @@ def _mask() -> int:
     return mask
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all.
+def standard(value: object) -> object:
+    """Returns `value` for JSON: null where there is a NaN or an infinity, which it has no word for.
 
-    Raises:
-        ValueError: there is a NaN or an infinity in it, which JSON has no word for.
+    >>> standard({"mean": -3.5, "se": float("nan"), "box": [(0, float("inf"))]})
+    {'mean': -3.5, 'se': None, 'box': [[0, None]]}
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, Mapping):
+        return {key: standard(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [standard(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as indented JSON (see `standard`), whole or not at all."""
+    text = json.dumps(standard(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, (text + "\n").encode())
 
 
