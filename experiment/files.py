@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes `content` so that `path` holds all of it or what it held, even after a power cut.
 
+    A link in its place is replaced, not followed. Its folder may be a link: see `make_folder`.
+
     Raises:
-        OSError: the file cannot be written, or its folder is a link; the error names the file.
+        OSError: the file cannot be written; the error names it.
     """
     beside = None
     try:
-        make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with open(number, "wb") as file:
             file.write(content)
@@ -44,15 +46,18 @@ def write_whole(path: Path, content: bytes) -> None:
                 Path(beside).unlink()
 
 
-def make_folder(folder: Path) -> None:
-    """Makes `folder` with its parents.
+def make_folder(folder: Path) -> Path:
+    """Makes a folder inside a run directory, and returns it.
+
+    The run directory itself may be a link that its user made; whatever is in it may not.
 
     Raises:
-        OSError: the last part of its path is a link.
+        OSError: the folder is a link, or cannot be made.
     """
     if folder.is_symlink():
         raise OSError(errno.ELOOP, "is a link, and nothing is written through links", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def open_to_append(path: Path) -> BinaryIO:
