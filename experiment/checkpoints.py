@@ -8,6 +8,7 @@ checkpoint-best.pt      the weights of the best epoch, for those who evaluate
 import io
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +52,8 @@ class Checkpoints:
     def tidy(self) -> None:
         """Removes the unfinished files of a process that was killed while it wrote."""
         for unfinished in self.folder.glob(".checkpoint-*.tmp"):
-            unfinished.unlink()
+            with suppress(OSError):  # it is a folder, which no process of ours left
+                unfinished.unlink()
 
     def drop_previous(self) -> None:
         """Removes what only continues a run: a finished run is not continued."""

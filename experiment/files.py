@@ -7,6 +7,7 @@ pipe or a device in the place of a file is not read.
 import errno
 import io
 import json
+import math
 import os
 import stat
 import tempfile
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes `content` so that `path` holds all of it or what it held, even after a power cut.
 
+    A link in its place is replaced, not followed. Its folder may be a link: see `make_folder`.
+
     Raises:
-        OSError: the file cannot be written, or its folder is a link; the error names the file.
+        OSError: the file cannot be written; the error names it.
     """
     beside = None
     try:
-        make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with open(number, "wb") as file:
             file.write(content)
@@ -43,15 +46,18 @@ def write_whole(path: Path, content: bytes) -> None:
                 Path(beside).unlink()
 
 
-def make_folder(folder: Path) -> None:
-    """Makes `folder` with its parents.
+def make_folder(folder: Path) -> Path:
+    """Makes a folder inside a run directory, and returns it.
+
+    The run directory itself may be a link that its user made; whatever is in it may not.
 
     Raises:
-        OSError: the last part of its path is a link.
+        OSError: the folder is a link, or cannot be made.
     """
     if folder.is_symlink():
         raise OSError(errno.ELOOP, "is a link, and nothing is written through links", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def open_to_append(path: Path) -> BinaryIO:
@@ -98,13 +104,22 @@ def _mask() -> int:
     return mask
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all.
+def standard(value: object) -> object:
+    """Returns `value` for JSON: null where there is a NaN or an infinity, which it has no word for.
 
-    Raises:
-        ValueError: there is a NaN or an infinity in it, which JSON has no word for.
+    >>> standard({"mean": -3.5, "se": float("nan"), "box": [(0, float("inf"))]})
+    {'mean': -3.5, 'se': None, 'box': [[0, None]]}
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, Mapping):
+        return {key: standard(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [standard(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as indented JSON (see `standard`), whole or not at all."""
+    text = json.dumps(standard(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, (text + "\n").encode())
 
 

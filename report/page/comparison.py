@@ -1,5 +1,6 @@
 """The comparison as a page."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -129,8 +130,12 @@ def _values(comparison: Comparison, setting: Setting) -> list[float | str]:
 
 
 def _forest(settings: Sequence[Setting]) -> list[Interval | None]:
-    """Returns each difference with its interval, on one scale, and None for the best setting."""
-    shown = [s.difference for s in settings]
+    """Returns each difference with its interval, on one scale.
+
+    Returns None for the best setting, and where a single datum leaves no interval.
+    """
+    every = [s.difference for s in settings]
+    shown = [None if d is None or math.isinf(d.standard_error) else d for d in every]
     ends = [0.0, *(v for d in shown if d is not None for v in (d.mean, d.low, d.high))]
     x = Scale(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 4, 116)
     return [None if d is None else Interval(x(d.low), x(d.mean), x(d.high), x(0.0)) for d in shown]
