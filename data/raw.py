@@ -42,7 +42,8 @@ class RawSplit:
 class RawData:
     """Three splits. Quantised data have `levels` grey levels 0..levels-1; others have None.
 
-    `truth` is the distribution that the data were drawn from, where it is known.
+    `truth` is the distribution that the data were drawn from, where it is known. `notes` say what
+    a user should know of how the files became these values, in one line each.
     """
 
     train: RawSplit
@@ -50,6 +51,7 @@ class RawData:
     test: RawSplit
     levels: int | None
     truth: Distribution | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, RawSplit]:
