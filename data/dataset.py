@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
+from data.labels import Label, distinct
 from data.names import SPLITS
 from data.observation import Draw, Observation, as_float, observe
-from data.raw import RawData, RawSplit
+from data.raw import RawData, RawSplit, as_stored
 from data.spaces import SPACES, Space, spaces_of
 from data.storage import InMemory, Storage
 from data.streaming import OnDisk
@@ -22,7 +23,10 @@ from evidence.batch import Batch
 
 @dataclass(frozen=True)
 class Split:
-    """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space."""
+    """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space.
+
+    `labels` are numbers of `Dataset.classes`.
+    """
 
     stored: Storage
     labels: Int[Tensor, " N"] | None
@@ -82,7 +86,8 @@ class Dataset:
 
     `shape` is that of one datum. `mean` is the training mean in the space's units. `quantum` is the
     width of one stored level in those units, and None where the data are not quantised. `truth` is
-    the distribution that synthetic data were drawn from.
+    the distribution that synthetic data were drawn from. `classes` are the different labels of all
+    splits, sorted. `notes` say how files became these values.
     """
 
     name: str
@@ -96,6 +101,8 @@ class Dataset:
     test: Split
     description: str
     truth: Distribution | None = None
+    classes: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __call__(self, split: str) -> Split:
         """Returns the split of that name."""
@@ -117,9 +124,8 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """One more than the largest label of any split."""
-        labels = [split.labels for split in self.splits.values() if split.labels is not None]
-        return 1 + max(int(of_split.max()) for of_split in labels)
+        """The number of different labels."""
+        return len(self.classes)
 
     @property
     def dimensions(self) -> int:
@@ -147,8 +153,10 @@ def open_dataset(
         _check_values(stored, name, view.space)
     training = (values for _, values in stored["train"].blocks())
     observation = observe(view.space, raw.levels, view.binarisation, training)
+    classes = distinct(split.labels for split in raw.splits.values())
+    labels = {part: _numbered(split.labels, classes) for part, split in raw_splits.items()}
     splits = {
-        part: _observed(stored[part], raw_splits[part], observation, part, view.seed + offset)
+        part: _observed(stored[part], labels[part], observation, part, view.seed + offset)
         for offset, part in enumerate(SPLITS)
     }
     binary = view.space == "binary"
@@ -161,6 +169,8 @@ def open_dataset(
         mean=_mean(splits["train"]),
         description=f"{view.space}, {view.binarisation}" if binary else view.space,
         truth=raw.truth,
+        classes=tuple(classes.tolist()),
+        notes=raw.notes,
         **{part: split.to(device) for part, split in splits.items()},
     )
 
@@ -188,17 +198,20 @@ def _bytes(values: np.ndarray | Tensor) -> int:
 
 
 def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
-    """Keeps uint8; other numbers become float32, which is exact for integers up to 2^24."""
     if isinstance(values, Tensor):
         return values
-    small = values.dtype in (np.uint8, np.bool_)
-    return torch.from_numpy(np.array(values, dtype=np.uint8 if small else np.float32))
+    stored = as_stored(values)
+    return torch.from_numpy(stored if stored.flags.writeable else np.array(stored))
+
+
+def _numbered(labels: np.ndarray | None, classes: np.ndarray) -> Tensor | None:
+    """Returns the number of each label among the sorted `classes`."""
+    return None if labels is None else torch.from_numpy(np.searchsorted(classes, labels))
 
 
 def _observed(
-    stored: Storage, raw: RawSplit, observation: Observation, part: str, seed: int
+    stored: Storage, labels: Tensor | None, observation: Observation, part: str, seed: int
 ) -> Split:
-    labels = None if raw.labels is None else torch.as_tensor(np.array(raw.labels)).long()
     drawn_often = part == "train" and observation.noise == "dynamic"
     if observation.noise == "none" or drawn_often:
         return Split(stored, labels, observation.draw)

@@ -18,13 +18,13 @@ FEWEST = 10
 
 @dataclass(frozen=True)
 class RawSplit:
-    """The values `(N, *shape)` and, where they are known, integer labels `(N,)`.
+    """The values `(N, *shape)` and, where they are known, labels `(N,)` (see `data.labels`).
 
     The values are a numpy array, possibly memory-mapped, or a tensor.
     """
 
     values: np.ndarray | Tensor
-    labels: np.ndarray | Tensor | None = None
+    labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -42,7 +42,8 @@ class RawSplit:
 class RawData:
     """Three splits. Quantised data have `levels` grey levels 0..levels-1; others have None.
 
-    `truth` is the distribution that the data were drawn from, where it is known.
+    `truth` is the distribution that the data were drawn from, where it is known. `notes` say what
+    a user should know of how the files became these values, in one line each.
     """
 
     train: RawSplit
@@ -50,6 +51,7 @@ class RawData:
     test: RawSplit
     levels: int | None
     truth: Distribution | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, RawSplit]:
@@ -70,6 +72,26 @@ def by_tenths(path: str, examples: RawSplit) -> tuple[RawSplit, RawSplit, RawSpl
     tenth = len(examples) // 10
     rest, test = examples.split_off(tenth)
     return (*rest.split_off(tenth), test)
+
+
+def permuted(examples: RawSplit, order: np.ndarray) -> RawSplit:
+    """Returns all examples in another order, in memory, and as they are stored there."""
+    place = np.argsort(order)
+    values = np.asanyarray(examples.values)
+    kept = np.empty(values.shape, as_stored(values[:0]).dtype)
+    for start, block in blocks(values):
+        kept[place[start : start + len(block)]] = as_stored(block)
+    return RawSplit(kept, None if examples.labels is None else examples.labels[order])
+
+
+def as_stored(values: np.ndarray) -> np.ndarray:
+    """Returns bytes and bits as uint8, and other numbers of any type and byte order as float32.
+
+    >>> as_stored(np.array([1, 2], ">u4"))
+    array([1., 2.], dtype=float32)
+    """
+    small = values.dtype in (np.uint8, np.bool_)
+    return values.astype(np.uint8 if small else np.float32, copy=False)
 
 
 def read_rows(values: np.ndarray, start: int, stop: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from data.observation import Draw
-from data.raw import read_rows
+from data.raw import as_stored, read_rows
 from data.storage import FLOATS_PER_SEED, Storage, drawn_once, rows_of
 
 BLOCK_BYTES = 2**20
@@ -44,9 +44,7 @@ class OnDisk(Storage):
 
     def read(self, start: int, stop: int) -> Num[Tensor, " rows ..."]:
         """Returns rows `start` to `stop` on the CPU."""
-        small = self.values.dtype in (np.uint8, np.bool_)
-        values = read_rows(self.values, start, stop)
-        return torch.from_numpy(values.astype(np.uint8 if small else np.float32, copy=False))
+        return torch.from_numpy(as_stored(read_rows(self.values, start, stop)))
 
     def __getitem__(self, rows: slice | Int[Tensor, " rows"]) -> Num[Tensor, " rows ..."]:
         if isinstance(rows, slice):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from data import Dataset, View, open_dataset
-from data.raw import RawData
+from data.raw import RawData, as_stored, blocks
 from data.spaces import spaces_of
 from errors import RequestError
 from experiment import choices
@@ -44,7 +44,9 @@ def build_data(
     """
     options = request.data.options
     source = {name: value for name, value in options.items() if name not in VIEW_OPTIONS}
-    raw: RawData = build("data", replace(request.data, options=source), trust)
+    # A source may ask for the limit of memory, too: what is streamed is split in another way.
+    limit = options.get("memory_limit")
+    raw: RawData = build("data", replace(request.data, options=source), trust, memory_limit=limit)
     likelihood = likelihood_class(request, trust)
     space = options.get("space")
     if space is not None and space not in likelihood.spaces:
@@ -194,7 +196,11 @@ def _space_for(request: Request, raw: RawData, likelihood: type[Likelihood]) -> 
     """Returns the first of the likelihood's spaces that holds the data."""
     if raw.levels is not None:
         return likelihood.spaces[0]
-    fits = spaces_of(torch.tensor(np.array(s.values[:1000])) for s in raw.splits.values())
+    fits = spaces_of(
+        torch.from_numpy(as_stored(values))
+        for split in raw.splits.values()
+        for _, values in blocks(np.asanyarray(split.values))
+    )
     for space in likelihood.spaces:
         if space in fits:
             return space

@@ -7,83 +7,161 @@ from pathlib import Path
 
 import numpy as np
 
+from data.labels import distinct, plain_labels
 from data.names import SPLITS
-from data.raw import RawData, RawSplit, blocks, by_tenths
+from data.numbers import check_levels, check_numbers, own_levels
+from data.raw import RawData, RawSplit, by_tenths, permuted
+from data.view import in_bytes
+
+SPLIT_BY = ("permutation", "order")
+Splits = tuple[RawSplit, RawSplit, RawSplit]
 
 
-def load(path: str | None, labels: str | None = None, levels: int | None = None) -> RawData:
+def load(
+    path: str | None,
+    labels: str | None = None,
+    levels: int | None = None,
+    split_by: str = "permutation",
+    memory_limit: int | str | None = None,
+) -> RawData:
     """Returns the data in the file `path`.
 
-    A .npy file holds one array `(N, …)`: the last tenth is the test split and the tenth before it
-    the validation split, in the order of the file (shuffle it first if that order means
-    something). `labels` may name a second .npy file of integers `(N,)`.
+    A .npy file holds one array `(N, …)`, and `labels` may name a second .npy file with a label for
+    each row. A .npz file holds the arrays `train`, `valid`, `test` (and `train_labels`, …), or one
+    array `x` (and `labels`).
 
-    A .npz file holds the arrays `train`, `valid`, `test` (and `train_labels`, …), or one array `x`
-    (and `labels`), which is split as above.
+    One array is split into tenths: the last is the test split and the one before it the validation
+    split. They are tenths of a random permutation, always the same one, or of the file as it is if
+    `split_by` is `order`. An array of a .npy file that takes more than `memory_limit` is streamed,
+    and always split as it is.
 
     Values of type uint8 have 256 grey levels and booleans have 2, unless `levels` says otherwise;
     other numbers are taken as they are.
     """
     if path is None:
         raise ValueError("path=null: must name your data, FILE.npy or FILE.npz")
+    if split_by not in SPLIT_BY:
+        raise ValueError(f"split_by={split_by}: choose from {', '.join(SPLIT_BY)}")
     file = Path(path).expanduser()
     if not file.is_file():
         raise ValueError(f"path={path}: no such file")
     if file.suffix not in (".npy", ".npz"):
         raise ValueError(f"path={path}: expected a .npy or .npz file")
-    train, valid, test = _splits(file, labels)
-    splits = dict(zip(SPLITS, (train, valid, test), strict=True))
-    shapes = {part: split.values.shape[1:] for part, split in splits.items()}
+    found, notes = _found(file, labels)
+    values = [np.asanyarray(split.values) for split in found.values()]
+    for array in values:
+        check_numbers(f"path={file}", array)
+    if "x" in found:
+        streamed = file.suffix == ".npy" and _bytes(found["x"]) > in_bytes(memory_limit)
+        train, valid, test = _split(file, found["x"], split_by == "order" or streamed)
+        if streamed:
+            notes.append(
+                "the file is streamed and split as it is: its last tenth is the test split"
+            )
+    else:
+        train, valid, test = (found[part] for part in SPLITS)
+    shapes = {part: split.values.shape[1:] for part, split in found.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"path={path}: the splits differ in the shape of a datum: {shapes}")
     if levels is None:
-        levels = {"uint8": 256, "bool": 2}.get(np.asarray(train.values[:0]).dtype.name)
+        levels = own_levels(path, values)
+    else:
+        check_levels(path, values, levels)
+    return RawData(train, valid, test, levels, notes=(_map(values[0].dtype, levels), *notes))
+
+
+def _map(kind: np.dtype, levels: int | None) -> str:
+    """Says how the file's values become those that a model sees."""
     if levels is not None:
-        _check_levels(path, [train, valid, test], levels)
-    return RawData(train, valid, test, levels=levels)
+        return f"values are the file's ({kind}), as grey levels 0..{levels - 1}"
+    rounded = ", rounded to float32" if kind.kind == "f" and kind.itemsize > 4 else ""
+    return f"values are the file's ({kind}){rounded}"
 
 
-def _check_levels(path: str, splits: list[RawSplit], levels: int) -> None:
-    if not 2 <= levels <= 256:
-        raise ValueError(
-            f"levels={levels}: must be from 2 to 256, or null for values that are not quantised"
-        )
-    for split in splits:
-        if split.values.dtype == np.uint8 and levels == 256:
-            continue
-        for _, values in blocks(np.asanyarray(split.values)):
-            whole = values.dtype.kind != "f" or not (values % 1 != 0).any()
-            if values.min() < 0 or values.max() >= levels or not whole:
-                raise ValueError(
-                    f"path={path}: with levels={levels} values must be whole numbers "
-                    f"0..{levels - 1}"
-                )
+def _bytes(split: RawSplit) -> int:
+    """Returns what the values take in memory."""
+    small = split.values.dtype in (np.uint8, np.bool_)
+    return int(np.prod(split.values.shape, dtype=np.int64)) * (1 if small else 4)
 
 
-def _splits(file: Path, labels: str | None) -> tuple[RawSplit, RawSplit, RawSplit]:
+def _split(file: Path, whole: RawSplit, as_it_is: bool) -> Splits:
+    if not as_it_is:
+        whole = permuted(whole, np.random.default_rng(0).permutation(len(whole)))
+    return by_tenths(str(file), whole)
+
+
+def _found(file: Path, labels: str | None) -> tuple[dict[str, RawSplit], list[str]]:
+    """Returns the splits in the file by name, or all of it as `x`; and what a user should know."""
     if file.suffix == ".npy":
-        beside = None if labels is None else _read(Path(labels).expanduser())
-        return by_tenths(str(file), _split(file, "array", _read(file), beside))
-    arrays = _read_archive(file)
-    if set(SPLITS) <= set(arrays):
-        train, valid, test = (
-            _split(file, part, arrays[part], arrays.get(f"{part}_labels")) for part in SPLITS
+        arrays = {"x": _read("path", file)}
+        notes = []
+    else:
+        arrays = _read_archive(file)
+        used = SPLITS if set(SPLITS) <= set(arrays) else ("x",)
+        if not set(used) <= set(arrays):
+            raise ValueError(
+                f"path={file}: expected arrays train, valid, test, or x; "
+                f"found {', '.join(sorted(arrays)) or 'none'}"
+            )
+        known = {*used, *(_labels_of(name) for name in used)}
+        others = sorted(set(arrays) - known)
+        notes = [f"arrays of the file that are not used: {', '.join(others)}"] if others else []
+        arrays = {name: values for name, values in arrays.items() if name in known}
+    if labels is not None:
+        if "labels" in arrays or "x" not in arrays:
+            inside = "labels" if "x" in arrays else ", ".join(_labels_of(part) for part in SPLITS)
+            raise ValueError(
+                f"labels={labels}: {file} has arrays of its own for them ({inside}); "
+                "use those and leave data.labels out"
+            )
+        arrays["labels"] = _read("labels", Path(labels).expanduser())
+    names = [name for name in ("x", *SPLITS) if name in arrays]
+    where = f"path={file}: " if labels is None else f"labels={labels}: "
+    found = {
+        name: RawSplit(_checked(file, name, arrays[name]), _checked_labels(where, name, arrays))
+        for name in names
+    }
+    try:
+        distinct(split.labels for split in found.values())
+    except ValueError as error:
+        raise ValueError(f"{where}labels: {error}") from error
+    return found, notes
+
+
+def _labels_of(name: str) -> str:
+    return "labels" if name == "x" else f"{name}_labels"
+
+
+def _checked(file: Path, name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind not in "buif":
+        raise ValueError(
+            f"path={file}: {name} has dtype {values.dtype}, expected bool, integers or floats"
         )
-        return train, valid, test
-    if "x" in arrays:
-        return by_tenths(str(file), _split(file, "x", arrays["x"], arrays.get("labels")))
-    raise ValueError(
-        f"path={file}: expected arrays train, valid, test, or x; "
-        f"found {', '.join(sorted(arrays)) or 'none'}"
-    )
+    if values.ndim < 2:
+        raise ValueError(
+            f"path={file}: {name} has shape {values.shape}, expected (examples, dimensions…)"
+        )
+    if 0 in values.shape:
+        raise ValueError(f"path={file}: {name} is empty, shape {values.shape}")
+    return values
 
 
-def _read(file: Path) -> np.ndarray:
+def _checked_labels(where: str, name: str, arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    labels = arrays.get(_labels_of(name))
+    try:
+        return None if labels is None else plain_labels(labels, len(arrays[name]))
+    except ValueError as error:
+        raise ValueError(f"{where}{_labels_of(name)}: {error}") from error
+
+
+def _read(option: str, file: Path) -> np.ndarray:
+    if not file.is_file():
+        raise ValueError(f"{option}={file}: no such file")
     try:
         return np.lib.format.open_memmap(file, mode="r")  # reads .npy and nothing else, no pickles
     except Exception as error:  # a damaged file may bring about any of them
         raise ValueError(
-            f"path={file}: not a readable array of numbers ({_first_line(error)})"
+            f"{option}={file}: not a readable array of numbers ({_first_line(error)})"
         ) from error
 
 
@@ -99,30 +177,3 @@ def _read_archive(file: Path) -> dict[str, np.ndarray]:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _split(file: Path, name: str, values: np.ndarray, labels: np.ndarray | None) -> RawSplit:
-    """Returns values and labels together, having checked both; `name` is that of the array."""
-    if values.dtype.kind not in "buif":
-        raise ValueError(
-            f"path={file}: {name} has dtype {values.dtype}, expected bool, integers or floats"
-        )
-    if values.ndim < 2:
-        raise ValueError(
-            f"path={file}: {name} has shape {values.shape}, expected (examples, dimensions…)"
-        )
-    if 0 in values.shape:
-        raise ValueError(f"path={file}: {name} is empty, shape {values.shape}")
-    if values.dtype.kind == "f":
-        for start, block in blocks(values):
-            bad = ~np.isfinite(block)
-            if bad.any():
-                first, *index = (int(i) for i in np.argwhere(bad)[0])
-                where = (first + start, *index)
-                raise ValueError(f"path={file}: {name} has NaN or infinity at index {where}")
-    if labels is not None and (labels.shape != values.shape[:1] or labels.dtype.kind not in "bui"):
-        raise ValueError(
-            f"labels: expected integers of shape {values.shape[:1]} beside {file}, "
-            f"got {labels.dtype} {labels.shape}"
-        )
-    return RawSplit(values, labels)

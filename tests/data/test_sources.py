@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 import torch
 
+from data import View, open_dataset
 from data.raw import RawSplit
 from data.sources import arrays, digits, linear_gaussian, vision
 
@@ -144,16 +145,32 @@ def test_damaged_files_are_one_clear_line(tmp_path):
 class TestArrays:
     x = np.random.default_rng(0).random((50, 3), dtype=np.float32)
 
-    def test_npy_is_split_by_tenths_and_memory_mapped(self, tmp_path):
-        np.save(tmp_path / "x.npy", self.x)
-        np.save(tmp_path / "y.npy", np.arange(50))
+    def test_npy_is_split_by_tenths_of_a_permutation(self, tmp_path):
+        """A table that is sorted has the same kinds of data in all splits; labels stay beside."""
+        np.save(tmp_path / "x.npy", np.arange(1000.0)[:, None] * [1, 2])
+        np.save(tmp_path / "y.npy", np.arange(1000))
         raw = arrays.load(str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"))
-        assert isinstance(raw.train.values, np.memmap) and raw.levels is None
-        assert np.array_equal(
-            np.concatenate([p.values for p in (raw.train, raw.valid, raw.test)]), self.x
-        )
-        assert [len(p.values) for p in (raw.train, raw.valid, raw.test)] == [40, 5, 5]
-        assert list(raw.test.labels) == [45, 46, 47, 48, 49]
+        splits = raw.splits.values()
+        assert [len(split) for split in splits] == [800, 100, 100]
+        for split in splits:
+            assert np.array_equal(split.values, split.labels[:, None] * [1, 2])
+            assert abs(split.labels.mean() - 500) < 6 * 289 / len(split) ** 0.5
+        assert sorted(np.concatenate([split.labels for split in splits])) == list(range(1000))
+        again = arrays.load(str(tmp_path / "x.npy"))
+        assert np.array_equal(again.test.values, raw.test.values)
+
+    def test_order_and_streamed_files_are_split_as_they_are(self, tmp_path):
+        np.save(tmp_path / "x.npy", self.x)
+        by_order = arrays.load(str(tmp_path / "x.npy"), split_by="order")
+        streamed = arrays.load(str(tmp_path / "x.npy"), memory_limit=100)
+        for raw in (by_order, streamed):
+            assert isinstance(raw.train.values, np.memmap) and raw.levels is None
+            values = [split.values for split in raw.splits.values()]
+            assert np.array_equal(np.concatenate(values), self.x)
+        assert "streamed" in " ".join(streamed.notes)
+        assert "streamed" not in " ".join(by_order.notes)
+        with pytest.raises(ValueError, match=r"^split_by=date: choose from"):
+            arrays.load(str(tmp_path / "x.npy"), split_by="date")
 
     def test_npz_with_splits(self, tmp_path):
         np.savez(
@@ -171,7 +188,7 @@ class TestArrays:
         ("dtype", "levels"), [(np.uint8, 256), (np.bool_, 2), (np.int64, None), (np.float64, None)]
     )
     def test_levels_by_type(self, tmp_path, dtype, levels):
-        np.save(tmp_path / "x.npy", (self.x > 0.5).astype(dtype))
+        np.save(tmp_path / "x.npy", (self.x * 9).astype(dtype))
         assert arrays.load(str(tmp_path / "x.npy")).levels == levels
 
     @pytest.mark.parametrize(
@@ -179,8 +196,10 @@ class TestArrays:
         [
             ({"a": x}, "expected arrays train, valid, test, or x; found a"),
             ({"train": x, "valid": x, "test": x[:, :2]}, "differ in the shape"),
-            ({"x": x, "labels": np.arange(3)}, "^labels: expected"),
-            ({"x": x, "labels": np.zeros(50)}, "^labels: expected"),
+            ({"x": x, "labels": np.arange(3)}, r"^path=.*x\.npz: labels: expected"),
+            ({"x": x, "labels": np.full(50, np.nan)}, "NaN or infinity is no label"),
+            ({"x": x, "labels": np.zeros(50, complex)}, "labels: expected one number or text"),
+            ({"x": x, "labels": np.ones((50, 3))}, "labels: expected one number or text"),
         ],
     )
     def test_wrong_archives(self, tmp_path, content, message):
@@ -197,6 +216,115 @@ class TestArrays:
         (tmp_path / "x.npy").write_text("1 2 3")
         with pytest.raises(ValueError, match="not a readable array"):
             arrays.load(str(tmp_path / "x.npy"))
+
+
+def saved(place, values):
+    np.save(place, values)
+    return str(place)
+
+
+INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint16, np.uint32, np.uint64]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", [*INTEGERS, np.float16, np.float32, np.float64, np.longdouble])
+def test_numbers_of_every_type_and_byte_order_arrive(tmp_path, kind, order):
+    values = np.random.default_rng(0).integers(0, 100, (60, 4)).astype(kind)
+    path = saved(tmp_path / "x.npy", values.astype(np.dtype(kind).newbyteorder(order)))
+    for options in ({}, {"memory_limit": 100}, {"split_by": "order"}):
+        raw = arrays.load(path, **options)
+        for limit in (None, "100" if "memory_limit" in options else None):
+            data = open_dataset(raw, "mine", View("counts", memory_limit=limit))
+            found = torch.cat([split[:] for split in data.splits.values()])
+            assert found.dtype == torch.float32
+            assert sorted(found.tolist()) == sorted(values.astype(float).tolist())
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"),
+    [
+        (2**24 + 1, np.int64, "not exact in float32"),
+        (2**53 + 1, np.uint64, "not exact in float32"),
+        (-(2**31), np.int32, None),
+        (2**40, np.int64, None),
+        (1e39, np.float64, "too large"),
+        (1e300, np.longdouble, "too large"),
+        (np.nan, np.float64, "NaN or infinity at index"),
+        (np.inf, np.float16, "NaN or infinity at index"),
+        (1e5, np.float64, None),
+    ],
+)
+def test_numbers_are_exact_or_refused(tmp_path, value, kind, message):
+    values = np.ones((20, 3), kind)
+    values[7, 2] = value
+    path = saved(tmp_path / "x.npy", values)
+    if message is None:
+        assert arrays.load(path, split_by="order").train.values[7, 2] == value
+        return
+    with pytest.raises(ValueError, match=rf"^path=.*x\.npy: .*{message}") as error:
+        arrays.load(path)
+    assert "(7, 2)" in str(error.value)
+
+
+def test_a_column_that_float32_is_too_coarse_for_is_refused(tmp_path):
+    """Seconds since 1970, which float32 rounds to two minutes."""
+    times = 1.7e9 + np.random.default_rng(0).random((50, 1)) * [[1, 1e6]]
+    with pytest.raises(ValueError, match=r"^path=.*column \(0,\) lies in 1"):
+        arrays.load(saved(tmp_path / "x.npy", times))
+    arrays.load(saved(tmp_path / "y.npy", times[:, 1:]))
+
+
+def test_bits_stored_as_bytes_need_a_word(tmp_path):
+    path = saved(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 2, (30, 4), np.uint8))
+    with pytest.raises(ValueError, match=r"^levels=null: all bytes .* data\.levels=2"):
+        arrays.load(path)
+    assert [arrays.load(path, levels=n).levels for n in (2, 256)] == [2, 256]
+
+
+LABELS = {
+    "with a hole": ([0, 5, 2, 5], [0, 2, 5]),
+    "minus one": ([-1, 0, 1, 1], [-1, 0, 1]),
+    "identifiers": ([2000007, 3, 2000007, 9], [3, 9, 2000007]),
+    "floats": ([0.5, -1.5, 2.0, 0.5], [-1.5, 0.5, 2.0]),
+    "text": (["dog", "cat", "dog", "ä"], ["cat", "dog", "ä"]),
+    "bytes": ([b"dog", b"cat", b"dog", b"b"], ["b", "cat", "dog"]),
+    "bits": ([True, False, True, True], [False, True]),
+    "one-hot": ([[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]], [0, 1, 2]),
+    "a column": ([[4], [4], [1], [1]], [1, 4]),
+}
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_are_a_set_of_values(tmp_path, name, order):
+    given, classes = LABELS[name]
+    given = np.array(given * 10)
+    x = np.arange(40.0)[:, None] * [1, 1]
+    labels = saved(tmp_path / "y.npy", given.astype(given.dtype.newbyteorder(order)))
+    raw = arrays.load(saved(tmp_path / "x.npy", x), labels=labels)
+    data = open_dataset(raw, "mine", View("real", limit=7))
+    assert list(data.classes) == classes and data.num_classes == len(classes)
+    plain = given.argmax(1) if name == "one-hot" else given.reshape(40)
+    for split in data.splits.values():
+        rows = split[:][:, 0].long().tolist()
+        expected = [v.decode() if isinstance(v, bytes) else v for v in plain[rows].tolist()]
+        assert [data.classes[label] for label in split.labels] == expected
+
+
+def test_labels_beside_an_archive_are_used_or_refused(tmp_path):
+    x, y = np.ones((20, 2)), saved(tmp_path / "y.npy", np.arange(20))
+    np.savez(tmp_path / "x.npz", x=x)
+    raw = arrays.load(str(tmp_path / "x.npz"), labels=y)
+    assert sorted(np.concatenate([s.labels for s in raw.splits.values()])) == list(range(20))
+    np.savez(tmp_path / "own.npz", x=x, labels=np.arange(20))
+    np.savez(tmp_path / "three.npz", train=x, valid=x, test=x)
+    for name in ("own", "three"):
+        with pytest.raises(ValueError, match=r"^labels=.*has arrays of its own"):
+            arrays.load(str(tmp_path / f"{name}.npz"), labels=y)
+    with pytest.raises(ValueError, match=r"^labels=.*none\.npy: no such file"):
+        arrays.load(str(tmp_path / "x.npz"), labels=str(tmp_path / "none.npy"))
+    np.savez(tmp_path / "more.npz", x=x, weights=np.arange(20))
+    assert "not used: weights" in " ".join(arrays.load(str(tmp_path / "more.npz")).notes)
 
 
 def test_rows_keep_values_and_labels_together():

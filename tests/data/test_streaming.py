@@ -35,7 +35,7 @@ def files(tmp_path_factory):
 
 
 def opened(file, space, limit, **options):
-    raw = arrays.load(str(file), labels=str(file.with_name("labels.npy")))
+    raw = arrays.load(str(file), labels=str(file.with_name("labels.npy")), split_by="order")
     return open_dataset(raw, "mine", View(space, memory_limit=limit, **options))
 
 
@@ -151,7 +151,8 @@ from data.sources import arrays
 peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 torch.rand(2**20).double().sum()
 before = peak()
-data = open_dataset(arrays.load(sys.argv[1]), "mine", View(sys.argv[3], memory_limit=sys.argv[2]))
+raw = arrays.load(sys.argv[1], split_by="order")
+data = open_dataset(raw, "mine", View(sys.argv[3], memory_limit=sys.argv[2]))
 seen = sum(batch.size for batch in data.train.shuffled(100))
 for part in ("train", "valid", "test"):
     seen += sum(batch.size for batch in data(part).batches(500))
@@ -166,9 +167,11 @@ def test_memory_is_bounded(tmp_path):
     grows by more than the file.
     """
     shape = (80_000, 4000)
-    np.lib.format.open_memmap(
+    large = np.lib.format.open_memmap(
         tmp_path / "large.npy", mode="w+", dtype=np.uint8, shape=shape
-    ).flush()
+    )
+    large[0] = 255  # bytes that are only 0 and 1 are refused
+    large.flush()
 
     def grown(limit):
         result = subprocess.run(
@@ -239,7 +242,9 @@ def test_what_cannot_be_streamed_is_refused(tmp_path):
             match=r"^memory_limit=20,000: the data take 150,000 bytes, and only .* streamed",
         ):
             open_dataset(
-                arrays.load(str(tmp_path / name)), "mine", View("bytes", memory_limit="20kB")
+                arrays.load(str(tmp_path / name), split_by="order"),
+                "mine",
+                View("bytes", memory_limit="20kB"),
             )
 
 
