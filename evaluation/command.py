@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from errors import RequestError
 from evaluation.imputation import Imputed, hold_back
@@ -13,6 +14,7 @@ from evaluation.result import Evaluation
 from evidence import Annealing
 from evidence.imputation import FILLINGS
 from experiment import Run, load_run
+from experiment.directory import RunDirectory
 from parallel import group
 
 # Prints a result, and writes its files and figures.
@@ -43,7 +45,17 @@ def _status(path: str, options: Options, show: Show) -> int:
 
 
 def evaluate_one(path: str, options: Options, show: Show) -> None:
-    """Measures one run; of several processes that do so, the first one shows what was found."""
+    """Measures one run; of several processes that do so, the first one shows what was found.
+
+    Raises:
+        RequestError: The run cannot be measured, or another command is measuring it.
+    """
+    with ExitStack() as alone:
+        group.from_first(lambda: alone.enter_context(RunDirectory(path).measuring()))
+        _measured(path, options, show)
+
+
+def _measured(path: str, options: Options, show: Show) -> None:
     run = group.agreed(
         lambda: load_run(
             path, options.checkpoint, options.device, options.trust, places=options.places
