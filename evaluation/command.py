@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from errors import RequestError
 from evaluation.imputation import Imputed, hold_back
@@ -14,6 +15,7 @@ from evidence import Annealing
 from evidence.imputation import FILLINGS
 from evidence.unsupported import UnsupportedPair
 from experiment import Run, load_run
+from experiment.directory import RunDirectory
 from parallel import group
 
 # Prints a result, and writes its files and figures.
@@ -44,7 +46,17 @@ def _status(path: str, options: Options, show: Show) -> int:
 
 
 def evaluate_one(path: str, options: Options, show: Show) -> None:
-    """Measures one run; of several processes that do so, the first one shows what was found."""
+    """Measures one run; of several processes that do so, the first one shows what was found.
+
+    Raises:
+        RequestError: The run cannot be measured, or another command is measuring it.
+    """
+    with ExitStack() as alone:
+        group.from_first(lambda: alone.enter_context(RunDirectory(path).measuring()))
+        _measured(path, options, show)
+
+
+def _measured(path: str, options: Options, show: Show) -> None:
     run = group.agreed(
         lambda: load_run(
             path, options.checkpoint, options.device, options.trust, places=options.places

@@ -5,14 +5,16 @@ pipe or a device in the place of a file is not read.
 """
 
 import errno
+import fcntl
+import hashlib
 import io
 import json
 import math
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -69,6 +71,19 @@ def open_to_append(path: Path) -> BinaryIO:
     return os.fdopen(_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "ab")
 
 
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds the file `path`, which it makes, alone for as long as the context lasts.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be written, or is a link or no plain file.
+    """
+    with open_to_append(path) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
 def open_plain(path: Path, largest: int) -> BinaryIO:
     """Opens a plain file of at most `largest` bytes for reading.
 
@@ -123,11 +138,12 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, (text + "\n").encode())
 
 
-def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> None:
-    """Writes tensors as a compressed .npz, whole or not at all."""
+def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> str:
+    """Writes tensors as a compressed .npz, whole or not at all; returns the file's SHA-256."""
     import numpy as np
 
     buffer = io.BytesIO()
     plain = {name: values.cpu().numpy() for name, values in arrays.items()}
     np.savez_compressed(buffer, **plain)  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

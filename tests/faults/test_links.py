@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from experiment.files import make_folder, write_whole
 from tests.faults.conftest import QUICK, TINY
 
 EVERYTHING = (
@@ -42,6 +43,7 @@ def linked(run, outside, name):
     place.symlink_to(there)
 
 
+@pytest.mark.verify
 def test_every_file_of_a_run_as_a_link(written, evaluate, tmp_path):
     """All that evaluate.py writes, links at once: what they lead to stays as it was."""
     run, names = written
@@ -59,6 +61,17 @@ def test_every_file_of_a_run_as_a_link(written, evaluate, tmp_path):
             assert status == 1 and "figures: is a link" in error and len(error.splitlines()) == 1
         else:
             assert status == 0 and not (spoiled / "report.html").is_symlink()
+
+
+def test_folders_and_files_of_a_run_are_not_written_through_links(tmp_path):
+    (tmp_path / "there").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "there").read_text() == "precious" and not (tmp_path / "link").is_symlink()
+    (tmp_path / "figures").symlink_to(tmp_path / "folder")
+    with pytest.raises(OSError, match="is a link"):
+        make_folder(tmp_path / "figures")
+    assert not (tmp_path / "folder").exists()
 
 
 @pytest.mark.parametrize(
