@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
+from data.fingerprint import Fingerprint, fingerprint
 from data.labels import Label, distinct
 from data.names import SPLITS
 from data.observation import Draw, Observation, as_float, observe
-from data.raw import RawData, RawSplit, as_stored
+from data.raw import RawData, RawSplit, as_stored, blocks
 from data.spaces import SPACES, Space, spaces_of
 from data.storage import InMemory, Storage
 from data.streaming import OnDisk
@@ -87,7 +88,8 @@ class Dataset:
     `shape` is that of one datum. `mean` is the training mean in the space's units. `quantum` is the
     width of one stored level in those units, and None where the data are not quantised. `truth` is
     the distribution that synthetic data were drawn from. `classes` are the different labels of all
-    splits, sorted. `notes` say how files became these values.
+    splits, sorted. `notes` say how files became these values. `fingerprint` is that of what was
+    read, and None for synthetic data.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Dataset:
     truth: Distribution | None = None
     classes: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
     def __call__(self, split: str) -> Split:
         """Returns the split of that name."""
@@ -151,6 +154,8 @@ def open_dataset(
     stored = _stored(raw_splits, in_bytes(view.memory_limit))
     if raw.levels is None:  # quantised values can be put into every space
         _check_values(stored, name, view.space)
+    if view.space == "counts":
+        _check_exact(raw_splits, name)
     training = (values for _, values in stored["train"].blocks())
     observation = observe(view.space, raw.levels, view.binarisation, training)
     classes = distinct(split.labels for split in raw.splits.values())
@@ -170,6 +175,7 @@ def open_dataset(
         description=f"{view.space}, {view.binarisation}" if binary else view.space,
         truth=raw.truth,
         classes=tuple(classes.tolist()),
+        fingerprint=fingerprint(stored, labels, classes.tolist()) if raw.truth is None else None,
         notes=raw.notes,
         **{part: split.to(device) for part, split in splits.items()},
     )
@@ -200,8 +206,7 @@ def _bytes(values: np.ndarray | Tensor) -> int:
 def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
     if isinstance(values, Tensor):
         return values
-    stored = as_stored(values)
-    return torch.from_numpy(stored if stored.flags.writeable else np.array(stored))
+    return torch.from_numpy(np.require(as_stored(values), requirements=["C", "W"]))
 
 
 def _numbered(labels: np.ndarray | None, classes: np.ndarray) -> Tensor | None:
@@ -240,4 +245,21 @@ def _check_values(stored: dict[str, Storage], name: str, space: str) -> None:
                     f"{values[(first, *index)].item():.9g} at index {(first + start, *index)}, "
                     f"outside {allowed.values}; "
                     + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
+                )
+
+
+def _check_exact(splits: dict[str, RawSplit], name: str) -> None:
+    """Refuses counts that float32 rounds. Those of integer types are exact (see `data.numbers`)."""
+    for part, split in splits.items():
+        values = np.asanyarray(split.values)
+        if values.dtype.kind != "f" or values.dtype.itemsize <= 4:
+            continue
+        for start, block in blocks(values):
+            wrong = np.argwhere(as_stored(block) != block)
+            if len(wrong):
+                first, *index = (int(i) for i in wrong[0])
+                raise ValueError(
+                    f"space=counts: the {part} split of data={name} has "
+                    f"{block[(first, *index)]:.0f} at index {(first + start, *index)}, which is "
+                    "not exact in float32; divide the counts, or use a likelihood on real"
                 )

@@ -37,6 +37,10 @@ class Storage(ABC):
         for start in range(0, len(self), size):
             yield start, self[start : start + size]
 
+    def sampled(self) -> Iterator[Tensor]:
+        """Yields the values that are hashed, on the CPU: all of them, a few rows at a time."""
+        return (values.cpu() for _, values in self.blocks())
+
     @abstractmethod
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Returns an iterator over all rows, which gives batches as (numbers, values).

@@ -25,6 +25,8 @@ from data.storage import FLOATS_PER_SEED, Storage, drawn_once, rows_of
 BLOCK_BYTES = 2**20
 # A buffer has at least so many blocks; with little memory the blocks are smaller.
 BLOCKS_PER_BUFFER = 16
+# So many blocks of a file, of so many bytes, stand for all of it in a hash.
+BLOCKS_HASHED, HASHED_BYTES = 256, 2**16
 # Contiguous rows: the first one, and the one after the last.
 Piece = tuple[int, int]
 
@@ -55,6 +57,15 @@ class OnDisk(Storage):
         found, places = torch.unique(torch.as_tensor(rows).cpu(), return_inverse=True)
         values = torch.cat([self.read(row, row + 1) for row in found.tolist()] or [self.read(0, 0)])
         return values[places].to(self.device)
+
+    def sampled(self) -> Iterator[Tensor]:
+        """Yields a few rows at even distances, the first and the last of all among them."""
+        rows = max(1, HASHED_BYTES // (self.dtype.itemsize * math.prod(self.shape[1:])))
+        starts = np.linspace(0, max(0, len(self) - rows), BLOCKS_HASHED).astype(int)
+        return (
+            self.read(start, min(start + rows, len(self)))
+            for start in dict.fromkeys(starts.tolist())
+        )
 
     def drawn(self, draw: Draw, seed: int) -> "DrawnOnce":
         """Reads nothing: values are drawn as they are read."""

@@ -1,6 +1,7 @@
 """The run directory: what a run leaves behind, written so that a kill at any moment loses nothing.
 
-    config.yaml  environment.json  metrics.jsonl  checkpoint-last.pt  checkpoint-best.pt  DONE
+    config.yaml  data.json  environment.json  metrics.jsonl
+    checkpoint-last.pt  checkpoint-best.pt  DONE
 
 A file appears whole or not at all: it is written beside, flushed to disk, then renamed. Opening a
 run directory reads data and never code: YAML by the safe loader, checkpoints with
@@ -17,8 +18,9 @@ from typing import Any
 from errors import RequestError
 from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
-from experiment.files import held, write_whole
-from experiment.legacy import digest_then, migrated
+from experiment.data_file import Hashes, read_hashes
+from experiment.files import held, write_json, write_whole
+from experiment.legacy import digest_then, migrated, split_as_there
 from experiment.metrics_file import Record, append_records, read_records, write_records
 from experiment.request import PLACES, Request, digest, identity
 
@@ -45,6 +47,7 @@ class RunDirectory:
         self.path = Path(path)
         self.config_file = self.path / "config.yaml"
         self.metrics_file = self.path / "metrics.jsonl"
+        self.data_file = self.path / "data.json"
         self.done_file = self.path / "DONE"
         self.checkpoints = Checkpoints(self.path)
         self._digest: str | None = None  # of the request that holds the claim
@@ -74,6 +77,15 @@ class RunDirectory:
             if str(error).startswith(str(self.path)):
                 raise
             raise RequestError(f"{self.config_file}: {error}") from error
+
+    def as_there(self, request: Request) -> Request:
+        """Returns `request` as the revision meant it that made the run here, if there is one."""
+        if not self.config_file.exists():
+            return request
+        try:
+            return split_as_there(request, read_plain(self.config_file))
+        except RequestError:  # `claim` says what is wrong
+            return request
 
     def made_by(self, state: State) -> bool:
         """Whether the run in config.yaml is the one that made the checkpoint `state`."""
@@ -161,6 +173,32 @@ class RunDirectory:
     def _trained_with(self, request: Request) -> bool:
         state = self.checkpoints.if_good("last") or self.checkpoints.if_good("previous") or {}
         return bool(state.get("config") == request.digest)
+
+    def accept_data(self, hashes: Hashes) -> None:
+        """Keeps the hashes of the data, or compares them if the run here has begun.
+
+        Raises:
+            RequestError: the run has begun, on other data.
+        """
+        if self.is_done or self.checkpoints.can_continue:
+            self.check_data(hashes)
+        elif hashes is not None:
+            write_json(self.data_file, dict(hashes))
+
+    def check_data(self, hashes: Hashes) -> None:
+        """Raises RequestError if the run here was trained on other data, as far as it knows.
+
+        Runs of earlier revisions and of synthetic data know no hash.
+        """
+        if hashes is None or not self.data_file.exists():
+            return
+        there = read_hashes(self.data_file)
+        known = {name for name in hashes if hashes[name] and there.get(name)}
+        if other := sorted(name for name in known if hashes[name] != there[name]):
+            raise RequestError(
+                f"{self.path}: these are not the data that the run was trained on (other "
+                f"{' and '.join(other)}); put those back, or train on these in another run_dir"
+            )
 
     def append_metrics(self, records: Sequence[Record]) -> None:
         """Adds `records` to metrics.jsonl."""

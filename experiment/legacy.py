@@ -1,14 +1,17 @@
 """Run directories of earlier revisions, as this revision would have written them.
 
 Until revision cc0708d a run stored the dotted paths of its classes, and they were part of its
-identity. What is read of them here is a name, which is then looked up among the choices.
+identity. What is read of them here is a name, which is then looked up among the choices. Arrays
+were split in the order of the file, and there was no option for that.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from experiment import choices
-from experiment.request import WHERE_NOT_WHAT, Plain, identity
+from experiment.request import WHERE_NOT_WHAT, Plain, Request, identity
 
 # The packages that held components then.
 PACKAGES = ("data", "networks", "models", "guides", "inference")
@@ -23,7 +26,19 @@ def migrated(plain: Plain) -> dict[str, Any]:
         if isinstance(node, dict) and (name := _name(axis, node.get("_target_"))):
             names[axis] = name
             nodes[axis] = {key: value for key, value in node.items() if key != "_target_"}
+    data = nodes.get("data", plain.get("data"))
+    if names.get("data") == "arrays" and isinstance(data, Mapping):
+        nodes["data"] = {"split_by": "order", **data}
     return {**plain, **({"choices": names} if nodes else {}), **nodes}
+
+
+def split_as_there(request: Request, stored: Plain) -> Request:
+    """Returns `request` with the split of the run `stored`, if that is older than the option."""
+    there, data = migrated(stored), stored.get("data")
+    older = isinstance(data, Mapping) and "split_by" not in data
+    if request.data.name == "arrays" and older and there["choices"].get("data") == "arrays":
+        return replace(request, data=request.data.having(split_by="order"))
+    return request
 
 
 def digest_then(plain: Plain) -> str:

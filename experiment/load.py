@@ -74,7 +74,7 @@ def load_run(
 
     Raises:
         RequestError: the directory is no run or an unfinished one, a checkpoint is damaged, or the
-            data are not there.
+            data are not there, or not those that the run was trained on.
     """
     directory = RunDirectory(path)
     request = directory.read_request()
@@ -84,6 +84,7 @@ def load_run(
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
     dataset, pair = _built(directory, request, state, chosen, trust, places or {})
+    directory.check_data(dataset.fingerprint)
     try:
         pair.model.load_state_dict(state["model"])
         pair.guide.load_state_dict(state["guide"])

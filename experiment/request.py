@@ -24,6 +24,8 @@ WHERE_NOT_WHAT = {
     "train.resume",
     "train.tensorboard",
 }
+# Options that came later. At these values a run is called what it was called before they came.
+CAME_LATER = {"data.split_by": "permutation"}
 # These options of `data` name files and folders.
 PLACES = ("root", "path", "labels", "cache")
 
@@ -145,7 +147,7 @@ def identity(plain: Plain) -> dict[str, Option]:
             name = f"{prefix}{key}"
             if isinstance(value, Mapping):
                 yield from flatten(value, f"{name}.")
-            elif name not in WHERE_NOT_WHAT:
+            elif name not in WHERE_NOT_WHAT and (name, value) not in CAME_LATER.items():
                 yield name, value
 
     return dict(flatten(plain, ""))

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from experiment.checkpoints import State
+from experiment.data_file import Hashes
 from experiment.directory import RunDirectory
 from experiment.metrics_file import Record
 from experiment.request import Request
@@ -27,12 +28,20 @@ class SharedRunDirectory:
         """Whether training ended."""
         return from_first(lambda: self.files.is_done)
 
+    def as_there(self, request: Request) -> Request:
+        """Returns `request` as the run here means it (see `RunDirectory.as_there`)."""
+        return from_first(lambda: self.files.as_there(request))
+
     @contextmanager
     def claim(self, request: Request, resume: bool = True) -> Iterator[None]:
         """Holds the directory (see `RunDirectory.claim`)."""
         with ExitStack() as held:
             from_first(lambda: held.enter_context(self.files.claim(request, resume)))
             yield
+
+    def accept_data(self, hashes: Hashes) -> None:
+        """Keeps or compares the hashes of the data (see `RunDirectory.accept_data`)."""
+        from_first(lambda: self.files.accept_data(hashes))
 
     def saved_state(self) -> State | None:
         """Returns what training goes on from."""

@@ -54,8 +54,10 @@ def train_request(request: Request, observe: Observer = ignore) -> RunDirectory:
 
 def _train(request: Request, observe: Observer) -> RunDirectory:
     directory = SharedRunDirectory(request.run_dir)
+    request = directory.as_there(request)
     opened = group.agreed(lambda: open_request(request))
     with directory.claim(request, resume=request.train.resume == "auto"):
+        directory.accept_data(opened.data.fingerprint)
         if directory.is_done:
             where = directory.path
             print(f"{where} is done already; evaluate it: python evaluate.py {where}")
@@ -129,7 +131,8 @@ def summary(opened: Opened) -> str:
 
 
 def notes(opened: Opened) -> Iterator[str]:
-    """Yields what components have to say about themselves, and the objective about this pair."""
+    """Yields what is to be said of the data, and what components and the objective say."""
+    yield from opened.data.notes
     for program in opened.pair:
         for module in program.modules():
             if isinstance(module, Prior | Likelihood) and module.note:

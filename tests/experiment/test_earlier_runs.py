@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+from configs.compose import request_from
 from experiment import load_run
 from experiment.directory import RunDirectory
 from experiment.legacy import digest_then, migrated
@@ -96,10 +97,10 @@ def test_every_class_of_that_revision_has_a_choice_now():
     """The paths that its YAML files named, at the choices that they belong to."""
     then = {
         "model": ["inference.pairs.vae.vae", "inference.pairs.gmvae.gmvae"],
-        "data": ["data.sources.arrays.load", "data.sources.vision.mnist"],
+        "data": ["data.sources.images.load", "data.sources.vision.mnist"],
         "objective": ["inference.objectives.elbo.ELBO", "inference.objectives.dreg.DReG"],
     }
-    now = {"model": ["vae", "gmvae"], "data": ["arrays", "mnist"], "objective": ["elbo", "dreg"]}
+    now = {"model": ["vae", "gmvae"], "data": ["images", "mnist"], "objective": ["elbo", "dreg"]}
     for axis, targets in then.items():
         for target, name in zip(targets, now[axis], strict=True):
             found = migrated({"choices": {axis: "alias"}, axis: {"_target_": target, "a": 1}})
@@ -136,3 +137,38 @@ def test_a_module_that_moves_breaks_no_run(run, tmp_path):
     assert_same_numbers(run)
     again = command("train.py", *COMMAND, f"run_dir={run}")
     assert again.returncode == 0 and "is done already" in again.stdout, again.stderr
+
+
+def older(run):
+    """Takes the option out of the files of `run` that came after the revision that made it."""
+    stored = yaml.safe_load((run / "config.yaml").read_text())
+    del stored["data"]["split_by"]
+    (run / "config.yaml").write_text(yaml.safe_dump(stored))
+    (run / "data.json").unlink(missing_ok=True)
+    for file in run.glob("checkpoint-*.pt"):
+        state = torch.load(file, weights_only=True)
+        torch.save(state | {"config": digest_then(stored)}, file)
+
+
+def test_arrays_keep_the_split_that_they_had(tmp_path, train, monkeypatch):
+    """They were split in the order of the file, and the same command means that in their place.
+
+    The default name of a run is the same, too.
+    """
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.arange(60.0).reshape(30, 2))
+    command = ["data=arrays", f"data.path={tmp_path / 'x.npy'}", "likelihood=gaussian"]
+    command += ["network.width=4", "train.epochs=2", "train.compile=off", "device=cpu"]
+    assert request_from(*command).run_dir != request_from(*command, "data.split_by=order").run_dir
+    assert train(*command, "data.split_by=order", "run_dir=ordered")[0] == 0
+    place = tmp_path / request_from(*command).run_dir
+    shutil.copytree("ordered", place)
+    older(place)
+    status, out, error = train(*command)
+    assert (status, error) == (0, "") and "is done already" in out
+    run = load_run(place)
+    assert run.data("test")[:, 0].tolist() == [54, 56, 58]
+    (place / "DONE").unlink()
+    assert train(*command)[0] == 0 and load_run(place).data("test")[0, 0] == 54
+    status, _, error = train(*command, "data.limit=5", f"run_dir={place}")
+    assert status == 2 and "data.limit is None there, 5 now" in error and "split_by" not in error
