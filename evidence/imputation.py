@@ -82,11 +82,9 @@ def impute(
         x: the data (N, *shape), or (x, y, …). What x holds where it is missing is used for
             `log_predictive` and for nothing else.
         missing: True where x is not observed, (N, *shape), or (*shape) for all data alike.
-        fill: completes a datum, (*shape), until the first round has made better fillings: the
-            training mean, say.
+        fill: completes a datum, (*shape), in the first round: the training mean, say.
         num_particles: how many draws of z to weigh, at least 17.
-        rounds: how often to draw, each time at the fillings of the round before; only the last
-            round's draws enter the result.
+        rounds: how often to draw, each time at the last fillings; only the last draws count.
 
     Returns:
         Means, draws and densities per datum.
