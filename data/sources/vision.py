@@ -1,5 +1,7 @@
 """torchvision's image sets, read from `data.root` in torchvision's own layout.
 
+Files that are still packed, as they are downloaded, are read as they are.
+
 Validation is the tail of the official training split, and test is the official test split:
 
     set            train    valid    test
@@ -11,11 +13,19 @@ Validation is the tail of the official training split, and test is the official 
     cifar10        40,000   10,000   10,000
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
+from data.packed import read_idx, unpacked
 from data.raw import RawData, RawSplit
+
+# The names of the files for training and for test begin with these.
+FAMILY = {
+    **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST"), ("train", "t10k")),
+    "EMNIST": ("emnist-balanced-train", "emnist-balanced-test"),
+}
 
 
 def mnist(root: str, download: bool = False) -> RawData:
@@ -65,11 +75,13 @@ def _train_flag(name: str, root: str, download: bool) -> RawData:
 
 
 def _open(name: str, root: str, download: bool, **which: str | bool) -> RawSplit:
-    import torchvision.datasets
-
     directory = Path(root).expanduser().resolve()
     try:
-        found = vars(torchvision.datasets)[name](directory, download=download, **which)
+        if name in FAMILY and not download:
+            stem = FAMILY[name][0 if which["train"] else 1]
+            if (packed := read_idx(directory / name / "raw", stem)) is not None:
+                return RawSplit(*packed)
+        return _unpacked(name, directory, download, which)
     # Files that are missing or damaged bring about any of these.
     except (RuntimeError, OSError, AssertionError, ValueError, KeyError) as error:
         where = directory if name in ("SVHN", "CIFAR10") else directory / name / "raw"
@@ -80,6 +92,20 @@ def _open(name: str, root: str, download: bool, **which: str | bool) -> RawSplit
             f"root={root}: the files of torchvision's {name} are missing or damaged, "
             f"looked for in {where}; {hint}; without them, data=digits needs no files"
         ) from error
+
+
+def _unpacked(name: str, directory: Path, download: bool, which: dict[str, str | bool]) -> RawSplit:
+    """Returns what torchvision reads."""
+    import torchvision.datasets
+
+    with ExitStack() as held:
+        if name == "CIFAR10" and not download:
+            published = torchvision.datasets.CIFAR10
+            archive = directory / published.filename
+            place = unpacked(archive, published.base_folder, published.tgz_md5)
+            if place is not None:
+                directory = Path(held.enter_context(place))
+        found = vars(torchvision.datasets)[name](directory, download=download, **which)
     labels = found.labels if name == "SVHN" else found.targets
     values = np.asarray(found.data)
     if name == "CIFAR10":

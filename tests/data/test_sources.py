@@ -1,8 +1,11 @@
 """Every source: shapes, splits and types; torchvision's sets come from files in their formats."""
 
 import gzip
+import hashlib
+import io
 import pickle
 import struct
+import tarfile
 
 import numpy as np
 import pytest
@@ -81,6 +84,53 @@ def test_mnist_and_its_kin(tmp_path, load, folder):
         (7, 28, 28),
     ]
     assert raw.levels == 256 and raw.test.labels.shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ("load", "folder", "prefix", "size"),
+    [
+        (vision.mnist, "MNIST", "", 10_020),
+        (vision.kmnist, "KMNIST", "", 10_020),
+        (vision.emnist, "EMNIST", "emnist-balanced", 12_810),
+    ],
+)
+def test_packed_files_are_read_as_they_are(tmp_path, load, folder, prefix, size):
+    write_mnist_like(tmp_path, folder, prefix, train=size)
+    expected = load(str(tmp_path))
+    files = list((tmp_path / folder / "raw").iterdir())
+    for file in files[1:]:
+        (file.with_name(f"{file.name}.gz")).write_bytes(gzip.compress(file.read_bytes(), 1))
+        file.unlink()
+    found = load(str(tmp_path))
+    for part, split in expected.splits.items():
+        assert np.array_equal(found.splits[part].values, split.values)
+        assert np.array_equal(found.splits[part].labels, split.labels)
+    file = next((tmp_path / folder / "raw").glob("*images*.gz"))
+    for damaged in (file.read_bytes()[:-9], b"no archive", gzip.compress(b"\0\0\x08\x03")):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"^root=.*missing or damaged"):
+            load(str(tmp_path))
+
+
+def test_a_packed_cifar10_is_read_if_it_is_the_published_one(tmp_path, monkeypatch):
+    import torchvision.datasets.cifar as module
+
+    monkeypatch.setattr(module, "check_integrity", lambda *_: True)
+    rows = np.random.default_rng(0).integers(0, 256, (2010, 3072), dtype=np.uint8)
+    content = {f"data_batch_{i}": {"data": rows, "labels": [0] * 2010} for i in range(1, 6)}
+    content["test_batch"], content["batches.meta"] = content["data_batch_1"], {"label_names": ["a"]}
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
+        for name, value in content.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(pickle.dumps(value))
+            packed.addfile(member, io.BytesIO(pickle.dumps(value)))
+    with pytest.raises(ValueError, match=r"^root=.*missing or damaged"):
+        vision.cifar10(str(tmp_path))
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(module.CIFAR10, "tgz_md5", md5)
+    assert np.array_equal(vision.cifar10(str(tmp_path)).test.values[3].ravel(), rows[3])
+    assert [file.name for file in tmp_path.iterdir()] == [archive.name]
 
 
 def test_emnist_is_upright(tmp_path):
