@@ -91,7 +91,7 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
 
 @dataclass
 class _Measurement:
-    """One evaluation under way. `notes` say what could not be measured, and why."""
+    """An evaluation under way. `notes` say what could not be measured, and why."""
 
     run: Run
     pair: Pair

@@ -54,12 +54,10 @@ class Batch(tuple[Tensor, ...]):
 
     @property
     def others(self) -> tuple[Tensor, ...]:
-        """The columns beside x."""
         return tuple(self[1:])
 
     @property
     def size(self) -> int:
-        """The number of data."""
         return len(self[0])
 
     @property

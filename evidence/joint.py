@@ -128,7 +128,7 @@ class Joint:
         return {site.name: transform(part) for site, transform, part in self.parts(u)}
 
     def log_jacobian(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows"]:
-        """Returns log |dz/du|."""
+        """Returns log |dz/du|, summed over all sites."""
         terms = [
             transform.log_abs_det_jacobian(part, transform(part))
             for _, transform, part in self.parts(u)

@@ -48,7 +48,6 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[Record]:
-        """The lines of metrics.jsonl."""
         return RunDirectory(self.path).read_metrics()
 
 

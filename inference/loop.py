@@ -39,7 +39,7 @@ Observer = Callable[[Training, Dataset], None]
 
 
 def ignore(training: Training, data: Dataset) -> None:
-    """Looks on and does nothing."""
+    """Looks at a training that goes on, and does nothing."""
 
 
 def fit(

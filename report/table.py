@@ -19,7 +19,7 @@ FILLERS: dict[Filler, str] = {
 
 
 class Row(NamedTuple):
-    """One measured number; `note` says which side of log p(x) it bounds, or how it was computed."""
+    """A measured number; `note` says which side of log p(x) it bounds, or how it was computed."""
 
     name: str
     value: Measured

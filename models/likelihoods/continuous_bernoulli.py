@@ -62,12 +62,11 @@ class StableContinuousBernoulli(dist.ContinuousBernoulli):
         return self.logits, F.softplus(self.logits, threshold=40) - log_normaliser(self.logits)
 
     def log_base(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *value"]:
-        """Returns b(x) = 0."""
         return torch.zeros_like(value)
 
     @property
     def mean(self) -> Float[Tensor, " *batch"]:
-        """1/(1 − e^−η) − 1/η."""
+        """The mean is 1/(1 − e^−η) − 1/η."""
         return _mean(self.logits)
 
     def icdf(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:

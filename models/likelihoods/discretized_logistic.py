@@ -96,7 +96,7 @@ class RoundedLogistic(dist.TorchDistribution):
 
     @property
     def mean(self) -> Float[Tensor, " *batch"]:
-        """E[x] = Σ_{k ≥ 1} P(x ≥ k)."""
+        """The mean is Σ_{k ≥ 1} P(x ≥ k)."""
         total = torch.zeros_like(self.loc)
         for k in range(1, self.levels):  # one tensor of all k would take `levels` times the memory
             total += torch.sigmoid((self.loc - k + 0.5) / self.scale)

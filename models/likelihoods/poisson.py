@@ -47,5 +47,4 @@ class SoftplusPoisson(dist.Poisson):
         return self.log_rate, self.rate
 
     def log_base(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *value"]:
-        """Returns b(x) = −log x!."""
         return -torch.lgamma(value + 1)

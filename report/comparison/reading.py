@@ -49,7 +49,7 @@ DATA_KINDS = get_type_hints(MeasuredData)
 
 @dataclass(frozen=True)
 class Measurement:
-    """One entry of `nats` in evaluation.json.
+    """An entry of `nats` in evaluation.json.
 
     `num_examples`, where it is known, counts the data of the mean, which may be the first ones
     only. `particles`, `temperatures` and `start` say what was spent; `above_iwae` is the mean
@@ -75,7 +75,7 @@ class Bits:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of metrics.jsonl: the finite numbers of an epoch, and the seconds until its end."""
+    """A line of metrics.jsonl: the finite numbers of an epoch, and the seconds until its end."""
 
     number: int
     split: str

@@ -87,7 +87,7 @@ def text(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Writes a pipe table."""
+    """Writes a table in Markdown, with pipes."""
     header, rows = cells(comparison)
     lines = [
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"

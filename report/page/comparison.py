@@ -51,7 +51,7 @@ class Picture(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One run in the list of all runs."""
+    """A run in the list of all runs."""
 
     series: int
     seed: int | None
@@ -62,7 +62,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """One table of the page with what belongs to it."""
+    """A table of the page with what belongs to it."""
 
     comparison: Comparison
     header: list[str]
