@@ -151,9 +151,13 @@ class Checkpoints:
 def verify(file: BinaryIO) -> None:
     """Raises BadZipFile for a checkpoint with flipped bits, for which torch does not look.
 
-    Packed members, which torch never writes, and which can unpack to any size, are refused, too.
+    Packed members, which torch never writes, and which can unpack to any size, are refused, too,
+    and so are members that lie upon each other.
     """
+    size = file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
+        if sum(member.file_size for member in archive.infolist()) > size:
+            raise zipfile.BadZipFile("members upon each other")
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise zipfile.BadZipFile("compressed members")
         if archive.testzip() is not None:

@@ -15,7 +15,7 @@ MOST_ARRAYS = 50
 
 # What a damaged archive raises when it is read.
 DAMAGED = (
-    *(ValueError, OSError, EOFError, KeyError, NotImplementedError),
+    *(ValueError, OSError, EOFError, KeyError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
@@ -34,6 +34,8 @@ def read_arrays(
         if len(members) > MOST_ARRAYS or len(members) * 8 * num_examples > LARGEST_ARRAYS:
             raise ValueError(f"{len(members)} arrays of {num_examples:,} numbers are too many")
         for member in members:
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{member.filename} is packed in another way")
             name = member.filename.removesuffix(".npy")
             with archive.open(member) as stream:
                 if npy.read_magic(stream) != (1, 0):
