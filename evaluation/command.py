@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from errors import RequestError
+from errors import RequestError, is_out_of_memory, printable
 from evaluation.imputation import Imputed, hold_back
 from evaluation.local_fit import Fit
 from evaluation.masks import Mask, missing_mask
@@ -40,7 +40,14 @@ def _status(path: str, options: Options, show: Show) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # the disk is full, say; what was measured has been printed
-        print(f"error: {error.filename or path}: {error.strerror or error}", file=sys.stderr)
+        what = f"error: {error.filename or path}: {error.strerror or error}"
+        print(printable(what), file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        what = f"error: {path}: out of memory; measure fewer data (--limit) or by fewer particles"
+        print(printable(what), file=sys.stderr)
         return 1
     return 0
 

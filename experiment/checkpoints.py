@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.files import open_plain, write_whole
 
 State = dict[str, Any]  # tensors and plain values
@@ -78,7 +78,7 @@ class Checkpoints:
                 continue
             for what in damaged:
                 instead = f"going on from {self._name(which, state)}, with the same result"
-                print(f"warning: {what}; {instead}", file=sys.stderr)
+                print(printable(f"warning: {what}; {instead}"), file=sys.stderr)
             # What is saved next then has this one before it.
             self.path(which).replace(self.path("last"))
             return state
@@ -107,7 +107,7 @@ class Checkpoints:
                 raise
             if isinstance(best := state.get("best"), dict):
                 instead = f"{self.path(other)} holds the same weights: using those"
-                print(f"warning: {error}; {instead}", file=sys.stderr)
+                print(printable(f"warning: {error}; {instead}"), file=sys.stderr)
                 return best
             good = f"{self._name(other, state)} is good: --checkpoint {other}"
             raise RequestError(f"{error}; {good}") from error

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
 from experiment.data_file import Hashes, read_hashes
@@ -148,11 +148,9 @@ class RunDirectory:
                 "use train.resume=auto to continue it, or choose another run_dir"
             )
         if difference:
-            print(
-                f"warning: run_dir={self.path}: {difference}, but the checkpoint was trained with "
-                "the one asked for now; config.yaml is written again",
-                file=sys.stderr,
-            )
+            now = "the checkpoint was trained with the one asked for now"
+            warning = f"warning: run_dir={self.path}: {difference}, but {now}"
+            print(printable(f"{warning}; config.yaml is written again"), file=sys.stderr)
         if difference or not self.config_file.exists():
             write_request(self.config_file, request)
 

@@ -135,7 +135,7 @@ def standard(value: object) -> object:
 def write_json(path: Path, value: object) -> None:
     """Writes `value` as indented JSON (see `standard`), whole or not at all."""
     text = json.dumps(standard(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    write_whole(path, (text + "\n").encode(errors="backslashreplace"))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from data import Dataset, Split
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.allocation import at_most, elements
 from experiment.build import build_data, build_pair
 from experiment.checkpoints import State
@@ -95,11 +95,8 @@ def load_run(
         if (broken := not_finite(program)) is not None:
             raise RequestError(f"{file}: {broken} of the {name} is NaN or infinite")
     if not directory.made_by(state):
-        print(
-            f"warning: {directory.config_file} is not what the checkpoint was trained with: "
-            "it was edited, or is damaged",
-            file=sys.stderr,
-        )
+        what = "is not what the checkpoint was trained with: it was edited, or is damaged"
+        print(printable(f"warning: {directory.config_file} {what}"), file=sys.stderr)
     pair.model.to(chosen).eval()
     pair.guide.to(chosen).eval()
     return Run(Path(path), request, pair.model, pair.guide, dataset, epoch)

@@ -63,6 +63,8 @@ class Training:
             check_alike([0, 0.0], [best["epoch"], best["elbo"]])
             check_alike(0, 0 if state["processes"] is None else state["processes"])
             check_records(state["metrics"])
+            if not 0 <= best["epoch"] <= state["epoch"] or math.isnan(best["elbo"]):
+                raise ValueError("epochs that cannot be")
             self.model.load_state_dict(state["model"])
             self.guide.load_state_dict(state["guide"])
             self.optimizer.set_state(state["optimiser"])

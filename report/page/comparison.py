@@ -82,7 +82,7 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     sections = [_section(comparison, most) for comparison in comparisons]
     page = render("comparison.html.j2", sections=sections, title="Comparison of runs")
     try:
-        write_whole(path, page.encode())
+        write_whole(path, page.encode(errors="backslashreplace"))
     except OSError as error:
         raise RequestError(f"--out {path}: cannot be written ({error.strerror})") from error
 
