@@ -18,13 +18,12 @@ import hypothesis
 import pyro
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
-import tests.typechecker  # noqa: F401 - the hook names it
+from tests.typechecker import check_packages
 
 # Every call checks the shapes that type hints state; nothing of these may be imported before this.
 CHECKED = ("models", "guides", "networks", "evidence", "inference")
-install_import_hook(CHECKED, "tests.typechecker.check")
+check_packages(CHECKED)
 
 # The same examples every time, however slow the machine.
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
