@@ -9,8 +9,11 @@ from torch import Tensor
 
 
 def positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
-    """Maps ℝ to (0, ∞) by softplus; exp has an unbounded slope, the usual source of NaN."""
-    return F.softplus(raw)
+    """Maps ℝ to (0, ∞) by softplus; exp has an unbounded slope, the usual source of NaN.
+
+    Below −100 softplus is 0 in floating point, and the result is the smallest number that is not.
+    """
+    return F.softplus(raw).clamp(min=torch.finfo(raw.dtype).tiny)
 
 
 def inverse_softplus(value: float) -> float:
