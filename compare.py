@@ -1,9 +1,8 @@
 """Put finished runs side by side, fairly: python compare.py RUN [RUN …]."""
 
-import sys
-
 from configs.optional import needs
 from configs.parser import Parser
+from configs.process import complain, run_script
 from errors import RequestError
 
 
@@ -39,13 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
             needs(options.export, f"--export {options.export}")
         compare_all(**vars(options))
     except RequestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return complain(str(error), 2)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    run_script(main)

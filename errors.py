@@ -10,10 +10,30 @@ class RequestError(ValueError):
 
     def __str__(self) -> str:
         """The message, with escapes for line ends and whatever else cannot be printed."""
-        return "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__()
-        )
+        return printable(super().__str__())
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on (exit status 1); the last good checkpoint is intact."""
+
+
+def printable(text: object, keep: str = "") -> str:
+    """Returns `text` with escapes for all that a terminal would take for a command.
+
+    Names, labels and stored values may be anybody's. The characters of `keep` stay as they are.
+
+    >>> printable("runs/\x1b[2J", keep="\\n")
+    'runs/\\\\x1b[2J'
+    """
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode()
+        for c in str(text)
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory is exhausted, on the CPU or on a GPU; needs no torch."""
+    words = ("can't allocate memory", "not enough memory", "CUDA out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

@@ -1,10 +1,9 @@
 """Bracket log p(x) for finished runs: python evaluate.py RUN [RUN …]."""
 
-import sys
 from functools import partial
 
 from configs.parser import Parser, add_choice, add_number, add_switch, some_of
-from configs.process import complain, spin_briefly
+from configs.process import complain, run_script, spin_briefly
 from errors import RequestError, TrainingError
 from evaluation.options import EXPORTS, Options, runs_and_places
 from experiment.directory import RunDirectory
@@ -94,7 +93,4 @@ def is_run(path: str) -> bool:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    run_script(main)

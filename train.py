@@ -1,10 +1,11 @@
 """Fit p_θ and q_φ on one data set: python train.py [axis=choice …] [option=value …]."""
 
-import sys
+from functools import partial
 
 from omegaconf import DictConfig
 
 from configs.cli import job, requested, run_command
+from configs.process import run_script
 
 
 @job
@@ -27,4 +28,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    run_script(partial(run_command, main))

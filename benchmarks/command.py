@@ -22,7 +22,7 @@ def parser(doc: str | None, rounds: int | None = None) -> Parser:
 
 
 def add_clock(parser: Parser) -> None:
-    """Adds the option `--busy`."""
+    """Adds `--busy`, which measures processor time on one thread."""
     text = "others use this machine: one thread, processor time"
     parser.add_argument("--busy", action="store_true", help=text)
 
@@ -34,7 +34,7 @@ def add_case(parser: Parser, cases: Iterable[str]) -> None:
 
 
 def add_device(parser: Parser) -> None:
-    """Adds the option `--device`."""
+    """Adds `--device`, which says where to compute."""
     text, choices = "where to compute (cpu)", "{cpu,cuda}"
     parser.add_argument("--device", type=device, default="cpu", metavar=choices, help=text)
 

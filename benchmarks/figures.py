@@ -46,7 +46,7 @@ def write(file: Path | None, device: str, records: Sequence[Record]) -> None:
 
 
 def table(records: Sequence[Record], columns: Columns) -> str:
-    """Writes records as Markdown."""
+    """Writes records as a table in Markdown, one row each."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for record in records:
         lines.append("| " + " | ".join(form.format(**record) for form in columns.values()) + " |")

@@ -22,7 +22,7 @@ from configs.optional import needs
 from configs.private_hydra import run_hydra
 from configs.process import complain, spin_briefly
 from configs.sweep import FAILURES, Failure, is_sweep
-from errors import RequestError, TrainingError
+from errors import RequestError, TrainingError, is_out_of_memory
 from experiment.request import Request
 from parallel import launch
 
@@ -116,6 +116,9 @@ def job(run: Callable[[DictConfig], None]) -> Job:
             goes_on = "the same command goes on from the last checkpoint"
             return Failure(f"{error.filename}: {error.strerror}; {goes_on}", 1)
         except Exception as error:
+            if is_out_of_memory(error):
+                smaller = "take a smaller train.batch_size or network"
+                return Failure(f"out of memory; {smaller}; the last checkpoint is intact", 1)
             if not is_sweep():
                 raise
             traceback.print_exc()

@@ -1,10 +1,14 @@
 """A command as one process, or as one of several that torchrun started; torch is not needed."""
 
+import io
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import NoReturn, TextIO
 
+from errors import printable
 from parallel import launch
 
 SECONDS_FOR_THE_FIRST = 10.0  # to say what is wrong, and go
@@ -23,7 +27,7 @@ def complain(message: str, status: int) -> int:
     """Prints one line on stderr, and returns `status`; of several processes, the first prints."""
     if launch.rank():
         wait_for_the_first()
-    print(f"error: {message}", file=sys.stderr)
+    print(printable(f"error: {message}"), file=sys.stderr)
     return status
 
 
@@ -35,3 +39,50 @@ def wait_for_the_first() -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.SIG_DFL)
     time.sleep(SECONDS_FOR_THE_FIRST)
+
+
+def run_script(main: Callable[[], int]) -> NoReturn:
+    """Ends this process with the status of `main`.
+
+    What it prints never stops its work: characters that the terminal lacks are escaped, and what
+    nobody reads any more, or no disk has room for, is dropped, with status 1.
+    """
+    out, err = _kept(sys.stdout, 1), _kept(sys.stderr, 2)
+    sys.stdout, sys.stderr = out.text, err.text
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = complain("interrupted", 1)
+    sys.stdout.flush()
+    sys.exit(status or int(out.lost))
+
+
+class _Kept(io.FileIO):
+    """The end of a stream that takes everything; `lost` says whether some of it went nowhere."""
+
+    lost = False
+    text: TextIO
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        """Writes what can be written."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            self.lost = True
+            return len(data)
+
+
+def _kept(stream: TextIO | None, number: int) -> _Kept:
+    """Returns `stream`, of that file descriptor, in a form that never fails."""
+    try:
+        end = _Kept(number, "wb", closefd=False)
+    except OSError:  # it was closed before the start
+        end = _Kept(os.open(os.devnull, os.O_WRONLY), "wb")
+        end.lost = number == 1
+    end.text = io.TextIOWrapper(
+        io.BufferedWriter(end),
+        encoding="utf-8" if stream is None else stream.encoding,
+        errors="backslashreplace",
+        line_buffering=number == 2 or end.isatty(),
+    )
+    return end

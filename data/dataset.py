@@ -251,7 +251,7 @@ def _check_values(stored: dict[str, Storage], name: str, space: str) -> None:
                 fits = spaces_of(v for storage in stored.values() for _, v in storage.blocks())
                 raise ValueError(
                     f"space={space}: the {part} split of data={name} has "
-                    f"{values[(first, *index)].item():g} at index {(first + start, *index)}, "
+                    f"{values[(first, *index)].item():.9g} at index {(first + start, *index)}, "
                     f"outside {allowed.values}; "
                     + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
                 )

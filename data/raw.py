@@ -57,7 +57,6 @@ class RawData:
 
     @property
     def splits(self) -> dict[str, RawSplit]:
-        """The three splits by name."""
         return dict(zip(SPLITS, (self.train, self.valid, self.test), strict=True))
 
 

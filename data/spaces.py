@@ -46,7 +46,13 @@ SPACES: dict[str, Space] = {
         ),
         Space("unit", "[0, 1]", "Lebesgue", lambda x: (x >= 0) & (x <= 1)),
         Space("real", "ℝ", "Lebesgue", torch.isfinite),
-        Space("counts", "{0, 1, 2, …}", "counting", lambda x: _is_integer(x) & (x >= 0)),
+        # Data are float32, which tells whole numbers apart only up to 2²⁴.
+        Space(
+            "counts",
+            "{0, 1, 2, …} below 2²⁴ = 16777216",
+            "counting",
+            lambda x: _is_integer(x) & (x >= 0) & (x < 2**24),
+        ),
     )
 }
 

@@ -61,7 +61,7 @@ class Storage(ABC):
 
 
 class InMemory(Storage):
-    """All rows in one tensor."""
+    """Keeps all rows in one tensor in memory."""
 
     def __init__(self, values: Num[Tensor, " N ..."]) -> None:
         super().__init__(tuple(values.shape), values.device)

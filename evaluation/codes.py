@@ -76,4 +76,4 @@ def encode(model: Program, guide: Program, split: Split, count: int) -> Codes:
 def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns `points` (N, D) along their two main axes, and every axis's share of the variance."""
     u, s, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
-    return u[:, :2] * s[:2], s**2 / (s**2).sum()
+    return u[:, :2] * s[:2], s**2 / max((s**2).sum(), np.finfo(s.dtype).tiny)

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
-from errors import RequestError
+from errors import RequestError, is_out_of_memory, printable
 from evaluation.imputation import Imputed, hold_back
 from evaluation.local_fit import Fit
 from evaluation.masks import Mask, missing_mask
@@ -12,7 +13,9 @@ from evaluation.options import Options
 from evaluation.result import Evaluation
 from evidence import Annealing
 from evidence.imputation import FILLINGS
+from evidence.unsupported import UnsupportedPair
 from experiment import Run, load_run
+from experiment.directory import RunDirectory
 from parallel import group
 
 # Prints a result, and writes its files and figures.
@@ -33,17 +36,34 @@ def evaluate_all(options: Options, show: Show) -> int:
 def _status(path: str, options: Options, show: Show) -> int:
     try:
         evaluate_one(path, options, show)
-    except RequestError as error:
+    except (RequestError, UnsupportedPair) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # the disk is full, say; what was measured has been printed
-        print(f"error: {error.filename or path}: {error.strerror or error}", file=sys.stderr)
+        what = f"error: {error.filename or path}: {error.strerror or error}"
+        print(printable(what), file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        what = f"error: {path}: out of memory; measure fewer data (--limit) or by fewer particles"
+        print(printable(what), file=sys.stderr)
         return 1
     return 0
 
 
 def evaluate_one(path: str, options: Options, show: Show) -> None:
-    """Measures one run; of several processes that do so, the first one shows what was found."""
+    """Measures one run; of several processes that do so, the first one shows what was found.
+
+    Raises:
+        RequestError: The run cannot be measured, or another command is measuring it.
+    """
+    with ExitStack() as alone:
+        group.from_first(lambda: alone.enter_context(RunDirectory(path).measuring()))
+        _measured(path, options, show)
+
+
+def _measured(path: str, options: Options, show: Show) -> None:
     run = group.agreed(
         lambda: load_run(
             path, options.checkpoint, options.device, options.trust, places=options.places

@@ -28,8 +28,8 @@ FEWEST_WEIGHTS, MOST_WEIGHTS = 100, 1000
 class Diagnostics:
     """What was found about a run beside its bounds.
 
-    `usage` is None for a guide with several latent sites, the last three unless they were asked
-    for.
+    `usage` is None for a single datum and for a guide with several latent sites, the last three
+    unless they were asked for.
     """
 
     reliability: Reliability
@@ -66,8 +66,11 @@ def weigh(pair: Pair, batch: Batch, particles: int) -> Reliability:
 
 @torch.no_grad()
 def usage(pair: Pair, batch: Batch) -> LatentUsage | None:
-    """Returns what the latents of the first data are used for, if the guide has one latent site."""
-    if len(draw(*pair, batch.first(1), 1).latents) > 1:
+    """Returns what the latents of the first data are used for.
+
+    Returns None for a single datum, and for a guide with several latent sites.
+    """
+    if batch.size == 1 or len(draw(*pair, batch.first(1), 1).latents) > 1:
         return None
     return latent_usage(*pair, batch.first(MOST_COMPARED), draws=4)
 

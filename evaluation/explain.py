@@ -5,7 +5,7 @@ from functools import singledispatch
 
 from evaluation.bracket import SimulatedBracket
 from evaluation.gap import Gap, GapParts
-from evaluation.measured import Measured
+from evaluation.measured import Measured, shown
 from evaluation.rate_distortion import RateDistortion
 from evidence.calibration import Calibration
 from evidence.estimate import paired
@@ -55,7 +55,7 @@ def _bracket(found: SimulatedBracket) -> str:
     return (
         f"On {width.num_examples} data simulated from the model, annealing from both sides leaves "
         f"log p(x) a gap of {width} nats ({advice}); IWAE-{found.iwae.particles} reads "
-        f"{abs(below.mean):.2f} ± {below.standard_error:.2f} nats {side} the lower side."
+        f"{abs(below.mean):.2f} ± {shown(below.standard_error, 2)} nats {side} the lower side."
     )
 
 

@@ -62,7 +62,6 @@ class Exploration:
 
     @property
     def sites(self) -> list[str]:
-        """The latent sites."""
         return list(dict.fromkeys(site for site, _ in self.dimensions))
 
 

@@ -7,22 +7,26 @@ from evaluation.imputation import Imputed
 from evaluation.plain import evaluation_json, imputation_json
 from evaluation.result import Evaluation
 from experiment.directory import of_split
-from experiment.files import write_arrays, write_json
+from experiment.files import read_plain_file, write_arrays, write_json
+
+LARGEST = 10_000_000  # bytes of evaluation.json
 
 
 def save_evaluation(evaluation: Evaluation, directory: Path) -> None:
     """Writes evaluation.json and, per datum in float64, evaluation.npz.
 
     The files of train and valid are named after them. Until the test split is measured,
-    evaluation.json is that of the split measured last, too.
+    evaluation.json is that of the split measured last, too. Each names the SHA-256 of the .npz that
+    it belongs to.
     """
     arrays = {"reconstruction": evaluation.reconstruction, "kl": evaluation.kl}
     arrays |= {name: estimate.per_datum for name, estimate in evaluation.bounds.items()}
     own = of_split("evaluation.json", evaluation.split)
     names = {own} if _is_of_test(directory / "evaluation.json") else {own, "evaluation.json"}
     for name in sorted(names):
-        write_arrays((directory / name).with_suffix(".npz"), arrays)
-        write_json(directory / name, evaluation_json(evaluation))
+        # The arrays come first: until it is written, too, the .json names those of before.
+        digest = write_arrays((directory / name).with_suffix(".npz"), arrays)
+        write_json(directory / name, evaluation_json(evaluation) | {"npz_sha256": digest})
 
 
 def save_imputations(imputed: Imputed) -> None:
@@ -36,13 +40,14 @@ def save_imputations(imputed: Imputed) -> None:
         "log_predictive": one.log_predictive,
         "effective_size": one.effective_size,
     }
-    write_arrays(directory / of_split("imputations.npz", imputed.split), arrays)
-    write_json(directory / of_split("imputations.json", imputed.split), imputation_json(imputed))
+    digest = write_arrays(directory / of_split("imputations.npz", imputed.split), arrays)
+    content = imputation_json(imputed) | {"npz_sha256": digest}
+    write_json(directory / of_split("imputations.json", imputed.split), content)
 
 
 def _is_of_test(file: Path) -> bool:
     """Whether an earlier evaluation wrote `file` about the test split."""
     try:
-        return bool(json.loads(file.read_text())["data"]["split"] == "test")
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads(read_plain_file(file, LARGEST))["data"]["split"] == "test")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False

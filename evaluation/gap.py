@@ -63,7 +63,6 @@ class GapParts:
 
     @property
     def fits(self) -> Fitted:
-        """How q* was fitted."""
         assert isinstance(self.same_family.details, Fitted)
         return self.same_family.details
 

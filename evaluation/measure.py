@@ -91,7 +91,7 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
 
 @dataclass
 class _Measurement:
-    """One evaluation under way. `notes` say what could not be measured, and why."""
+    """An evaluation under way. `notes` say what could not be measured, and why."""
 
     run: Run
     pair: Pair
@@ -168,12 +168,13 @@ class _Measurement:
         count, drawn = self.wanted.elbo_particles, posterior_draw(self.run.model, self.batch)
         if drawn is None:
             return None
+        ((site, values),) = drawn.items()
 
         def bound(part: Batch) -> Estimate:
             *columns, z = part
-            return iw_eubo(*self.pair, Batch(columns), {"z": z}, count)
+            return iw_eubo(*self.pair, Batch(columns), {site: z}, count)
 
-        return estimate_blockwise(bound, Batch((*self.batch, drawn["z"])), "EUBO")
+        return estimate_blockwise(bound, Batch((*self.batch, values)), "EUBO")
 
     def truth(self) -> Estimate | None:
         """Computes the log-density that synthetic data have under their own law."""

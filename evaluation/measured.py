@@ -1,5 +1,6 @@
 """A mean with its standard error, as every measured number is reported. Needs no torch."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -26,4 +27,13 @@ class Measured:
         return cls(float(values.mean()), standard_error(values), len(values))
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} ± {self.standard_error:.2f}"
+        return f"{self.mean:.2f} ± {shown(self.standard_error, 2)}"
+
+
+def shown(value: float, digits: int) -> str:
+    """Returns a number with `digits` decimals, and a dash for NaN, which stands for no number.
+
+    >>> shown(-2.345, 2), shown(float("nan"), 2)
+    ('-2.35', '–')
+    """
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"

@@ -22,7 +22,7 @@ RUNGS = ("elbo", "iwae", "ais", "exact", "upper", "reverse_ais", "truth")
 
 @dataclass(frozen=True)
 class Curve:
-    """One term of the ELBO on one split by epoch, in nats per datum."""
+    """A term of the ELBO on one split by epoch, in nats per datum."""
 
     term: Term
     split: str
@@ -30,12 +30,10 @@ class Curve:
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs of the points."""
         return [epoch for epoch, _ in self.points]
 
     @property
     def values(self) -> list[float]:
-        """The values of the points."""
         return [value for _, value in self.points]
 
     @property
@@ -96,7 +94,7 @@ def equal_elbos(
 
 @dataclass(frozen=True)
 class Rung:
-    """One bound on log p(x), measured by its distance from the ladder's reference.
+    """A bound on log p(x), measured by its distance from the ladder's reference.
 
     `name` is its name in evaluation.json, and `kind` the side of log p(x) that it is on. `effort`
     is the number of particles or temperatures, if it has one. `mean` is over all its data, and
@@ -148,5 +146,4 @@ class GapBar:
 
     @property
     def total(self) -> float:
-        """The whole gap."""
         return self.family.mean + self.encoder.mean

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+# A column of numbers, a row a datum.
+Column = Tensor | np.ndarray
+
 # What public functions take: a batch, or its columns, or x alone.
-Data = Tensor | tuple[Tensor, ...]
+Data = Column | Sequence[Column]
 
 
 class Batch(tuple[Tensor, ...]):
@@ -21,9 +25,27 @@ class Batch(tuple[Tensor, ...]):
     """
 
     @classmethod
-    def of(cls, given: "Tensor | Sequence[Tensor]") -> "Batch":
-        """Returns `given` as a batch: a tensor is its only column."""
-        return cls((given,) if isinstance(given, Tensor) else given)
+    def of(cls, given: Data) -> "Batch":
+        """Returns `given` as a batch: a tensor, or an array, is its only column.
+
+        Raises ValueError if it is not made of columns of numbers with as many rows each.
+        """
+        if isinstance(given, Batch):
+            return given
+        columns = [given] if isinstance(given, (Tensor, np.ndarray)) else given
+        batch = cls(as_tensor(column) for column in columns)
+        rows = [len(column) for column in batch]
+        if not batch or len(set(rows)) > 1:
+            raise ValueError(f"x has columns of {rows} rows: give one or more, with a row a datum")
+        return batch
+
+    @classmethod
+    def some(cls, given: Data) -> "Batch":
+        """Returns `given` as a batch; raises ValueError if it holds no data."""
+        batch = cls.of(given)
+        if batch.size < 1:
+            raise ValueError("x has no rows: there is nothing to measure")
+        return batch
 
     @property
     def x(self) -> Tensor:
@@ -32,12 +54,10 @@ class Batch(tuple[Tensor, ...]):
 
     @property
     def others(self) -> tuple[Tensor, ...]:
-        """The columns beside x."""
         return tuple(self[1:])
 
     @property
     def size(self) -> int:
-        """The number of data."""
         return len(self[0])
 
     @property
@@ -64,6 +84,27 @@ class Batch(tuple[Tensor, ...]):
     def with_x(self, x: Tensor) -> "Batch":
         """Returns the same columns beside other data."""
         return Batch((x, *self.others))
+
+
+def as_tensor(column: object) -> Tensor:
+    """Returns a column as a tensor.
+
+    Raises ValueError for what is no tensor and no array of numbers, or has no rows to count.
+    """
+    if isinstance(column, np.ndarray):
+        try:
+            column = torch.as_tensor(column.astype(column.dtype.newbyteorder("="), copy=False))
+        except TypeError as error:
+            raise ValueError(
+                f"x has a NumPy array of {column.dtype}, which torch lacks; give float32, say"
+            ) from error
+    if not isinstance(column, Tensor) or column.dim() == 0:
+        given = "a single number" if isinstance(column, Tensor) else type(column).__name__
+        raise ValueError(
+            f"x has {given} for a column: give a tensor or a NumPy array with a row a datum, "
+            "or a tuple of them"
+        )
+    return column
 
 
 def repeat_rows(column: Tensor, times: int) -> Tensor:

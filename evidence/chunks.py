@@ -37,11 +37,9 @@ def split_batch(x: Data, num_particles: int, model: object) -> Iterator[Batch]:
 
     Raises ValueError if there are no data, or no particles.
     """
-    batch = Batch.of(x)
+    batch = Batch.some(x)
     if num_particles < 1:
         raise ValueError(f"num_particles={num_particles}: must be at least 1")
-    if batch.size < 1:
-        raise ValueError("x has no rows: there is nothing to measure")
     most = max(1, rows_per_chunk(batch.x, model) // min(num_particles, TOGETHER))
     yield from batch.parts(math.ceil(batch.size / math.ceil(batch.size / most)))  # equal parts
 

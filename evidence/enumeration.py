@@ -5,17 +5,19 @@ import math
 
 import torch
 from jaxtyping import Float64, Int
+from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from evidence.accounting import check_density, check_plate, check_unmasked
 from evidence.batch import Batch, Data
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.estimate import Enumeration, Estimate
 from evidence.structure import (
     Program,
     at,
-    check_plate,
     latent_sites,
+    observed_site,
     sample_sites,
     sum_log_probs,
     traced,
@@ -39,11 +41,12 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
         x: the data (N, *shape), or (x, y, …), which gives log p(x|y, …).
 
     Returns:
-        log p(x) for every datum. None if a latent is not discrete, if its values have no end, or if
-        there are more than 65,536 assignments.
+        log p(x) for every datum. None if a latent is not discrete, if its values have no end or
+        depend on the datum, or if there are more than 65,536 assignments.
 
     Raises:
-        UnsupportedPair: if a discrete latent is outside the data plate. The message names the site.
+        UnsupportedPair: if a discrete latent is outside the data plate or masked, or if the model
+            has a factor or several observed sites. The message names the site.
 
     >>> import pyro, pyro.distributions as dist
     >>> def model(x):
@@ -54,27 +57,50 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
     >>> found.details.assignments, round(float(found.per_datum.exp()), 6)
     (2, 0.3)
     """
-    batch = Batch.of(x)
-    few = batch.first(10)
-    trace = traced(model, few)
-    names, supports, total = [], [], 1
-    for site in latent_sites(trace):
-        values = support(site["fn"])
-        if values is None:
-            return None
-        names.append(site["name"])
-        supports.append(values)
-        total *= len(values)
-    if not names or total > MOST_ASSIGNMENTS:
+    batch = Batch.some(x)
+    values_of = supports_of(traced(model, batch.first(10)))
+    if values_of is None:
         return None
-    check_plate(sample_sites(trace), few.size)
+    names, supports = list(values_of), list(values_of.values())
+    total = math.prod(len(values) for values in supports)
     indices = torch.cartesian_prod(*[torch.arange(len(values)) for values in supports])
     columns = []
     for part in batch.parts(max(1, rows_per_chunk(batch.x, model) // min(total, TOGETHER))):
+        trace = traced(model, part)
+        check_summable(trace, part.size)
+        if not alike(values_of, supports_of(trace)):
+            return None
         chunks = indices.reshape(total, -1).split(particles_per_chunk(part, model))
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))
     return Estimate(torch.cat(columns), "exact", details=Enumeration(total))
+
+
+def supports_of(trace: Trace) -> dict[str, Tensor] | None:
+    """Returns all values of every latent site; None if a latent has not a few, or there is none."""
+    try:
+        found = {site["name"]: support(site["fn"]) for site in latent_sites(trace)}
+    except NotImplementedError:  # how torch says that the values of one datum are not another's
+        return None
+    known = {name: values for name, values in found.items() if values is not None}
+    total = math.prod(len(values) for values in known.values())
+    return known if 0 < len(known) == len(found) and total <= MOST_ASSIGNMENTS else None
+
+
+def alike(one: dict[str, Tensor], other: dict[str, Tensor] | None) -> bool:
+    """Returns whether latents take the same values."""
+    return other is not None and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def check_summable(trace: Trace, rows: int) -> None:
+    """Raises UnsupportedPair unless Σ_z of all that the model counts is p(x) of one observed x."""
+    latents = latent_sites(trace)
+    observed = observed_site(trace, [site["name"] for site in latents])
+    check_plate(sample_sites(trace), rows)
+    for site in [*latents, observed]:
+        check_density(site, "the model")
+    for site in latents:
+        check_unmasked(site)
 
 
 def _log_joint(

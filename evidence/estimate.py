@@ -74,7 +74,7 @@ class Fitted(Details):
 
 @dataclass(frozen=True)
 class Estimate:
-    """One value for every datum, in nats; `kind` says on which side of log p(x) its expectation is.
+    """A value for every datum, in nats; `kind` says on which side of log p(x) its expectation is.
 
     `particles` is the number of posterior draws per datum, or None where none are drawn; `details`
     says what else a reader needs to judge the number.

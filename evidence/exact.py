@@ -9,6 +9,7 @@ from evidence.batch import Batch, Data
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate, Exactly, Quadrature
 from evidence.noise import forked
+from evidence.observed import observed_column
 from evidence.offers import OffersExact, Tractable
 from evidence.quadrature import quadrature
 from evidence.structure import Latents, Program, latent_sites, traced
@@ -99,18 +100,19 @@ def _condition_by_condition(
     model: Program, guide: Program, batch: Batch, tolerance: float
 ) -> Estimate | None:
     """Returns log p(x|y) by quadrature for each y in turn: given y, x depends on z alone."""
-    key = torch.cat([part.reshape(batch.size, -1).double() for part in batch.others], 1)
+    which_is_x = observed_column(model, guide, batch)
+    x, others = batch[which_is_x], [*batch[:which_is_x], *batch[which_is_x + 1 :]]
+    key = torch.cat([part.reshape(batch.size, -1).double() for part in others], 1)
     conditions, which = key.unique(dim=0, return_inverse=True)
     if len(conditions) > MOST_CONDITIONS:
         return None
-    values = batch.x.new_empty(batch.size, dtype=torch.float64)
+    values = x.new_empty(batch.size, dtype=torch.float64)
     details = []
     for number in range(len(conditions)):
         rows = torch.nonzero(which == number).flatten()
-        given = [part[rows[:1]] for part in batch.others]
-        found = quadrature(
-            _conditioned(model, given), _conditioned(guide, given), batch.x[rows], tolerance
-        )
+        given = [part[rows[:1]] for part in others]
+        pair = [_conditioned(program, given, which_is_x) for program in (model, guide)]
+        found = quadrature(pair[0], pair[1], x[rows], tolerance)
         if found is None:
             return None
         values[rows] = found.per_datum
@@ -118,9 +120,14 @@ def _condition_by_condition(
     return Estimate(values, "exact", details=_merged(details))
 
 
-def _conditioned(program: Program, given: list[Tensor]) -> Program:
-    """Returns x ↦ program(x, y), y being the one row of `given`."""
-    return lambda x: program(x, *(part.expand(len(x), *part.shape[1:]) for part in given))
+def _conditioned(program: Program, given: list[Tensor], place: int) -> Program:
+    """Returns x ↦ program(…, x, …), x in its `place` among the others, the one row of `given`."""
+
+    def of_x(x: Tensor) -> object:
+        columns = [part.expand(len(x), *part.shape[1:]) for part in given]
+        return program(*columns[:place], x, *columns[place:])
+
+    return of_x
 
 
 def _merged(parts: list[tuple[int, Quadrature]]) -> Quadrature:

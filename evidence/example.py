@@ -20,6 +20,6 @@ def model(x: Tensor) -> None:
 
 
 def guide(x: Tensor) -> None:
-    """Draws z ~ N(x/2, 1)."""
+    """Draws z from N(x/2, 1) for every datum."""
     with pyro.plate("data", len(x)):
         pyro.sample("z", dist.Normal(x / 2, 1.0).to_event(1))

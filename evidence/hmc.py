@@ -37,11 +37,11 @@ class Point:
     end_gradient: Float[Tensor, " rows dimensions"]
 
     def energy(self, beta: float) -> Float64[Tensor, " rows"]:
-        """Returns −f_β."""
+        """Returns −f_β, the potential energy."""
         return -((1 - beta) * self.log_start + beta * self.log_end)
 
     def force(self, beta: float) -> Float[Tensor, " rows dimensions"]:
-        """Returns ∇f_β."""
+        """Returns ∇f_β, the force on a chain."""
         return torch.lerp(self.start_gradient, self.end_gradient, beta)
 
     @property

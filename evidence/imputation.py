@@ -25,7 +25,9 @@ from torch.distributions import Distribution, Independent
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.joint import Joint
+from evidence.observed import is_same
 from evidence.offers import OffersFactors
+from evidence.reliability import effective_size
 from evidence.structure import Program, at, log_prob_of, observed_site
 from evidence.unsupported import UnsupportedPair
 
@@ -80,11 +82,9 @@ def impute(
         x: the data (N, *shape), or (x, y, …). What x holds where it is missing is used for
             `log_predictive` and for nothing else.
         missing: True where x is not observed, (N, *shape), or (*shape) for all data alike.
-        fill: completes a datum, (*shape), until the first round has made better fillings: the
-            training mean, say.
+        fill: completes a datum, (*shape), in the first round: the training mean, say.
         num_particles: how many draws of z to weigh, at least 17.
-        rounds: how often to draw, each time at the fillings of the round before; only the last
-            round's draws enter the result.
+        rounds: how often to draw, each time at the last fillings; only the last draws count.
 
     Returns:
         Means, draws and densities per datum.
@@ -106,7 +106,9 @@ def impute(
     >>> [round(value, 1) for value in found.mean[0].tolist()]
     [2.0, 1.0]
     """
-    batch = Batch.of(x)
+    batch = Batch.some(x)
+    if not batch.x.is_floating_point():
+        raise ValueError(f"x has {batch.x.dtype}: means are filled in, so give x.float()")
     if num_particles <= FILLINGS or rounds < 1:
         raise ValueError(
             f"num_particles={num_particles}, rounds={rounds}: "
@@ -221,7 +223,7 @@ class Weighted:
     @property
     def effective_size(self) -> Float64[Tensor, " N"]:
         """(Σw)²/Σw²: how many of the particles count."""
-        return (2 * self.log_weights.logsumexp(0) - (2 * self.log_weights).logsumexp(0)).exp()
+        return effective_size(self.log_weights)
 
     def moments(self) -> tuple[Float64[Tensor, " N *shape"], Float64[Tensor, " N *shape"]]:
         """Returns E[x_d|x_obs] and log p(x_d|x_obs), weighted."""
@@ -239,7 +241,9 @@ class Weighted:
 
     def draws(self, number: int) -> Iterator[Float[Tensor, " N *shape"]]:
         """Yields `number` draws of x from p(x|x_obs): of z by its weight, then of x given z."""
-        chosen = torch.multinomial(self.log_weights.softmax(0).T, number, replacement=True)
+        # A datum that no particle explains has no posterior to draw from: any particle does.
+        weights = self.log_weights.softmax(0).nan_to_num(1.0)
+        chosen = torch.multinomial(weights.T, number, replacement=True)
         by_particle = self.u.unflatten(0, (self.count, len(self.x)))
         data = torch.arange(len(self.x), device=chosen.device)
         for column in chosen.T:
@@ -266,11 +270,17 @@ def conditional(
     Their log-densities (rows, *shape) are its `log_factors` if it has them, else its `log_prob`.
     """
     latents = joint.latents(u)
-    trace = at(joint.model, latents, joint.rows(len(u)))
+    rows = joint.rows(len(u))
+    trace = at(joint.model, latents, rows)
     log_prior = log_prob_of(trace, latents) + joint.log_jacobian(u)
     site = observed_site(trace, latents)
+    if site["value"] is not rows.x and not is_same(rows.x, site["value"]):
+        raise UnsupportedPair(
+            f"site {site['name']!r} does not observe the first column as it is given, which is "
+            "what imputation fills in; pass what it observes as the first argument"
+        )
     likelihood: Distribution = site["fn"]
-    while isinstance(likelihood, Independent):
+    while isinstance(likelihood, Independent) and not isinstance(likelihood, OffersFactors):
         likelihood = likelihood.base_dist
     apart = likelihood.batch_shape == site["value"].shape
     if not apart and not isinstance(likelihood, OffersFactors):

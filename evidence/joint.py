@@ -11,14 +11,15 @@ from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
+from evidence.accounting import check_guide, check_pair, check_shape
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.structure import (
     Latents,
     Program,
     Site,
     at,
-    check_pair,
     latent_sites,
+    log_density,
     log_prob_of,
     masked,
     observed_site,
@@ -57,13 +58,15 @@ class Joint:
     """
 
     def __init__(self, model: Program, guide: Program, x: Data) -> None:
-        self.model, self.guide, self.batch = model, guide, Batch.of(x)
+        self.model, self.guide, self.batch = model, guide, Batch.some(x)
         with torch.no_grad():
             guide_trace = traced(guide, self.batch)
+            check_guide(guide_trace, self.batch.size)
             values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
         self.observed = observed_site(trace, values)["name"]
+        self.dtype = next(iter(values.values())).dtype
         self.bounds: tuple[Tensor, ...] = ()
         self.sites = [self._latent(site_of(trace, name)) for name in values]
         self.dimensions = sum(site.size for site in self.sites)
@@ -118,14 +121,14 @@ class Joint:
         """Yields every site with its map and its own part of u."""
         parts = u.split([site.size for site in self.sites], dim=-1)
         for site, transform, part in zip(self.sites, self.transforms(len(u)), parts, strict=True):
-            yield site, transform, part.unflatten(-1, site.free)
+            yield site, transform, part.reshape(len(u), *site.free)
 
     def latents(self, u: Float[Tensor, " rows dimensions"]) -> Latents:
         """Returns z by site name, (rows, *event)."""
         return {site.name: transform(part) for site, transform, part in self.parts(u)}
 
     def log_jacobian(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows"]:
-        """Returns log |dz/du|."""
+        """Returns log |dz/du|, summed over all sites."""
         terms = [
             transform.log_abs_det_jacobian(part, transform(part))
             for _, transform, part in self.parts(u)
@@ -139,12 +142,11 @@ class Joint:
             transform.inv(latents[site.name])
             for site, transform in zip(self.sites, self.transforms(rows), strict=True)
         ]
-        return torch.cat([part.flatten(1) for part in parts], dim=-1)
+        return torch.cat([part.reshape(rows, -1) for part in parts], dim=-1)
 
-    def like_data(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows dimensions"]:
-        """Returns u in the precision of the data, if these are floating-point numbers."""
-        x = self.batch.x
-        return u.to(x.dtype) if x.is_floating_point() else u
+    def typed(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows dimensions"]:
+        """Returns u in the precision in which the guide draws the latents."""
+        return u.to(self.dtype)
 
     def on(self, batch: Batch, bounds: tuple[Tensor, ...]) -> "Joint":
         """Returns the same pair on as many other data, with the bounds of the supports there."""
@@ -175,7 +177,7 @@ class Joint:
         ((name, value),) = latents.items()
         size = self.batch.size
         site = site_of(at(self.guide, {name: value[:size]}, self.batch), name)
-        log_q = site["fn"].log_prob(value.unflatten(0, (-1, size)))
+        log_q = log_density(site, value.unflatten(0, (-1, size)))
         return masked(log_q, site).double().flatten() + self.log_jacobian(u)
 
     @torch.no_grad()
@@ -194,6 +196,7 @@ class Joint:
 
     def _draw(self, program: Program, count: int) -> Float[Tensor, " rows dimensions"]:
         trace = traced(program, self.batch.repeat(count))
-        return self.unconstrain(
-            {site.name: site_of(trace, site.name)["value"] for site in self.sites}
-        )
+        drawn = [site_of(trace, site.name) for site in self.sites]
+        for site in drawn:
+            check_shape(site, count * self.batch.size)
+        return self.unconstrain({site["name"]: site["value"] for site in drawn})

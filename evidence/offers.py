@@ -40,3 +40,15 @@ class OffersFactors(Protocol):
 
     def log_factors(self, value: Tensor) -> Tensor:
         """Returns log p(x_d) of every dimension of `value` (rows, *shape), of the same shape."""
+
+
+@runtime_checkable
+class OffersNatural(Protocol):
+    """A distribution of one number x that is an exponential family in x."""
+
+    @property
+    def natural(self) -> tuple[Tensor, Tensor]:
+        """η and A of log p(x) = xη − A + b(x), each of the batch shape, in float64."""
+
+    def log_base(self, value: Tensor) -> Tensor:
+        """Returns b(x), (rows, *event), where *event are the last dimensions of the batch."""

@@ -7,7 +7,6 @@ far narrower than the prior, each at its own place: only the cells that hold mas
 groups of data that lie close together.
 """
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -16,10 +15,13 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from evidence.alike import alike_at, observed_where_alike
 from evidence.batch import Batch, Data
 from evidence.estimate import Estimate
 from evidence.estimate import Quadrature as Details
 from evidence.joint import Joint
+from evidence.lattice import Lattice, children, square
+from evidence.observed import observed_value
 from evidence.section import Table, table
 from evidence.structure import Program, at, log_prob_of, site_of
 
@@ -27,6 +29,9 @@ MAX_DIMENSIONS = 2
 
 # The number of cells along each axis of the first grid, by the number of dimensions.
 CELLS = {1: 256, 2: 64}
+
+# How many draws of q(z|x), and of p(z), at least, say where to look first.
+FEWEST_DRAWS = 100
 
 # Sizes of the box that are tried, as multiples of the first guess.
 SIZES = (1.0, 1.25, 1.5)
@@ -41,29 +46,6 @@ MAX_HALVINGS = 16
 
 # A cell this many nats below the best one is not halved: e⁻²⁰ of the mass is nothing.
 DEPTH = 20.0
-
-
-@dataclass
-class Lattice:
-    """Cells of width `width` (dimensions,): u = origin + (index + ½)·width."""
-
-    origin: Float64[Tensor, " dimensions"]
-    width: Float64[Tensor, " dimensions"]
-
-    def centers(
-        self, index: Int[Tensor, " points dimensions"]
-    ) -> Float64[Tensor, " points dimensions"]:
-        """Returns u at the middle of each cell."""
-        return self.origin + (index + 0.5) * self.width
-
-    @property
-    def log_volume(self) -> float:
-        """The logarithm of one cell's volume."""
-        return float(self.width.log().sum())
-
-    def halved(self) -> "Lattice":
-        """Returns cells of half the width from the same origin; see `children`."""
-        return Lattice(self.origin, self.width / 2)
 
 
 @dataclass
@@ -89,7 +71,7 @@ class Integrator:
     def section(self, u: Float64[Tensor, " points dimensions"]) -> Section:
         """Runs the model on the points, with any datum: p(x|z) depends on z alone."""
         joint = self.joint
-        values = joint.like_data(u)
+        values = joint.typed(u)
         latents = joint.latents(values)
         rows = Batch(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
         with pyro.validation_enabled(False):  # validated when the joint was made
@@ -154,6 +136,8 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
 
     Returns:
         log p(x) for every datum, with its error in `details` (see `evidence.estimate.Quadrature`).
+        It is −∞, and counted as exceeding the tolerance, where no z in the largest box gives the
+        datum any probability.
         None if the latents have more than two dimensions, if p(x|z) depends on more than z, or if
         the support of z depends on x.
 
@@ -172,26 +156,44 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
         return None
     solver = Integrator(model, joint, tolerance)
-    if not depends_on_z_alone(solver):
+    if not depends_on_z_alone(solver):  # a look at ten data, which saves one at all
         return None
-    data = batch.x
-    box, index, best, outside = find_box(solver, data)
-    estimate, change = torch.empty_like(outside), torch.empty_like(outside)
-    deepest = 0
-    for group in neighbors(best, torch.arange(len(data), device=best.device)):
-        estimate[group], change[group], halvings = solver.integrate(data[group], box, index)
-        deepest = max(deepest, halvings)
-    low, high = (
-        box.origin + index.amin(0) * box.width,
-        box.origin + (index.amax(0) + 1) * box.width,
-    )
+    data = observed_where_alike(joint, batch, tolerance)
+    if data is None:
+        return None
+    return integrated(solver, batch, data)
+
+
+def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | None:
+    """Returns log p(x) of all data, each in the first box that holds any of its mass."""
+    estimate = data.new_full((len(data),), -math.inf, dtype=torch.float64)
+    change, outside = torch.full_like(estimate, math.inf), torch.zeros_like(estimate)
+    boxes, deepest = [], 0
+    left = torch.arange(len(data), device=data.device)
+    while len(left):
+        box, index, best, share = find_box(solver, data[left])
+        typed = solver.joint.typed(best)
+        if not alike_at(solver.joint, batch.rows(left), typed, solver.tolerance):
+            return None
+        found = share.isfinite()
+        outside[left[found]] = share[found]
+        for group in neighbors(best, torch.nonzero(found).flatten()):
+            rows = left[group]
+            estimate[rows], change[rows], halvings = solver.integrate(data[rows], box, index)
+            deepest = max(deepest, halvings)
+        # Data without any mass in a box that holds the others look for one of their own.
+        left = left[~found] if bool(found.any()) else left[:0]
+        solver.cache.clear()
+        first, last = index.amin(0) * box.width, (index.amax(0) + 1) * box.width
+        boxes.append(torch.stack([box.origin + first, box.origin + last], 1).tolist())
+    known = change[estimate > -math.inf]
     details = Details(
-        tolerance=tolerance,
-        error=float(change.mean()),
-        largest_error=float(change.max()),
-        exceeding=int((change > tolerance).sum()),
+        tolerance=solver.tolerance,
+        error=float(known.mean()) if len(known) else 0.0,
+        largest_error=float(known.max()) if len(known) else 0.0,
+        exceeding=int((change > solver.tolerance).sum()),
         outside=float(outside.max()),
-        box=torch.stack([low, high], 1).tolist(),
+        box=boxes[0],
         finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
     return Estimate(estimate, "exact", details=details)
@@ -207,7 +209,8 @@ def find_box(
 ]:
     """Returns the box of all mass, its cells, and per datum the best u and the share outside."""
     joint = solver.joint
-    draws = torch.cat([joint.draw_guide(1), joint.draw_prior(1)]).double()
+    count = math.ceil(FEWEST_DRAWS / joint.batch.size)
+    draws = torch.cat([joint.draw_guide(count), joint.draw_prior(count)]).double()
     low, high = draws.quantile(0.001, dim=0), draws.quantile(0.999, dim=0)
     cells = CELLS[joint.dimensions]
     middle, half = (low + high) / 2, 0.6 * (high - low)
@@ -221,32 +224,22 @@ def find_box(
             values = solver.values(part, lattice, index, keep=True)
             best.append(lattice.centers(index[values.argmax(1)]))
             total = values.logsumexp(1)
+            # NaN, and so in no share, where no cell gives the datum any probability.
             beyond = [(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes]
             outside.append(torch.stack(beyond))
         solver.cache.clear()
         shares = torch.cat(outside, 1)
+        limit = (4 * cells) ** joint.dimensions > MAX_POINTS
         for inner, share in zip(sizes, shares, strict=True):
-            if float(share.max()) < solver.tolerance / 10:
+            known = share[share.isfinite()]
+            if (len(known) or limit) and bool((known < solver.tolerance / 10).all()):
                 return lattice, index[inner], torch.cat(best), share
         half, cells = 2 * half, 2 * cells
-        if (2 * cells) ** joint.dimensions > MAX_POINTS:
+        if limit:
             raise ArithmeticError(
-                f"p(x) has a share of {float(share.max()):.1e} "
+                f"p(x) has a share of {float(known.max()):.1e} "
                 f"beyond |u − {middle.tolist()}| < {half.tolist()}"
             )
-
-
-def square(cells: int, dimensions: int) -> Int[Tensor, " points {dimensions}"]:
-    """Returns all indices of a grid with `cells` along each axis."""
-    return torch.cartesian_prod(*[torch.arange(cells)] * dimensions).reshape(-1, dimensions)
-
-
-def children(index: Int[Tensor, " points dimensions"]) -> Int[Tensor, " finer dimensions"]:
-    """Returns the cells that halving along every axis makes of each, next to each other."""
-    corners = torch.tensor(
-        list(itertools.product((0, 1), repeat=index.shape[1])), device=index.device
-    )
-    return (2 * index.unsqueeze(1) + corners).flatten(0, 1)
 
 
 def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Bool[Tensor, " points"]:
@@ -266,7 +259,7 @@ def neighbors(
 ) -> list[Int[Tensor, " _"]]:
     """Returns the data in groups that lie close together: halves along the longest side."""
     if len(which) <= GROUP:
-        return [which]
+        return [which] if len(which) else []
     spread = where[which].amax(0) - where[which].amin(0)
     ordered = which[where[which, int(spread.argmax())].argsort()]
     middle = len(which) // 2
@@ -278,6 +271,7 @@ def depends_on_z_alone(solver: Integrator) -> bool:
     joint = solver.joint
     u = joint.draw_guide(1).double()[:10]
     small = Joint(solver.model, joint.guide, joint.batch.first(10))
-    prior, likelihood = small.model_terms(joint.like_data(u))
-    found = solver.section(u)(small.batch.x).diagonal()
+    prior, likelihood = small.model_terms(joint.typed(u))
+    observed = observed_value(small, small.latents(joint.typed(u)), small.batch)
+    found = solver.section(u)(observed).diagonal()
     return bool(torch.allclose(found, prior + likelihood, rtol=1e-4, atol=1e-3))

@@ -83,9 +83,15 @@ def reliability(
     size: list[Tensor] = []
     for part in split_batch(Batch.of(x), num_particles, model):
         log_w = log_weights(model, guide, part, num_particles)
-        size.append((2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp())
+        size.append(effective_size(log_w))
         k.extend(pareto_k(column) for column in log_w.T.cpu().numpy())
     return Reliability(torch.tensor(k, dtype=torch.float64), torch.cat(size).cpu(), num_particles)
+
+
+def effective_size(log_weights: Float64[Tensor, " particles batch"]) -> Float64[Tensor, " batch"]:
+    """Returns (Σw)²/Σw² of every datum: 0 where all weights are 0."""
+    size = (2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp()
+    return size.masked_fill(log_weights.amax(0) == -math.inf, 0.0)
 
 
 def pareto_k(log_weights: np.ndarray) -> float:

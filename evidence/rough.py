@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from evidence.recording.private_torch import cpu_has_bfloat16
+
 PRODUCTS = (F.linear, F.conv2d, F.conv_transpose2d)
 
 
@@ -35,11 +37,7 @@ class Rough(TorchFunctionMode):
 
 def pays(device: torch.device) -> bool:
     """Returns whether the device multiplies bfloat16 faster than float32."""
-    return (
-        torch.cuda.is_bf16_supported()
-        if device.type == "cuda"
-        else torch.cpu._is_avx512_bf16_supported()
-    )
+    return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bfloat16()
 
 
 def _rounded(value: object) -> object:

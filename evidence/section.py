@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pyro.distributions as dist
 import torch
@@ -10,7 +11,12 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from evidence.offers import OffersNatural
+
 Table = Callable[[Tensor], Tensor]
+
+# What the rounding of a sum may change a log-density by, in nats.
+ERROR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,25 @@ class Linear:
     """log p(x|z) = T(x)·η(z) − A(z) + b(x), an exponential family in x.
 
     `statistics` is T, x (N, D) ↦ (N, S); `coefficients` is η, in whose precision products are
-    taken; `normalizer` is A, and `base` is b, x ↦ (N,).
+    taken; `normalizer` is A, and `base` is b, x ↦ (N,). `itself` is the distribution in float64,
+    whose log-density is taken one datum at a time where these terms are too large for their sum.
     """
 
     statistics: Callable[[Tensor], Tensor]
     coefficients: Float[Tensor, " points S"]
     normalizer: Float64[Tensor, " points"]
     base: Callable[[Tensor], Tensor]
+    itself: Distribution
 
     def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
-        x = x.flatten(1).double()
-        products = self.statistics(x).to(self.coefficients.dtype) @ self.coefficients.T
-        return products.double() + (self.base(x).unsqueeze(1) - self.normalizer)
+        flat = x.flatten(1).double()
+        statistics, base = self.statistics(flat), self.base(flat)
+        size = statistics.abs() @ self.coefficients.abs().amax(0).double()
+        size = size + base.abs() + self.normalizer.abs().max()
+        if not bool((size * torch.finfo(torch.float64).eps < ERROR).all()):  # or it is NaN
+            return one_by_one(self.itself, x)
+        products = statistics.to(self.coefficients.dtype) @ self.coefficients.T
+        return products.double() + (base.unsqueeze(1) - self.normalizer)
 
 
 def table(likelihood: Distribution) -> Table:
@@ -42,11 +55,25 @@ def table(likelihood: Distribution) -> Table:
         base = base.base_dist
     if likelihood.batch_shape == base.batch_shape[:1] and type(base) in FAMILIES:
         return FAMILIES[type(base)](base)
+    if likelihood.batch_shape == base.batch_shape[:1] and isinstance(base, OffersNatural):
+        eta, normalizer = (part.flatten(1) for part in base.natural)
+        shape = base.batch_shape[1:]
+        return Linear(
+            _identity,
+            eta,
+            normalizer.sum(1),
+            lambda x: base.log_base(x.unflatten(1, shape)).flatten(1).sum(1),
+            likelihood,
+        )
+    return partial(one_by_one, likelihood)
 
-    def one_by_one(x: Tensor) -> Tensor:
-        return torch.stack([likelihood.log_prob(datum).double() for datum in x])
 
-    return one_by_one
+def one_by_one(
+    likelihood: Distribution, x: Float[Tensor, " N *shape"]
+) -> Float64[Tensor, " N points"]:
+    """Returns log p(x|z) as the distribution computes it; its dimensions may be undeclared."""
+    terms = (likelihood.log_prob(datum).double() for datum in x)
+    return torch.stack([term.flatten(1).sum(1) if term.dim() > 1 else term for term in terms])
 
 
 def summed_softplus(x: Float[Tensor, " points D"]) -> Float64[Tensor, " points"]:
@@ -68,35 +95,46 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
-    # x is 0 or 1: each product is exact in whatever precision the decoder has.
+    # x is 0 or 1: each product is exact in whatever precision the decoder has, but not their sum.
     logits = d.logits.flatten(1)
-    return Linear(_identity, logits, summed_softplus(logits), _nothing)
+    if (1 + logits.abs()).sum(1).max() * torch.finfo(logits.dtype).eps > ERROR:
+        logits = logits.double()
+    itself = dist.Bernoulli(logits=d.logits.double(), validate_args=False)
+    return Linear(_identity, logits, summed_softplus(logits), _nothing, itself)
 
 
 def _continuous_bernoulli(d: dist.ContinuousBernoulli) -> Linear:
     logits = d.logits.flatten(1).double()
-    log_constant = d._cont_bern_log_norm().flatten(1).double()
-    return Linear(_identity, logits, summed_softplus(logits) - log_constant.sum(1), _nothing)
+    itself = dist.ContinuousBernoulli(logits=d.logits.double(), lims=d._lims, validate_args=False)
+    normalizer = summed_softplus(logits) - itself._cont_bern_log_norm().flatten(1).sum(1)
+    return Linear(_identity, logits, normalizer, _nothing, itself)
 
 
 def _poisson(d: dist.Poisson) -> Linear:
     rate = d.rate.flatten(1).double()
-    return Linear(_identity, rate.log(), rate.sum(1), lambda x: -torch.lgamma(x + 1).sum(1))
+    itself = dist.Poisson(d.rate.double(), validate_args=False)
+    return Linear(_identity, rate.log(), rate.sum(1), lambda x: -torch.lgamma(x + 1).sum(1), itself)
 
 
 def _normal(d: dist.Normal) -> Linear:
     loc, scale = d.loc.flatten(1).double(), d.scale.flatten(1).double()
+    itself = dist.Normal(d.loc.double(), d.scale.double(), validate_args=False)
     precision = scale.square().reciprocal()
     normalizer = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
     if bool((scale == scale[:1]).all()):  # one σ for all z: x² is the same at every point
         return Linear(
-            _identity, loc * precision, normalizer, lambda x: -0.5 * (x.square() @ precision[0])
+            _identity,
+            loc * precision,
+            normalizer,
+            lambda x: -0.5 * (x.square() @ precision[0]),
+            itself,
         )
     return Linear(
         lambda x: torch.cat([x, x.square()], 1),
         torch.cat([loc * precision, -0.5 * precision], 1),
         normalizer,
         _nothing,
+        itself,
     )
 
 

@@ -1,21 +1,36 @@
-"""The sites of a Pyro pair, and the refusal of pairs without per-datum weights."""
+"""The sites of a Pyro program, and their log-densities."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypedDict, cast
 
 import torch
 from jaxtyping import Float, Float64
 from pyro import poutine
-from pyro.distributions import TorchDistribution
+from pyro.distributions import TorchDistribution, Unit
 from pyro.distributions.util import scale_and_mask
 from pyro.poutine import Trace
 from pyro.poutine.indep_messenger import CondIndepStackFrame
 from torch import Tensor
 
+from evidence.surroundings import AnyNumber, evaluation_mode
 from evidence.unsupported import UnsupportedPair
 
 # A model or a guide: a Pyro program, called with the columns of a batch.
 Program = Callable[..., object]
+
+# How torch and Pyro say that tensors do not fit each other, and what to do.
+SIZES = "let its plate and all sizes follow len(x), and declare other dimensions with .to_event()"
+TYPES = "give the data in the precision of its parameters: x.float(), say"
+MISFITS = {
+    "Shape mismatch inside plate": SIZES,
+    "subsample_size does not match": SIZES,
+    "The size of tensor a": SIZES,
+    "is invalid for input of size": SIZES,
+    "The expanded size of the tensor": SIZES,
+    "have the same dtype": TYPES,
+    "expected scalar type": TYPES,
+}
 
 # Values of latents by site name, (rows, *event).
 Latents = dict[str, Tensor]
@@ -31,14 +46,33 @@ class Site(TypedDict):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     is_observed: bool
+    infer: dict[str, Any]
     cond_indep_stack: tuple[CondIndepStackFrame, ...]
     scale: float | Tensor
     mask: bool | Tensor | None
 
 
 def traced(program: Program, batch: tuple[Tensor, ...]) -> Trace:
-    """Returns the trace of one run `program(*batch)`."""
-    return poutine.trace(program).get_trace(*batch)
+    """Returns the trace of one run `program(*batch)`, its modules in evaluation mode.
+
+    Raises UnsupportedPair where the shapes within the program are not those of the data.
+    """
+    what = f"a program does not run on {len(batch[0])} data"
+    with fitting(what), evaluation_mode(), AnyNumber():
+        return poutine.trace(program).get_trace(*batch)
+
+
+@contextmanager
+def fitting(what: str) -> Iterator[None]:
+    """Raises UnsupportedPair that says `what` where tensors inside do not fit each other."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        advice = [advice for words, advice in MISFITS.items() if words in reason]
+        if not advice:
+            raise
+        raise UnsupportedPair(f"{what} ({reason}); {advice[0]}") from error
 
 
 def at(program: Program, latents: Latents, batch: tuple[Tensor, ...]) -> Trace:
@@ -52,11 +86,16 @@ def site_of(trace: Trace, name: str) -> Site:
 
 
 def sample_sites(trace: Trace) -> list[Site]:
-    """Returns the random sites of a trace, without the sites that plates add for themselves."""
+    """Returns the sites of a trace that have a density.
+
+    Those that plates add for themselves have none, nor has what `pyro.deterministic` writes down.
+    """
     return [
         cast(Site, node)
         for node in trace.nodes.values()
-        if node["type"] == "sample" and type(node["fn"]).__name__ != "_Subsample"
+        if node["type"] == "sample"
+        and type(node["fn"]).__name__ != "_Subsample"
+        and not (node["is_observed"] and (node["infer"] or {}).get("_deterministic"))
     ]
 
 
@@ -71,6 +110,12 @@ def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
     Raises UnsupportedPair for a model with no such site, or with several.
     """
     observed = [site for site in sample_sites(trace) if site["name"] not in set(latents)]
+    factors = [site["name"] for site in observed if isinstance(site["fn"], Unit)]
+    if factors:
+        raise UnsupportedPair(
+            f"the model has a factor {factors[0]!r}, which is no density of a variable; "
+            "write what it stands for as a distribution"
+        )
     if len(observed) != 1:
         names = ", ".join(repr(site["name"]) for site in observed) or "none"
         raise UnsupportedPair(
@@ -82,8 +127,19 @@ def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
 
 def site_log_prob(site: Site) -> Float64[Tensor, " rows"]:
     """Returns the log-density of the site's value, masked as the program says, never scaled."""
-    log_prob = site["fn"].log_prob(site["value"], *site["args"], **site["kwargs"])
-    return masked(log_prob, site).double()
+    return masked(log_density(site, site["value"]), site).double()
+
+
+def log_density(site: Site, value: Tensor) -> Tensor:
+    """Returns the log-density of a site at `value`, neither masked nor scaled."""
+    with fitting(f"site {site['name']!r} has no density of {len(value)} rows"):
+        try:
+            return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
+        except (KeyError, NotImplementedError) as error:  # of torch's and Pyro's transforms
+            raise UnsupportedPair(
+                f"site {site['name']!r} has no log-density at values that it has not just drawn: "
+                f"its transform lacks an inverse; take one that has it, or elbo and iwae"
+            ) from error
 
 
 def sum_log_probs(sites: Iterable[Site]) -> Float64[Tensor, " rows"]:
@@ -102,58 +158,3 @@ def masked(log_prob: Float[Tensor, " *shape"], site: Site) -> Float[Tensor, " *s
     The site's scale (`poutine.scale`, plate subsampling) weights a loss, and is left out.
     """
     return scale_and_mask(log_prob, scale=1.0, mask=site["mask"])
-
-
-def check_pair(model: Trace, guide: Trace, rows: int) -> None:
-    """Raises UnsupportedPair unless all sites share one data plate and all latents are continuous.
-
-    `model` is the trace of a run with the guide's latents on `rows` data.
-    """
-    latents = {site["name"]: site for site in latent_sites(guide)}
-    if not latents:
-        raise UnsupportedPair("the guide has no latent site: there is nothing to weight")
-    for name, site in latents.items():
-        support = site["fn"].support
-        if support is not None and support.is_discrete:
-            raise UnsupportedPair(
-                f"latent site {name!r} is discrete; "
-                "sum it out by enumeration (TraceEnum_ELBO) instead"
-            )
-        if name not in model:
-            raise UnsupportedPair(f"the guide's site {name!r} is not in the model; add it there")
-    sites = sample_sites(model)
-    for site in sites:
-        if site["name"] not in latents and not site["is_observed"]:
-            raise UnsupportedPair(
-                f"the model's latent site {site['name']!r} is not in the guide; add it there"
-            )
-    check_plate(sites, rows, latents.values())
-
-
-def check_plate(sites: Iterable[Site], rows: int, others: Iterable[Site] = ()) -> None:
-    """Raises UnsupportedPair unless one plate of `rows` data has all `sites`, and no other any."""
-    sites = list(sites)
-    plates = {
-        frame.name
-        for site in [*sites, *others]
-        for frame in site["cond_indep_stack"]
-        if frame.vectorized
-    }
-    if len(plates) > 1:
-        raise UnsupportedPair(
-            f"the pair has several plates ({', '.join(sorted(plates))}); one data plate is "
-            "supported: declare the other dimensions with .to_event()"
-        )
-    for site in sites:
-        name = site["name"]
-        if not any(frame.vectorized for frame in site["cond_indep_stack"]):
-            raise UnsupportedPair(
-                f"site {name!r} is outside the data plate: "
-                "a global variable has no per-datum weight; make it a parameter"
-            )
-        shape = tuple(site["fn"].batch_shape)
-        if shape != (rows,):
-            raise UnsupportedPair(
-                f"site {name!r} has batch shape {shape} on {rows} data; "
-                "declare the other dimensions with .to_event()"
-            )

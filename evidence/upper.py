@@ -6,26 +6,28 @@ upper bound: estimates of χ² bounds (CUBO) fall below the bound that they esti
 """
 
 import math
+from collections.abc import Sequence
 from typing import overload
 
 import torch
 from pyro import poutine
 from torch import Tensor
 
-from evidence.batch import Batch, Data
+from evidence.batch import Batch, Column, Data
 from evidence.chunks import split_with_latents
 from evidence.estimate import Estimate
 from evidence.joint import Joint
+from evidence.observed import with_observed
 from evidence.structure import Latents, Program, site_of, traced
 from evidence.weights import stream
 
 
 @overload
-def simulate(model: Program, guide: Program, like: Tensor) -> tuple[Tensor, Latents]: ...
+def simulate(model: Program, guide: Program, like: Column) -> tuple[Tensor, Latents]: ...
 
 
 @overload
-def simulate(model: Program, guide: Program, like: tuple[Tensor, ...]) -> tuple[Batch, Latents]: ...
+def simulate(model: Program, guide: Program, like: Sequence[Column]) -> tuple[Batch, Latents]: ...
 
 
 @torch.no_grad()
@@ -43,7 +45,8 @@ def simulate(model: Program, guide: Program, like: Data) -> tuple[Data, Latents]
         (N, *event).
 
     Raises:
-        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+        UnsupportedPair: if the pair has no per-datum weights (see `log_weights`), or if what the
+            model observes is none of its arguments.
 
     >>> from evidence.example import guide, model
     >>> x, z = simulate(model, guide, torch.zeros(500, 1))
@@ -55,7 +58,8 @@ def simulate(model: Program, guide: Program, like: Data) -> tuple[Data, Latents]
     trace = traced(poutine.uncondition(model), batch)
     x = site_of(trace, joint.observed)["value"]
     latents = {latent.name: site_of(trace, latent.name)["value"] for latent in joint.sites}
-    return x if isinstance(like, Tensor) else batch.with_x(x), latents
+    simulated = with_observed(joint, latents, x)
+    return simulated if isinstance(like, (tuple, list)) else simulated.x, latents
 
 
 def eubo(model: Program, guide: Program, x: Data, exact_draw: Latents) -> Estimate:

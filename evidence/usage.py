@@ -113,7 +113,7 @@ def latent_usage(
     log_q = torch.stack([_log_guide_matrix(joint, part) for part in u])  # draws × z × q
     own = log_q.diagonal(dim1=1, dim2=2)
     mutual_information = float((own - (log_q.logsumexp(2) - math.log(batch.size))).mean())
-    log_prior, _ = joint.model_terms(_like_data(u.flatten(0, 1), batch))
+    log_prior, _ = joint.model_terms(joint.typed(u.flatten(0, 1)))
     rate = float(own.mean() - log_prior.mean())
     return LatentUsage(activity, rate, mutual_information, batch.size)
 
@@ -122,9 +122,4 @@ def _log_guide_matrix(joint: Joint, u: Float64[Tensor, " N latent"]) -> Float64[
     """Returns log q(z_i|x_j) in row i and column j: every z under the guide of every datum."""
     count = len(u)
     every_z = u.repeat_interleave(count, 0)  # row i·N + j holds z_i and is evaluated at x_j
-    return joint.log_guide(_like_data(every_z, Batch.of(joint.batch))).reshape(count, count)
-
-
-def _like_data(u: Tensor, batch: Batch) -> Tensor:
-    """Returns `u` in the precision of the data, if these are floating-point numbers."""
-    return u.to(batch.x.dtype) if batch.x.is_floating_point() else u
+    return joint.log_guide(joint.typed(every_z)).reshape(count, count)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from evidence.accounting import check_guide, check_pair
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.recording.calls import run
@@ -21,7 +22,6 @@ from evidence.structure import (
     Latents,
     Program,
     at,
-    check_pair,
     latent_sites,
     log_prob_of,
     masked,
@@ -119,13 +119,16 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
     batch = Batch.of(x)
     shape, rows = (num_particles, batch.size), batch.repeat(num_particles)
     guide_trace = traced(guide, batch)
+    check_guide(guide_trace, batch.size)
     sites = latent_sites(guide_trace)
     if len(sites) == 1:
         # One latent site *is* its distribution q(z|x): encode once, then sample it many times.
         (site,) = sites
         q = site["fn"]
-        values = q.sample(shape[:1]) if num_particles > 1 else site["value"].unsqueeze(0)
+        # Flows without an inverse know log q of the very tensor that they have drawn.
+        values = q.sample(shape[:1]) if num_particles > 1 else site["value"]
         log_guide = masked(q.log_prob(values), site).double()
+        values = values.reshape(shape + site["value"].shape[1:])
         latents = {site["name"]: values.flatten(0, 1)}
     else:
         guide_trace = traced(guide, rows)

@@ -9,7 +9,7 @@ import math
 import torch
 from pyro.infer import SVI, Trace_ELBO
 
-from data import open_dataset
+from data import View, open_dataset
 from data.sources import digits
 from evidence import elbo
 from guides.amortized import Amortized
@@ -28,7 +28,7 @@ LATENT, SEED, PLAN = 2, 0, Train(epochs=3)
 
 def train() -> tuple[Generative, Amortized]:
     """Returns p_θ(x, z) and q_φ(z|x), trained."""
-    data = open_dataset(digits.load(), "digits", "binary")
+    data = open_dataset(digits.load(), "digits", View("binary"))
     torch.manual_seed(SEED)
     encoder = MLP(data.shape, (2 * LATENT,))  # x ↦ mean and scale of q(z|x)
     start_each_output(encoder)

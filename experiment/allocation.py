@@ -70,11 +70,27 @@ def _size(name: str, args: Sequence[object]) -> int:
 def elements(state: object) -> int:
     """Returns how many numbers the tensors in a checkpoint really hold, whatever shape they claim.
 
-    >>> elements({"weight": torch.zeros(1).expand(10**9)})
-    1
+    What several tensors or lists share counts once, and is looked at once.
+
+    >>> elements({"weight": torch.zeros(1).expand(10**9)}), elements([torch.zeros(5)] * 1000)
+    (1, 5)
     """
-    if isinstance(state, torch.Tensor):
-        return state.untyped_storage().nbytes() // state.element_size()
-    if isinstance(state, dict):
-        return sum(elements(value) for value in state.values())
-    return sum(elements(value) for value in state) if isinstance(state, list | tuple) else 0
+    seen: set[int] = set()
+    waiting, total = [state], 0
+    while waiting:
+        value = waiting.pop()
+        held = value
+        if isinstance(value, torch.Tensor):
+            if value.layout != torch.strided or value.is_meta:
+                continue
+            held = value.untyped_storage()
+        # The address of a storage is that of its numbers, which no list has.
+        key = held.data_ptr() if isinstance(held, torch.UntypedStorage) else id(held)
+        if key in seen:
+            continue
+        seen.add(key)
+        if isinstance(value, torch.Tensor):
+            total += value.untyped_storage().nbytes() // value.element_size()
+        elif isinstance(value, dict | list | tuple):
+            waiting += value.values() if isinstance(value, dict) else value
+    return total

@@ -238,5 +238,6 @@ def likelihoods_on(space: str) -> list[str]:
 
 def all_likelihoods() -> dict[str, type[Likelihood]]:
     """Returns every likelihood of the project by the name of its choice."""
-    named = {name: Choice(name, {}) for name in choices.names("likelihood")}
-    return {name: locate("likelihood", choice) for name, choice in named.items()}  # type: ignore[misc]
+    names = choices.names("likelihood")
+    found: dict[str, Any] = {name: locate("likelihood", Choice(name, {})) for name in names}
+    return found

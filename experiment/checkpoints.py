@@ -8,10 +8,11 @@ checkpoint-best.pt      the weights of the best epoch, for those who evaluate
 import io
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.files import open_plain, write_whole
 
 State = dict[str, Any]  # tensors and plain values
@@ -51,7 +52,8 @@ class Checkpoints:
     def tidy(self) -> None:
         """Removes the unfinished files of a process that was killed while it wrote."""
         for unfinished in self.folder.glob(".checkpoint-*.tmp"):
-            unfinished.unlink()
+            with suppress(OSError):  # it is a folder, which no process of ours left
+                unfinished.unlink()
 
     def drop_previous(self) -> None:
         """Removes what only continues a run: a finished run is not continued."""
@@ -76,7 +78,7 @@ class Checkpoints:
                 continue
             for what in damaged:
                 instead = f"going on from {self._name(which, state)}, with the same result"
-                print(f"warning: {what}; {instead}", file=sys.stderr)
+                print(printable(f"warning: {what}; {instead}"), file=sys.stderr)
             # What is saved next then has this one before it.
             self.path(which).replace(self.path("last"))
             return state
@@ -105,7 +107,7 @@ class Checkpoints:
                 raise
             if isinstance(best := state.get("best"), dict):
                 instead = f"{self.path(other)} holds the same weights: using those"
-                print(f"warning: {error}; {instead}", file=sys.stderr)
+                print(printable(f"warning: {error}; {instead}"), file=sys.stderr)
                 return best
             good = f"{self._name(other, state)} is good: --checkpoint {other}"
             raise RequestError(f"{error}; {good}") from error
@@ -149,9 +151,13 @@ class Checkpoints:
 def verify(file: BinaryIO) -> None:
     """Raises BadZipFile for a checkpoint with flipped bits, for which torch does not look.
 
-    Packed members, which torch never writes, and which can unpack to any size, are refused, too.
+    Packed members, which torch never writes, and which can unpack to any size, are refused, too,
+    and so are members that lie upon each other.
     """
+    size = file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file) as archive:
+        if sum(member.file_size for member in archive.infolist()) > size:
+            raise zipfile.BadZipFile("members upon each other")
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise zipfile.BadZipFile("compressed members")
         if archive.testzip() is not None:

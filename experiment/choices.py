@@ -39,8 +39,14 @@ def name_of(axis: str, path: str) -> str | None:
 
 def is_own(path: str) -> bool:
     """Whether the dotted `path` leads into this project, and not to code of somebody else."""
-    top = CONFIGS.parent / path.split(".")[0]
-    return top.is_dir() or top.with_suffix(".py").is_file()
+    return path.split(".")[0] in _modules()
+
+
+@cache
+def _modules() -> frozenset[str]:
+    """Returns the names of this project's packages and scripts."""
+    here = CONFIGS.parent.iterdir()
+    return frozenset(file.stem for file in here if file.is_dir() or file.suffix == ".py")
 
 
 @cache

@@ -25,13 +25,15 @@ def read_plain(file: Path) -> dict[str, Any]:
     Raises:
         RequestError: there is no such file, or it holds no mapping that this project wrote.
     """
-    if not file.exists():
-        raise RequestError(f"{file.parent}: not a run directory (no {file.name})")
     try:
         text = read_plain_file(file, LARGEST).decode()
         check_yaml(text)
         plain = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RequestError(f"{file.parent}: not a run directory (no {file.name})") from error
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RequestError(f"{file}: cannot be read ({type(error).__name__})") from error
     if not isinstance(plain, dict):
         raise RequestError(f"{file}: not a configuration")

@@ -8,21 +8,24 @@ run directory reads data and never code: YAML by the safe loader, checkpoints wi
 `weights_only=True`.
 """
 
-import fcntl
+import errno
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
 from experiment.data_file import Hashes, read_hashes
-from experiment.files import open_to_append, write_json, write_whole
+from experiment.files import held, write_json, write_whole
 from experiment.legacy import as_then, digest_then, migrated
 from experiment.metrics_file import Record, append_records, read_records, write_records
 from experiment.request import PLACES, Request, digest, identity
+
+# Where nothing can be written, and where nothing is, no two files are taken apart.
+NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.ENOTDIR)
 
 __all__ = ["PLACES", "RunDirectory", "digest", "identity", "of_split"]
 
@@ -98,21 +101,37 @@ class RunDirectory:
             RequestError: the directory holds another run or cannot be written, or another process
                 is writing it; with `resume=False`, it holds any run.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = open_to_append(self.path / ".lock")  # held for as long as the run
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            raise RequestError(f"run_dir={self.path}: {what}") from error
-        with lock:
+        with ExitStack() as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock.enter_context(held(self.path / ".lock"))
+            except BlockingIOError as error:
                 what = "another process is training here; wait, or choose another run_dir"
+                raise RequestError(f"run_dir={self.path}: {what}") from error
+            except OSError as error:
+                what = f"cannot be written ({error.strerror})"
                 raise RequestError(f"run_dir={self.path}: {what}") from error
             self._accept(request, resume)
             self._digest = request.digest
             self.checkpoints.tidy()
+            yield
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Holds the files of evaluations alone for as long as the context lasts.
+
+        Raises:
+            RequestError: another process is measuring this run, or the lock is no plain file.
+        """
+        with ExitStack() as lock:
+            try:
+                lock.enter_context(held(self.path / ".lock-evaluation"))
+            except BlockingIOError as error:
+                what = "another process is measuring this run; wait until it is done"
+                raise RequestError(f"{self.path}: {what}") from error
+            except OSError as error:
+                if error.errno not in NOT_WRITTEN:
+                    raise RequestError(f"{error.filename}: {error.strerror}") from error
             yield
 
     def _accept(self, request: Request, resume: bool) -> None:
@@ -129,11 +148,9 @@ class RunDirectory:
                 "use train.resume=auto to continue it, or choose another run_dir"
             )
         if difference:
-            print(
-                f"warning: run_dir={self.path}: {difference}, but the checkpoint was trained with "
-                "the one asked for now; config.yaml is written again",
-                file=sys.stderr,
-            )
+            now = "the checkpoint was trained with the one asked for now"
+            warning = f"warning: run_dir={self.path}: {difference}, but {now}"
+            print(printable(f"{warning}; config.yaml is written again"), file=sys.stderr)
         if difference or not self.config_file.exists():
             write_request(self.config_file, request)
 

@@ -5,13 +5,16 @@ pipe or a device in the place of a file is not read.
 """
 
 import errno
+import fcntl
+import hashlib
 import io
 import json
+import math
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,12 +25,14 @@ if TYPE_CHECKING:
 def write_whole(path: Path, content: bytes) -> None:
     """Writes `content` so that `path` holds all of it or what it held, even after a power cut.
 
+    A link in its place is replaced, not followed. Its folder may be a link: see `make_folder`.
+
     Raises:
-        OSError: the file cannot be written, or its folder is a link; the error names the file.
+        OSError: the file cannot be written; the error names it.
     """
     beside = None
     try:
-        make_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
         number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with open(number, "wb") as file:
             file.write(content)
@@ -43,15 +48,18 @@ def write_whole(path: Path, content: bytes) -> None:
                 Path(beside).unlink()
 
 
-def make_folder(folder: Path) -> None:
-    """Makes `folder` with its parents.
+def make_folder(folder: Path) -> Path:
+    """Makes a folder inside a run directory, and returns it.
+
+    The run directory itself may be a link that its user made; whatever is in it may not.
 
     Raises:
-        OSError: the last part of its path is a link.
+        OSError: the folder is a link, or cannot be made.
     """
     if folder.is_symlink():
         raise OSError(errno.ELOOP, "is a link, and nothing is written through links", str(folder))
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def open_to_append(path: Path) -> BinaryIO:
@@ -61,6 +69,19 @@ def open_to_append(path: Path) -> BinaryIO:
         OSError: it cannot be written, or is a link or no plain file.
     """
     return os.fdopen(_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "ab")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds the file `path`, which it makes, alone for as long as the context lasts.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: it cannot be written, or is a link or no plain file.
+    """
+    with open_to_append(path) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def open_plain(path: Path, largest: int) -> BinaryIO:
@@ -98,21 +119,31 @@ def _mask() -> int:
     return mask
 
 
-def write_json(path: Path, value: object) -> None:
-    """Writes `value` as indented JSON, whole or not at all.
+def standard(value: object) -> object:
+    """Returns `value` for JSON: null where there is a NaN or an infinity, which it has no word for.
 
-    Raises:
-        ValueError: there is a NaN or an infinity in it, which JSON has no word for.
+    >>> standard({"mean": -3.5, "se": float("nan"), "box": [(0, float("inf"))]})
+    {'mean': -3.5, 'se': None, 'box': [[0, None]]}
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    if isinstance(value, Mapping):
+        return {key: standard(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [standard(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> None:
-    """Writes tensors as a compressed .npz, whole or not at all."""
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as indented JSON (see `standard`), whole or not at all."""
+    text = json.dumps(standard(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode(errors="backslashreplace"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> str:
+    """Writes tensors as a compressed .npz, whole or not at all; returns the file's SHA-256."""
     import numpy as np
 
     buffer = io.BytesIO()
     plain = {name: values.cpu().numpy() for name, values in arrays.items()}
     np.savez_compressed(buffer, **plain)  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

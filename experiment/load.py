@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from data import Dataset, Split
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.allocation import at_most, elements
 from experiment.build import build_data, build_pair
 from experiment.checkpoints import State
@@ -48,7 +48,6 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[Record]:
-        """The lines of metrics.jsonl."""
         return RunDirectory(self.path).read_metrics()
 
 
@@ -81,6 +80,7 @@ def load_run(
     if not directory.is_done:
         done = _progress(directory, request)
         raise RequestError(f"{path}: unfinished, {done}; the same train.py command continues it")
+    file = directory.checkpoints.path(checkpoint)
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
     dataset, pair = _built(directory, request, state, chosen, trust, places or {})
@@ -90,17 +90,26 @@ def load_run(
         pair.guide.load_state_dict(state["guide"])
         epoch = int(state["epoch"])
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        file = directory.checkpoints.path(checkpoint)
         raise RequestError(f"{file}: does not fit the configuration beside it") from error
+    for name, program in (("model", pair.model), ("guide", pair.guide)):
+        if (broken := not_finite(program)) is not None:
+            raise RequestError(f"{file}: {broken} of the {name} is NaN or infinite")
     if not directory.made_by(state):
-        print(
-            f"warning: {directory.config_file} is not what the checkpoint was trained with: "
-            "it was edited, or is damaged",
-            file=sys.stderr,
-        )
+        what = "is not what the checkpoint was trained with: it was edited, or is damaged"
+        print(printable(f"warning: {directory.config_file} {what}"), file=sys.stderr)
     pair.model.to(chosen).eval()
     pair.guide.to(chosen).eval()
     return Run(Path(path), request, pair.model, pair.guide, dataset, epoch)
+
+
+def not_finite(program: nn.Module) -> str | None:
+    """Returns the name of a parameter with a NaN or an infinity in it, or of a buffer with a NaN.
+
+    Returns None if there is none. Buffers may have infinities: the ends of a scale, say.
+    """
+    weights = ((n, p) for n, p in program.named_parameters() if not p.isfinite().all())
+    others = ((n, b) for n, b in program.named_buffers() if b.isnan().any())
+    return next((name for name, _ in (*weights, *others)), None)
 
 
 def _built(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import RequestError
-from experiment.files import open_to_append, read_plain_file, write_whole
+from experiment.files import open_to_append, read_plain_file, standard, write_whole
 
 Record = dict[str, Any]  # epoch, split, and quantities by name, nats per datum
 
@@ -63,4 +63,4 @@ def is_record(line: object) -> bool:
 
 
 def _lines(records: Sequence[Record]) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)
+    return "".join(json.dumps(standard(record), allow_nan=False) + "\n" for record in records)

@@ -25,7 +25,6 @@ class SharedRunDirectory:
 
     @property
     def is_done(self) -> bool:
-        """Whether training ended."""
         return from_first(lambda: self.files.is_done)
 
     def as_there(self, request: Request) -> Request:

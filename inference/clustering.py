@@ -1,5 +1,7 @@
 """How well clusters agree with labels that the model never saw."""
 
+import math
+
 import torch
 from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
@@ -13,14 +15,15 @@ def clustering_accuracy(clusters: Int[Tensor, " N"], labels: Int[Tensor, " N"]) 
     """Returns the share of data whose cluster belongs to their label.
 
     Clusters and labels are matched one to one as well as possible (the Hungarian method). If there
-    are more of the one than of the other, what stays unmatched counts as wrong.
+    are more of the one than of the other, what stays unmatched counts as wrong. Labels are a set of
+    values and no indices: −1 is a label like any other, even where it stands for a missing one.
     """
-    counts = torch.zeros(int(clusters.max()) + 1, int(labels.max()) + 1, dtype=torch.long)
-    counts.index_put_(
-        (clusters.cpu(), labels.cpu()), torch.ones(len(labels), dtype=torch.long), accumulate=True
-    )
-    rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
-    return float(counts.numpy()[rows, columns].sum()) / len(labels)
+    rows, row = clusters.cpu().unique(return_inverse=True)
+    columns, column = labels.cpu().unique(return_inverse=True)
+    shape = (len(rows), len(columns))
+    counts = (row * shape[1] + column).bincount(minlength=math.prod(shape)).reshape(shape).numpy()
+    matched = linear_sum_assignment(counts, maximize=True)
+    return float(counts[matched].sum()) / len(labels)
 
 
 @torch.no_grad()

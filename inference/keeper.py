@@ -33,10 +33,10 @@ class Nowhere:
         return None
 
     def write_metrics(self, records: list[Record]) -> None:
-        """Does nothing."""
+        pass
 
     def append_metrics(self, records: list[Record]) -> None:
-        """Does nothing."""
+        pass
 
     def save(self, state: State, best: State) -> None:
-        """Does nothing."""
+        pass

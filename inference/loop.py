@@ -39,7 +39,7 @@ Observer = Callable[[Training, Dataset], None]
 
 
 def ignore(training: Training, data: Dataset) -> None:
-    """Looks on and does nothing."""
+    """Looks at a training that goes on, and does nothing."""
 
 
 def fit(
@@ -74,12 +74,9 @@ def fit(
         DoesNotFit: What `keep` holds belongs to another pair.
     """
     steps = math.ceil(len(data.train) / plan.batch_size)
+    rate = plan.rate_factor(steps)
     optimizer = FusedAdam(
-        (model, guide),
-        plan.learning_rate,
-        plan.rate_factor(steps),
-        plan.weight_decay,
-        plan.clip_norm,
+        (model, guide), plan.learning_rate, rate, plan.weight_decay, plan.clip_norm
     )
     training = continued(Training(model, guide, optimizer), keep)
     compiled = chosen(plan, steps, training, tell)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from evidence.recording.private_torch import allow_steps_outside_graphs, skip_step_where
+from inference.alike import check_alike
 from inference.keeper import State
 
 
@@ -108,9 +109,21 @@ class FusedAdam(PyroOptim):
         }
 
     def set_state(self, state_dict: State) -> None:
-        """Continues from `get_state()`."""
-        self.adam.load_state_dict(state_dict["adam"])
-        self.schedule.load_state_dict(state_dict["schedule"])
+        """Continues from `get_state()`.
+
+        Raises:
+            LookupError, TypeError, ValueError: It is the state of no optimizer of these parameters.
+        """
+        own, (adam, schedule) = self.get_state(), (state_dict["adam"], state_dict["schedule"])
+        check_alike(own["adam"]["param_groups"], adam["param_groups"])
+        check_alike(own["schedule"], schedule)
+        self.adam.load_state_dict(adam)
+        self.schedule.load_state_dict(schedule)
+        for parameter, moments in self.adam.state.items():
+            for name, moment in moments.items():
+                check_alike(
+                    parameter if name.startswith("exp_avg") else moment.new_zeros(()), moment
+                )
 
 
 def costs_nothing_to_read(device: torch.device) -> bool:

@@ -46,7 +46,7 @@ class Progress:
         self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
 
     def step(self) -> None:
-        """One more batch has been trained on, by all processes together."""
+        """Counts a batch that all processes together have trained on."""
         examples = min(self.batch_size, self.left_in_epoch)
         self.left_in_epoch -= examples
         self.done += examples

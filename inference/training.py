@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from inference.alike import check_alike, check_records
 from inference.keeper import Record, State
 from inference.optimizer import FusedAdam
 
@@ -57,16 +58,22 @@ class Training:
     def restore(self, state: State) -> None:
         """Continues from `state()`; raises DoesNotFit if it is one of another pair."""
         try:
+            best, plain = state["best"], ("epoch", "seconds", "compiled")
+            check_alike([0, 0.0, None], [state[name] for name in plain])
+            check_alike([0, 0.0], [best["epoch"], best["elbo"]])
+            check_alike(0, 0 if state["processes"] is None else state["processes"])
+            check_records(state["metrics"])
+            if not 0 <= best["epoch"] <= state["epoch"] or math.isnan(best["elbo"]):
+                raise ValueError("epochs that cannot be")
             self.model.load_state_dict(state["model"])
             self.guide.load_state_dict(state["guide"])
             self.optimizer.set_state(state["optimiser"])
             self.epoch, self.seconds = state["epoch"], state["seconds"]
             self.compiled, self.processes = state["compiled"], state["processes"]
             self.metrics = state["metrics"]
-            best = state["best"]
             self.best_elbo, self.best_epoch = best["elbo"], best["epoch"]
             self.best_weights = {key: best[key] for key in ("model", "guide")}
-        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise DoesNotFit("the saved state does not fit the pair") from error
 
     def note_elbo(self, elbo: float) -> None:

@@ -8,7 +8,7 @@ from networks.layered import Layered
 
 
 class Gated(nn.Module):
-    """(Wx + b) ⊙ σ(Vx + c)."""
+    """Computes (Wx + b) ⊙ σ(Vx + c)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

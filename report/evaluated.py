@@ -1,5 +1,6 @@
 """What was measured on one run, shown: its table on the terminal, its files, figures and page."""
 
+from errors import printable
 from evaluation.export import export
 from evaluation.files import save_evaluation, save_imputations
 from evaluation.imputation import Imputed
@@ -22,20 +23,21 @@ def show(found: Evaluation | Imputed, options: Options) -> None:
 def show_evaluation(evaluation: Evaluation, options: Options) -> None:
     """Prints the table, and writes the numbers, what `options` export, the figures and the page."""
     run = evaluation.run
-    print(evaluation_table(evaluation))
+    print(printable(evaluation_table(evaluation), keep="\n"))
     save_evaluation(evaluation, run.path)
     for what in options.export:
-        print(f"wrote {export(evaluation, what)}")
+        print(printable(f"wrote {export(evaluation, what)}"))
     drawn = figures.draw_all(run, evaluation)
     file = run.path / of_split("evaluation.json", evaluation.split)
-    print(f"wrote {file} and .npz; figures: {', '.join(drawn)}")
-    print(f"wrote {write_report(run, evaluation, drawn)}\n")
+    print(printable(f"wrote {file} and .npz; figures: {', '.join(drawn)}"))
+    print(printable(f"wrote {write_report(run, evaluation, drawn)}") + "\n")
 
 
 def show_imputations(imputed: Imputed) -> None:
     """Prints how far off the filled in dimensions are, and writes them and a figure of some."""
-    print(imputation_table(imputed))
+    print(printable(imputation_table(imputed), keep="\n"))
     save_imputations(imputed)
     figures.draw_imputations(imputed)
     arrays, folder = (of_split(name, imputed.split) for name in ("imputations.npz", "figures"))
-    print(f"wrote {imputed.run.path / arrays} and .json, {folder}/imputations.png\n")
+    wrote = f"wrote {imputed.run.path / arrays} and .json, {folder}/imputations.png"
+    print(printable(wrote) + "\n")

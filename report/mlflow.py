@@ -28,7 +28,7 @@ LONGEST, MOST_PARAMETERS, MOST_METRICS = 500, 100, 1000
 
 
 class Logged(NamedTuple):
-    """One number of a run; `timestamp` is in milliseconds."""
+    """A number of a run; `timestamp` is in milliseconds."""
 
     key: str
     value: float

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from evaluation.explain import SOURCES
 from evaluation.imputation import Error, Filler, Imputed
-from evaluation.measured import Measured
+from evaluation.measured import Measured, shown
 from evaluation.result import Evaluation
 from evidence import Estimate
 from evidence.estimate import Annealed, Enumeration, Exactly, Quadrature, paired
@@ -19,7 +19,7 @@ FILLERS: dict[Filler, str] = {
 
 
 class Row(NamedTuple):
-    """One measured number; `note` says which side of log p(x) it bounds, or how it was computed."""
+    """A measured number; `note` says which side of log p(x) it bounds, or how it was computed."""
 
     name: str
     value: Measured
@@ -114,7 +114,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
     for name, value, note in rows:
-        numbers = f"{value.mean:>10.3f}  {value.standard_error:>7.3f}"
+        numbers = f"{shown(value.mean, 3):>10}  {shown(value.standard_error, 3):>7}"
         lines.append(f"  {name:<{width}}  {numbers}  {note}".rstrip())
     notes = [f"! {note}" for note in evaluation.notes]
     sentences = [
@@ -146,4 +146,4 @@ def imputation_table(imputed: Imputed) -> str:
 
 
 def _error(error: Error, width: int) -> str:
-    return f"{error.value:>{width}.4f}{error.standard_error:>9.4f}"
+    return f"{shown(error.value, 4):>{width}}{shown(error.standard_error, 4):>9}"

@@ -12,6 +12,7 @@ from data import Dataset
 from evaluation.predictions import generate, reconstruct
 from evidence.batch import Batch
 from evidence.noise import forked
+from experiment.files import make_folder
 from experiment.request import Request
 from inference.training import Training
 from report.figures.mosaic import is_picture, mosaic
@@ -58,9 +59,10 @@ class TensorBoard:
         self.writer.flush()
 
     def _open(self, epoch: int) -> SummaryWriter:
-        writer = SummaryWriter(str(self.folder), purge_step=epoch if self.folder.exists() else None)
+        goes_on = self.folder.exists()
+        writer = SummaryWriter(str(make_folder(self.folder)), purge_step=epoch if goes_on else None)
         for summary in hparams(self._options(), {BEST: 0.0}):
-            writer._get_file_writer().add_summary(summary)
+            writer.file_writer.add_summary(summary)  # type: ignore[attr-defined]
         return writer
 
     def _options(self) -> dict[str, int | float | str]:

@@ -1,4 +1,7 @@
-"""What every test starts from: validation on, a fixed seed, an empty parameter store, no leftovers between tests."""
+"""What every test starts from: validation on, a fixed seed, an empty parameter store.
+
+A test that leaves parameters in Pyro's global store fails.
+"""
 
 import contextlib
 import io
@@ -15,6 +18,13 @@ import hypothesis
 import pyro
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+import tests.typechecker  # noqa: F401 - the hook names it
+
+# Every call checks the shapes that type hints state; nothing of these may be imported before this.
+CHECKED = ("models", "guides", "networks", "evidence", "inference")
+install_import_hook(CHECKED, "tests.typechecker.check")
 
 # The same examples every time, however slow the machine.
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True)
@@ -46,7 +56,7 @@ def double():
 
 @pytest.fixture(scope="session")
 def command():
-    """Run one of the project's scripts as a user does; returns the finished process with its text."""
+    """Runs one of the project's scripts as a user does; returns the finished process."""
 
     def run(
         script: str, *arguments: str, cwd: Path | None = None, **environment: str

@@ -1,4 +1,4 @@
-"""Every wrong request: one line on stderr that names the option and says what is right, status 2, nothing lost."""
+"""Every wrong request gets one line that names the option, status 2, and loses nothing."""
 
 import json
 

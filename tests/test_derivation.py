@@ -188,7 +188,7 @@ class TestMeanOverPixelsIsABetaVAE:
 
     @pytest.mark.parametrize(("scale", "beta"), [(math.sqrt(0.5), D), (1.0, D / 2)])
     def test_its_gradient_is_that_of_beta(self, pair, x, scale, beta):
-        """mean squares + KL has the gradient of −log p(x|z) + β KL, times 2σ²/D, with β = D/(2σ²)."""
+        """Mean squares + KL has the gradient of −log p(x|z) + β KL times 2σ²/D, for β = D/(2σ²)."""
         model, guide = pair
         squares, kl = self.terms(pair, x)
         averaged = gradients(squares / D + kl, model.decoder, guide)
@@ -207,7 +207,7 @@ class TestMeanOverPixelsIsABetaVAE:
         assert torch.cosine_similarity(averaged, elbo, dim=0) < 0.99
 
     def test_this_project_sums_both(self, pair, x):
-        """Its loss per datum is (Σ squares + KL)/N plus the constant, where the averaged loss would be 1/D of the squares."""
+        """The loss per datum has all squares; an averaged loss would have 1/D of them."""
         from inference.objectives.analytic_kl import AnalyticKL
 
         model, guide = pair

@@ -1,5 +1,8 @@
-"""The README and the documents, followed by a newcomer: every command and every Python snippet runs, in the order of the
-page and in one folder, shortened where it is long; every link leads somewhere; help and refusals need no torch."""
+"""The README and the documents, as a newcomer follows them.
+
+Every command and every Python snippet runs in the order of its page and in one folder, shortened
+if it is long. Every link leads somewhere. Help and refusals need no torch.
+"""
 
 import os
 import re
@@ -48,7 +51,7 @@ NOT_RUN = {
     r"^(\.venv/bin/)?pip install": "needs a package index",
     r"^python3 -m venv": "makes the environment that these tests run in",
     r"^make (test|verify)$": "runs these tests",
-    r"hydra/launcher=submitit_slurm": "needs a cluster; tests/test_sweeps.py has submitit's local one",
+    r"hydra/launcher=submitit_slurm": "needs a cluster; test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",
     r"hydra/launcher=ray": "in tests/test_sweeps.py, where the launcher is installed (make verify)",
@@ -76,7 +79,7 @@ def lines(script):
 
 
 class Newcomer:
-    """Follows a page in an empty folder that has the data the page speaks of: DIR, FOLDER, FILE.npy and mine.npy."""
+    """Follows a page in a folder that has its data alone: DIR, FOLDER, FILE.npy and mine.npy."""
 
     def __init__(self, folder, monkeypatch, capsys):
         self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
@@ -130,7 +133,7 @@ class Newcomer:
         assert out, line
 
     def meant(self, word, before):
-        """A placeholder or a pattern as what it stands for: the first RUN of a command is the newest, and so on."""
+        """Returns what a placeholder or a pattern stands for: the first RUN is the newest."""
         if word in ("RUN", "RUNS") and not Path(word).exists():
             if not list(Path("runs").rglob("DONE")):  # the page starts from a run of one's own
                 self.type(demo()[0])

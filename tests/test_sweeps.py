@@ -44,7 +44,7 @@ def test_every_combination_and_nothing_twice(train, folder):
 
 
 def check_failing_sweep(folder, status, stderr):
-    """One learning rate breaks training: its jobs are named at the end, each in a line, and the others are done."""
+    """One learning rate breaks training: its jobs are named in a line each, the others done."""
     lines = failures(stderr)
     assert status == 1 and len(lines) == 2 and stderr.rstrip().splitlines()[-2:] == lines
     assert all(
@@ -95,5 +95,6 @@ def test_a_failing_job_stops_no_other_on_a_cluster(command, folder, launcher):
         f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher",
         reason=f"requirements/*.txt for {launcher}",
     )
-    result = command("train.py", *FAILING, f"hydra/launcher={launcher}", cwd=folder)
+    quiet = {"RAY_DEDUP_LOGS": "0"}  # or Ray writes into the lines that are compared
+    result = command("train.py", *FAILING, f"hydra/launcher={launcher}", cwd=folder, **quiet)
     check_failing_sweep(folder, result.returncode, result.stderr)

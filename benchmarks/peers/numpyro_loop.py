@@ -22,7 +22,7 @@ from benchmarks.workload import LEARNING_RATE, Batches, grey
 
 
 class Loop:
-    """One `fori_loop` a call, or one call a step; it also binarises, if batches are binarised."""
+    """Runs a `fori_loop` a call, or a step a call, and binarises if batches are binarised."""
 
     def __init__(self, network: Network, batches: Batches) -> None:
         self.batches = batches
@@ -70,7 +70,7 @@ def model(network: Network) -> Callable[[Array], None]:
 
 
 def guide(network: Network) -> Callable[[Array], None]:
-    """Makes the program q(z|x)."""
+    """Makes the program of q(z|x) from the encoder."""
     encoder = in_jax(network.encoder(), "encoder")
 
     def program(x: Array) -> None:

@@ -26,7 +26,7 @@ class VAE(nn.Module):
         self.encoder, self.decoder = network.encoder(), network.decoder()
 
     def model(self, x: Tensor) -> None:
-        """Samples from p(z) p(x|z)."""
+        """Samples z from p(z), and x from p(x|z)."""
         pyro.module("decoder", self.decoder)
         with pyro.plate("data", x.shape[0]):
             loc, scale = x.new_zeros(x.shape[0], self.latent), x.new_ones(x.shape[0], self.latent)
@@ -35,7 +35,7 @@ class VAE(nn.Module):
             pyro.sample("obs", dist.Bernoulli(probs, validate_args=False).to_event(1), obs=x)
 
     def guide(self, x: Tensor) -> None:
-        """Samples from q(z|x)."""
+        """Samples z from q(z|x), by the encoder."""
         pyro.module("encoder", self.encoder)
         with pyro.plate("data", x.shape[0]):
             loc, raw_scale = self.encoder(x).chunk(2, dim=-1)
@@ -82,7 +82,7 @@ def _run(network: Network, batches: Batches, loss: Trace_ELBO) -> Run:
 
 
 def svi(network: Network, batches: Batches) -> Run:
-    """Makes the tutorial's loop."""
+    """Makes the loop of Pyro's tutorial."""
     return _run(network, batches, Trace_ELBO())
 
 

@@ -23,7 +23,7 @@ def load(
     levels: int | None = None,
     split_by: str = "permutation",
     standardise: bool = True,
-    memory_limit: int | str | None = None,
+    memory_limit: int | str | None = "4GB",
 ) -> RawData:
     """Returns the data in the file `path`.
 

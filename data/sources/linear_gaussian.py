@@ -3,6 +3,8 @@
 log p(x) is known in closed form.
 """
 
+import math
+
 import torch
 from torch.distributions import LowRankMultivariateNormal
 
@@ -28,13 +30,13 @@ def load(
     for name, value in (("dimensions", dimensions), ("factors", factors), ("examples", examples)):
         if value < 1:
             raise ValueError(f"{name}={value}: must be at least 1")
-    if dimensions * (examples + factors) > LARGEST:
+    if dimensions * (examples + factors) + factors**2 > LARGEST:
         raise ValueError(
-            f"dimensions={dimensions}: with examples={examples} these are more than "
-            f"{LARGEST:,} values"
+            f"dimensions={dimensions}: with examples={examples} and factors={factors} these are "
+            f"more than {LARGEST:,} values"
         )
-    if noise <= 0:
-        raise ValueError(f"noise={noise}: must be positive")
+    if not (noise > 0 and 0 < noise * noise < math.inf):
+        raise ValueError(f"noise={noise}: must be positive, and its square a number")
     fifth = max(examples // 5, 1)
     with forked(torch.device("cpu"), draw_seed):
         weight = torch.randn(dimensions, factors, dtype=torch.float64)

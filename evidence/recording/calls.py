@@ -66,7 +66,7 @@ class Calls(Recorder):
     def _graph(self, function: Function, inputs: tuple[Tensor, ...]) -> Function:
         graph, found = with_found_tensors_as_inputs(record(function, *inputs))
         runnable = self.ready(graph, [*found, *inputs])
-        return lambda *given: runnable(*found, *given)
+        return lambda *given: tuple(runnable(*found, *given))  # inductor returns a list
 
 
 _calls: ContextVar[Calls | None] = ContextVar("recorded calls", default=None)

@@ -112,6 +112,14 @@ def allow_steps_outside_graphs(optimizer: torch.optim.Optimizer) -> None:
         optimizer._warned_capturable_if_run_uncaptured = True
 
 
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; without the name, no CPU is taken to."""
+    try:
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    except AttributeError:
+        return False  # forces are then computed in float32, more slowly
+
+
 def _say(name: str, instead: str) -> None:
     """Warns in one line, once, that this torch lacks `name`."""
     warnings.warn(f"this torch has no {name}: {instead}", RuntimeWarning, stacklevel=3)

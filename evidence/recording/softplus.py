@@ -31,7 +31,9 @@ def log1p_exp_minus(magnitude: Float[Tensor, " *shape"]) -> Float[Tensor, " *sha
     return 2 * s * series
 
 
-def softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor | NotImplementedType:
+def softplus(
+    x: Tensor, beta: float | int = 1, threshold: float | int = 20
+) -> Tensor | NotImplementedType:
     """Returns `aten.softplus`; its `threshold` only avoids an overflow that cannot happen here."""
     if x.dtype != torch.float32 or beta != 1:
         return NotImplemented

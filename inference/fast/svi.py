@@ -64,7 +64,6 @@ class FastSVI(SVI):
 
     @property
     def is_compiled(self) -> bool:
-        """Whether steps run compiled."""
         return self.recorder is not None and self.recorder.why_eager is None
 
     def step(self, *columns: Tensor) -> Tensor:

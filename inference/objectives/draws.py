@@ -41,7 +41,7 @@ class Draws:
 
     @property
     def log_weights(self) -> Float[Tensor, " K N"]:
-        """log p(x, z) − log q(z|x)."""
+        """The log weights log p(x, z) − log q(z|x)."""
         return self.log_likelihood - sum(self.kl.values())
 
     @property

@@ -6,12 +6,14 @@ from models.distributions.autoregressive import (
 )
 from models.distributions.base import Distribution, Shape
 from models.distributions.component import Component
+from models.distributions.in_double import InDouble
 from models.distributions.mixture import SharedMixture, component_log_probs
 
 __all__ = [
     "Component",
     "ConditionalInvertibleAutoregressive",
     "Distribution",
+    "InDouble",
     "InvertibleAutoregressive",
     "Shape",
     "SharedMixture",

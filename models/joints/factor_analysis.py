@@ -60,7 +60,6 @@ class FactorAnalysis(Tractable):
         return marginal.log_prob(x.to(self.loc).flatten(1))
 
     def posterior_mean(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N latent"]:
-        """Returns E[z|x]."""
         residual = (x.to(self.loc).flatten(1) - self.loc) / self.variance
         return torch.linalg.solve(self.posterior_precision, self.weight.T @ residual.T).T
 

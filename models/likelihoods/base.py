@@ -55,7 +55,7 @@ class Likelihood(nn.Module, ABC):
         """
 
     def mean(self, h: Float[Tensor, " N *parameter_shape"]) -> Float[Tensor, " N *shape"]:
-        """Returns E[x|h]."""
+        """Returns E[x|h], in the units of the data."""
         return self(h).mean
 
     def unbind(

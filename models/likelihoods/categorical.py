@@ -14,7 +14,7 @@ from models.likelihoods.base import Likelihood
 
 
 class Categorical(Likelihood):
-    """One free probability for each level of each dimension.
+    """Gives each level of each dimension a probability of its own.
 
     It can be any distribution of one pixel, at the price of `levels` outputs for each.
     """
@@ -87,7 +87,8 @@ class Levels(dist.TorchDistribution):
             -1, self.logits.shape[self.levels_dim], dimensions
         )
         levels = value.long().expand(whole).reshape(-1, dimensions)
-        return -F.cross_entropy(logits, levels, reduction="none").reshape(whole)
+        # Improbable levels have large terms, of which float32 would keep too few digits.
+        return -F.cross_entropy(logits.double(), levels, reduction="none").reshape(whole)
 
     @property
     def mean(self) -> Float[Tensor, " *batch_and_shape"]:
@@ -96,6 +97,5 @@ class Levels(dist.TorchDistribution):
         return probabilities @ torch.arange(probabilities.shape[-1]).to(self.logits)
 
     def sample(self, sample_shape: Shape = ()) -> Float[Tensor, " *sample_and_batch_and_shape"]:
-        """Draws levels, as floats."""
         each = torch.distributions.Categorical(logits=self.logits.movedim(self.levels_dim, -1))
         return each.sample(torch.Size(sample_shape)).to(self.logits.dtype)

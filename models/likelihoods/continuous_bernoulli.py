@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from models.distributions import Distribution
+from models.distributions import Distribution, InDouble
 from models.likelihoods.base import Likelihood
 
 # Where |η| is below this, the distribution is uniform to float32's precision.
@@ -21,7 +21,11 @@ class ContinuousBernoulli(Likelihood):
     spaces = ("unit",)
 
     def forward(self, h: Float[Tensor, " N *shape"]) -> Distribution:
-        return StableContinuousBernoulli(logits=h).to_event(len(self.shape))
+        return InDouble(self.each, h, len(self.shape))
+
+    def each(self, h: Float[Tensor, " N *shape"]) -> Distribution:
+        """Returns the continuous Bernoulli of every dimension, in the precision of h."""
+        return StableContinuousBernoulli(logits=h)
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         # Six Newton steps from the inverse of the tails are exact enough for where training starts.
@@ -43,14 +47,26 @@ class StableContinuousBernoulli(dist.ContinuousBernoulli):
     """
 
     def log_prob(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:
-        """Returns the log-density in nats: ηx − log(1 + e^η) + log C(η)."""
+        """Returns the log-density in nats: ηx − log(1 + e^η) + log C(η).
+
+        With the distance d of x to the likelier end, ηx − log(1 + e^η) = −|η| d − log(1 + e^−|η|).
+        """
         if self._validate_args:
             self._validate_sample(value)
-        return self.logits * value - F.softplus(self.logits) + log_normaliser(self.logits)
+        size, distance = self.logits.abs(), torch.where(self.logits < 0, value, 1 - value)
+        return log_normaliser(self.logits) - size * distance - torch.log1p(torch.exp(-size))
+
+    @property
+    def natural(self) -> tuple[Float[Tensor, " *batch"], Float[Tensor, " *batch"]]:
+        """η and A = log(1 + e^η) − log C(η) of log p(x) = xη − A."""
+        return self.logits, F.softplus(self.logits, threshold=40) - log_normaliser(self.logits)
+
+    def log_base(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *value"]:
+        return torch.zeros_like(value)
 
     @property
     def mean(self) -> Float[Tensor, " *batch"]:
-        """1/(1 − e^−η) − 1/η."""
+        """The mean is 1/(1 − e^−η) − 1/η."""
         return _mean(self.logits)
 
     def icdf(self, value: Float[Tensor, " *value"]) -> Float[Tensor, " *batch"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pyro.distributions import constraints
 from torch import Tensor
 
-from models.distributions import Distribution, Shape
+from models.distributions import Distribution, InDouble, Shape
 from models.distributions.softplus import inverse_softplus, positive
 from models.likelihoods.base import Likelihood
 
@@ -32,10 +32,16 @@ class DiscretizedLogistic(Likelihood):
         self.levels = levels
 
     def forward(self, h: Float[Tensor, " N 2 *shape"]) -> Distribution:
+        return InDouble(self.each, h, len(self.shape))
+
+    def each(self, h: Float[Tensor, " N 2 *shape"]) -> Distribution:
+        """Returns the rounded logistic of every dimension, in the precision of h."""
         location, raw_scale = self.unbind(h)
         width = self.levels - 1
-        each = RoundedLogistic(width * location, width * positive(raw_scale), self.levels)
-        return each.to_event(len(self.shape))
+        # Where softplus underflows to 0, the square of this still has an inverse.
+        least = torch.finfo(h.dtype).tiny ** 0.4
+        scale = (width * positive(raw_scale)).clamp(min=least)
+        return RoundedLogistic(width * location, scale, self.levels)
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " 2 *shape"]:
         raw_scale = torch.full_like(mean, inverse_softplus(START_SCALE))
@@ -90,7 +96,7 @@ class RoundedLogistic(dist.TorchDistribution):
 
     @property
     def mean(self) -> Float[Tensor, " *batch"]:
-        """E[x] = Σ_{k ≥ 1} P(x ≥ k)."""
+        """The mean is Σ_{k ≥ 1} P(x ≥ k)."""
         total = torch.zeros_like(self.loc)
         for k in range(1, self.levels):  # one tensor of all k would take `levels` times the memory
             total += torch.sigmoid((self.loc - k + 0.5) / self.scale)

@@ -31,7 +31,7 @@ class Gaussian(LocationScale):
     ) -> None:
         super().__init__(shape, quantum, scale)
         if self.kind == "optimal":
-            self.register_buffer("optimal_scale", torch.tensor(START_SCALE))
+            self.register_buffer("optimal_scale", torch.tensor(START_SCALE, dtype=torch.float64))
 
     def in_units(self, sd: Float[Tensor, " *shape"]) -> None:
         super().in_units(sd)
@@ -39,12 +39,11 @@ class Gaussian(LocationScale):
             self.floor *= float(self.unit)
             self.optimal_scale *= self.unit
 
-    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
+    def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
         if self.kind != "optimal":
-            return dist.Normal(*self.location_and_scale(h)).to_event(len(self.shape))
-        if self.training:
-            return BatchOptimalNormal(h, self.optimal_scale, self.floor).to_event(len(self.shape))
-        return dist.Normal(h, self.optimal_scale).to_event(len(self.shape))
+            return dist.Normal(*self.location_and_scale(h))
+        scale = self.optimal_scale.to(h.dtype)
+        return BatchOptimalNormal(h, scale, self.floor) if self.training else dist.Normal(h, scale)
 
     @property
     def couples_data(self) -> str | None:

@@ -16,5 +16,5 @@ class Laplace(LocationScale):
     ) -> None:
         super().__init__(shape, quantum, scale)
 
-    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
-        return dist.Laplace(*self.location_and_scale(h)).to_event(len(self.shape))
+    def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
+        return dist.Laplace(*self.location_and_scale(h))

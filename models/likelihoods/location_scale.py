@@ -1,13 +1,14 @@
 """What likelihoods on ℝ share: a location h, and a scale that is given, learned or predicted."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from models.distributions import Distribution, InDouble
 from models.distributions.softplus import inverse_softplus, positive
 from models.likelihoods.base import Likelihood
 
@@ -47,7 +48,7 @@ class LocationScale(Likelihood, ABC):
             size = () if self.kind == "learned" else self.shape
             self.raw_scale = nn.Parameter(torch.full(size, inverse_softplus(START_SCALE)))
         elif self.kind == "fixed":
-            self.register_buffer("fixed_scale", torch.tensor(float(scale)))
+            self.register_buffer("fixed_scale", torch.tensor(float(scale), dtype=torch.float64))
         self.register_buffer("unit", None)
 
     @property
@@ -59,6 +60,13 @@ class LocationScale(Likelihood, ABC):
         several = self.kind in ("per_dimension", "predicted")
         self.unit = sd.clone() if several else sd.double().square().mean().sqrt().float()
 
+    @abstractmethod
+    def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
+        """Returns the distribution of every dimension, in the precision of h."""
+
+    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
+        return InDouble(self.each, h, len(self.shape))
+
     def location_and_scale(
         self, h: Float[Tensor, " N *parameter_shape"]
     ) -> tuple[Float[Tensor, " N *shape"], Float[Tensor, " *scale"]]:
@@ -67,11 +75,11 @@ class LocationScale(Likelihood, ABC):
             location, raw_scale = self.unbind(h)
             return location, self._with_unit(self.floor + positive(raw_scale))
         if self.kind == "fixed":
-            return h, self.fixed_scale
-        return h, self._with_unit(self.floor + positive(self.raw_scale))
+            return h, self.fixed_scale.to(h.dtype)
+        return h, self._with_unit(self.floor + positive(self.raw_scale.to(h.dtype)))
 
     def _with_unit(self, scale: Float[Tensor, " *scale"]) -> Float[Tensor, " *scale"]:
-        return scale if self.unit is None else self.unit * scale
+        return scale if self.unit is None else self.unit.to(scale.dtype) * scale
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *parameter_shape"]:
         if self.kind == "predicted":

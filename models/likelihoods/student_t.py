@@ -26,7 +26,7 @@ class StudentT(LocationScale):
             raise ValueError(f"degrees_of_freedom={degrees_of_freedom}: must be a positive number")
         self.degrees_of_freedom = float(degrees_of_freedom)
 
-    def forward(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
+    def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
         location, scale = self.location_and_scale(h)
         degrees = location.new_tensor(self.degrees_of_freedom)
-        return dist.StudentT(degrees, location, scale).to_event(len(self.shape))
+        return dist.StudentT(degrees, location, scale)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from errors import printable
 from report.comparison.comparing import compare
 from report.comparison.reading import read_run
 from report.comparison.tables import FORMATS
@@ -30,9 +31,9 @@ def compare_all(
         from report.page.comparison import write_page
 
         write_page(comparisons, Path(out))
-        print(f"wrote {out}", file=sys.stderr)
+        print(printable(f"wrote {out}"), file=sys.stderr)
     if export:
         from report.mlflow import export as log
 
         print(f"logged {len(read)} runs to {log(read)}", file=sys.stderr)
-    print(FORMATS[format](comparisons))
+    print(printable(FORMATS[format](comparisons), keep="\n"))

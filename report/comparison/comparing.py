@@ -20,7 +20,7 @@ SINGLE_SEED = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One configuration and its runs, one for each seed.
+    """A configuration and its runs, one for each seed.
 
     `averages[name]` is the mean of a quantity over seeds with its standard error. `difference` is
     the difference to the best setting, and None for the best setting itself.
@@ -34,7 +34,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One table: settings ordered from best to worst by the quantity `measure`."""
+    """A table of settings, ordered from best to worst by the quantity `measure`."""
 
     title: str
     unit: Unit

@@ -109,7 +109,6 @@ class Convertible:
 
     @property
     def runs(self) -> list[EvaluatedRun]:
-        """All runs, group by group."""
         return [run for one in self.groups for run in one.runs]
 
     @property

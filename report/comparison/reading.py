@@ -4,9 +4,8 @@ The files may be anybody's: sizes, shapes and kinds are checked before anything 
 else an evaluation holds is left aside.
 """
 
+import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
-from jaxtyping import Float64
-from numpy.lib import format as npy
 
 from errors import RequestError
 from experiment.choices import Option
 from experiment.directory import RunDirectory, identity, of_split
+from experiment.files import read_plain_file
+from report.comparison.arrays import DAMAGED, LARGEST_ARRAYS, Values, read_arrays
 
 # In bytes and in examples.
 LARGEST_FILE = 10_000_000
@@ -27,16 +26,9 @@ LARGEST_SPLIT = 10_000_000
 # In nats; the square of this number is a float, too.
 LARGEST_VALUE = 1e30
 
-# What a damaged archive raises when it is read.
-DAMAGED = (
-    *(ValueError, OSError, EOFError, KeyError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-
 # What a file says, before anything about it is checked.
 Json = Mapping[str, Any]
 Settings = Mapping[str, Option]
-Values = Float64[np.ndarray, " data"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ DATA_KINDS = get_type_hints(MeasuredData)
 
 @dataclass(frozen=True)
 class Measurement:
-    """One entry of `nats` in evaluation.json.
+    """An entry of `nats` in evaluation.json.
 
     `num_examples`, where it is known, counts the data of the mean, which may be the first ones
     only. `particles`, `temperatures` and `start` say what was spent; `above_iwae` is the mean
@@ -83,7 +75,7 @@ class Bits:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of metrics.jsonl: the finite numbers of an epoch, and the seconds until its end."""
+    """A line of metrics.jsonl: the finite numbers of an epoch, and the seconds until its end."""
 
     number: int
     split: str
@@ -129,9 +121,12 @@ class EvaluatedRun:
     def figure(self, name: str) -> bytes | None:
         """Returns the PNG called `name`, or None; no link out of the run directory is followed."""
         path = self.path / of_split("figures", self.split) / f"{name}.png"
-        if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
+        try:
+            if not path.resolve().is_relative_to(self.path.resolve()):
+                return None
+            content = read_plain_file(path, LARGEST_FILE)
+        except (OSError, RuntimeError):  # it is not there, or is a link to itself
             return None
-        content = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else b""
         return content if content.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
@@ -151,7 +146,7 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
         raise files.damaged("config.yaml: seed is not a whole number")
     told = files.read_json()
     data, nats = files.data(told), files.nats(told)
-    per_datum = files.read_arrays(data.num_examples, nats)
+    per_datum = files.read_arrays(data.num_examples, nats, told.get("npz_sha256"))
     return EvaluatedRun(
         Path(path), split, identity(config), seed, data, nats, _bits(told), per_datum
     )
@@ -182,13 +177,11 @@ class _Files:
     def read_json(self) -> Json:
         file = self.file("evaluation.json")
         try:
-            if file.stat().st_size > LARGEST_FILE:
-                raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
-            content = json.loads(file.read_text())
+            content = json.loads(read_plain_file(file, LARGEST_FILE))
             if not isinstance(content, dict):
                 raise ValueError("not an object")
         except (ValueError, OSError, RecursionError) as error:
-            raise self.damaged(f"{file.name} cannot be read: {error}") from error
+            raise self.damaged(f"{file.name} cannot be read: {_why(error)}") from error
         return content
 
     def data(self, told: Json) -> MeasuredData:
@@ -213,32 +206,32 @@ class _Files:
             raise self.damaged("the evaluation has no ELBO")
         return found
 
-    def read_arrays(self, num_examples: int, names: Container[str]) -> dict[str, Values]:
+    def read_arrays(
+        self, num_examples: int, names: Container[str], digest: object
+    ) -> dict[str, Values]:
         """Reads the arrays (N,) of float64 that are called by one of `names`.
 
-        Headers are read first: one that announces anything else takes no memory.
+        `digest` is the SHA-256 that evaluation.json names; earlier revisions have named none.
         """
         file = self.file("evaluation.npz")
-        arrays = {}
         try:
-            with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    name = member.filename.removesuffix(".npy")
-                    with archive.open(member) as stream:
-                        if npy.read_magic(stream) != (1, 0):
-                            raise ValueError(f"{member.filename} is in another format")
-                        shape, _, kind = npy.read_array_header_1_0(stream)
-                        if kind == np.float64 and shape == (num_examples,) and name in names:
-                            content = stream.read(8 * num_examples)
-                            arrays[name] = np.frombuffer(content, np.float64, num_examples)
+            content = read_plain_file(file, LARGEST_ARRAYS)
+            if digest is not None and digest != hashlib.sha256(content).hexdigest():
+                raise ValueError("it is of another evaluation than evaluation.json")
+            arrays = dict(read_arrays(content, num_examples, names))
         except DAMAGED as error:
-            raise self.damaged(f"{file.name} cannot be read: {error}") from error
+            raise self.damaged(f"{file.name} cannot be read: {_why(error)}") from error
         for name, values in arrays.items():
             if not bool((np.abs(values) < LARGEST_VALUE).all()):
                 raise self.damaged(f"{file.name}: {name} has values that are not finite")
         if "elbo" not in arrays:
             raise self.damaged(f"{file.name} has no ELBO of each of {num_examples} examples")
         return arrays
+
+
+def _why(error: Exception) -> str:
+    """Returns what a file was refused for, without its name."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _mapping(value: object) -> Json:

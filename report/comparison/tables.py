@@ -25,6 +25,8 @@ def difference(setting: Setting, digits: int = 2) -> str:
     d = setting.difference
     if d is None:
         return "best"
+    if math.isinf(d.standard_error):  # of a single datum and a single seed each
+        return f"{d.mean:+.{digits}f} [–]"
     return f"{d.mean:+.{digits}f} [{d.low:+.{digits}f}, {d.high:+.{digits}f}]"
 
 
@@ -38,7 +40,7 @@ def p_value(setting: Setting) -> str:
 def difference_digits(comparison: Comparison) -> int:
     """Returns how many decimals show two digits of a typical standard error, from 2 to 5."""
     differences = [s.difference for s in comparison.settings if s.difference is not None]
-    errors = sorted(difference.standard_error for difference in differences)
+    errors = sorted(d.standard_error for d in differences if math.isfinite(d.standard_error))
     typical = errors[len(errors) // 2] if errors else 0.0
     return min(max(1 - math.floor(math.log10(typical)), 2), 5) if typical > 0 else 2
 
@@ -85,7 +87,7 @@ def text(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Writes a pipe table."""
+    """Writes a table in Markdown, with pipes."""
     header, rows = cells(comparison)
     lines = [
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
@@ -167,7 +169,7 @@ def as_csv(comparisons: Sequence[Comparison]) -> str:
 
 
 def _plain(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))
+    return repr(float(value)) if math.isfinite(value) else ""
 
 
 def _one_after_the_other(

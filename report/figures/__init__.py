@@ -16,7 +16,7 @@ from evaluation.imputation import Imputed
 from evaluation.result import Evaluation
 from experiment import Run
 from experiment.directory import of_split
-from experiment.files import write_whole
+from experiment.files import make_folder, write_whole
 from report.figures.bracket import bracket
 from report.figures.calibration import calibration
 from report.figures.diagnostics import diagnostics
@@ -76,4 +76,5 @@ def save(figure: Figure, run: Run, name: str, split: str) -> None:
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
-    write_whole(run.path / of_split("figures", split) / f"{name}.png", buffer.getvalue())
+    folder = make_folder(run.path / of_split("figures", split))
+    write_whole(folder / f"{name}.png", buffer.getvalue())

@@ -17,8 +17,11 @@ MOST = 5000
 def latent_space(run: Run, evaluation: Evaluation) -> Figure | None:
     """Draws E_q[z] of the first latent site as a scatter, in the colours of the labels.
 
-    Beyond two dimensions it shows the two main principal components.
+    Beyond two dimensions it shows the two main principal components, for which one datum is not
+    enough.
     """
+    if evaluation.num_examples == 1:
+        return None
     means = next(iter(evaluation.codes.means.values()))[:MOST]
     points = means.flatten(1).double().cpu().numpy()
     split = run.data(evaluation.split)

@@ -1,5 +1,6 @@
 """The comparison as a page."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Picture(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One run in the list of all runs."""
+    """A run in the list of all runs."""
 
     series: int
     seed: int | None
@@ -61,7 +62,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """One table of the page with what belongs to it."""
+    """A table of the page with what belongs to it."""
 
     comparison: Comparison
     header: list[str]
@@ -81,7 +82,7 @@ def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
     sections = [_section(comparison, most) for comparison in comparisons]
     page = render("comparison.html.j2", sections=sections, title="Comparison of runs")
     try:
-        write_whole(path, page.encode())
+        write_whole(path, page.encode(errors="backslashreplace"))
     except OSError as error:
         raise RequestError(f"--out {path}: cannot be written ({error.strerror})") from error
 
@@ -129,8 +130,12 @@ def _values(comparison: Comparison, setting: Setting) -> list[float | str]:
 
 
 def _forest(settings: Sequence[Setting]) -> list[Interval | None]:
-    """Returns each difference with its interval, on one scale, and None for the best setting."""
-    shown = [s.difference for s in settings]
+    """Returns each difference with its interval, on one scale.
+
+    Returns None for the best setting, and where a single datum leaves no interval.
+    """
+    every = [s.difference for s in settings]
+    shown = [None if d is None or math.isinf(d.standard_error) else d for d in every]
     ends = [0.0, *(v for d in shown if d is not None for v in (d.mean, d.low, d.high))]
     x = Scale(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 4, 116)
     return [None if d is None else Interval(x(d.low), x(d.mean), x(d.high), x(0.0)) for d in shown]

@@ -43,7 +43,7 @@ class Sheets(TypedDict):
 
 
 class Measured(TypedDict):
-    """One number for every datum."""
+    """A quantity with a number for every datum."""
 
     name: str
     values: Values

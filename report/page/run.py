@@ -54,5 +54,5 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         settings=run.request.identity,
     )
     path = run.path / of_split("report.html", evaluation.split)
-    write_whole(path, page.encode())
+    write_whole(path, page.encode(errors="backslashreplace"))
     return path

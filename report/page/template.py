@@ -4,6 +4,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from evaluation.measured import shown
+
 HERE = Path(__file__).parent / "templates"
 
 
@@ -21,4 +23,4 @@ def render(template: str, **values: object) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.3f}".replace("-", "−") if isinstance(value, int | float) else str(value)
+    return shown(value, 3).replace("-", "−") if isinstance(value, int | float) else str(value)

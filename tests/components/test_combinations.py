@@ -113,7 +113,7 @@ def in_double(data):
     """Returns the same data in float64, so that rounding does not matter to grids and networks."""
 
     def doubled(split):
-        return replace(split, draw=lambda v: split.draw(v).double())
+        return replace(split, draw=lambda v, noise=None: split.draw(v, noise).double())
 
     return replace(
         data, train=doubled(data.train), valid=doubled(data.valid), test=doubled(data.test)

@@ -18,7 +18,7 @@ FOLDERS = {
     "objective": "inference/objectives",
     "model": "experiment/recipes",
 }
-SHARED = {"__init__", "base", "location_scale", "particles"}
+SHARED = {"__init__", "base", "draws", "location_scale", "per_datum"}
 CHOICES = [
     (axis.name, file.stem)
     for axis in sorted(CONFIGS.iterdir())
@@ -53,8 +53,8 @@ def test_yaml_says_what_it_is_and_names_something_that_explains_itself(axis, nam
 @pytest.mark.parametrize(("axis", "name"), CHOICES)
 def test_a_default_in_a_yaml_is_that_of_the_signature(axis, name):
     """Otherwise the same component has two defaults, one in Python and one on the command line."""
-    options = node(axis, name)
-    parameters = inspect.signature(locate(axis, options["_target_"])).parameters
+    chosen = choice(axis, name)
+    options, parameters = chosen.options, inspect.signature(locate(axis, chosen)).parameters
     defaults = {
         option: parameter.default
         for option, parameter in parameters.items()

@@ -254,6 +254,9 @@ def test_cluster_probabilities_are_bayes_rule():
         # Greedy matching (0 ↔ 0 first with 3 right, then 1 ↔ 1 with none) would give 3/7; the best
         # matching is 0 ↔ 1 and 1 ↔ 0.
         ([0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0, 0], 4 / 7),
+        # Labels are values, no indices: −1 is one of its own, and 2000007 makes no million others.
+        ([0, 0, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1, -1, -1, -1, -1], 6 / 8),
+        ([0, 0, 1, 1], [2000007, 2000007, -5, -5], 1.0),
     ],
 )
 def test_clustering_accuracy_by_hand(clusters, labels, accuracy):

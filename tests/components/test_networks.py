@@ -1,5 +1,6 @@
 """Contracts of every network: shapes, start, gradients, and that a datum is alone in its batch."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -238,7 +239,7 @@ def test_every_posterior_starts_with_means_as_far_apart(name, options, guide):
     There are more rows than columns here (40 latents, 8 units), so the rows of the orthogonal
     matrix, which is the start of other layers, would be shorter.
     """
-    chosen = config(network=(name, options), guide=guide) | {"latent_dim": 40}
+    chosen = replace(config(network=(name, options), guide=guide), latent_dim=40)
     _, pair = build_pair(chosen, dataset("binary", shape=(8, 8)))
     lengths = pair.encoder.output.weight.norm(dim=1)
     assert lengths.detach().numpy() == pytest.approx(1, abs=1e-6)

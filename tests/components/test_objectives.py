@@ -1,6 +1,7 @@
-"""Objectives against references, exact identities and the defects of peers: value, weight per datum, scales, gradients.
+"""Objectives against references, exact identities and the defects of peers.
 
-Noise is given to the programs by `same_noise`: two objectives, or one objective on parts of a batch, then see equal draws.
+`same_noise` gives the programs their noise: two objectives, or one objective on parts of a batch,
+then see equal draws.
 """
 
 import math
@@ -40,7 +41,7 @@ def _double(double):
 
 @contextmanager
 def same_noise(noise):
-    """Inside, particle k of the data is made of `noise` (K, N, latent): whether drawn one at a time or all at once."""
+    """Inside, particle k of the data is made of `noise` (K, N, latent), however it is drawn."""
     drawn, original = [0], torch.distributions.normal._standard_normal
 
     def given(shape, dtype, device):
@@ -57,7 +58,7 @@ def same_noise(noise):
 
 
 class Model(nn.Module):
-    """z ~ N(0, I), x|z ~ N(Wz + b, σ²); any batch shape. With `total`, the data are a minibatch of that many."""
+    """z ~ N(0, I), x|z ~ N(Wz + b, σ²); the data are a minibatch of `total`, if it is given."""
 
     def __init__(self, total=None):
         super().__init__()
@@ -144,7 +145,7 @@ def test_renyi_at_one_is_the_elbo_and_approaches_it():
 
 
 def test_bounds_are_ordered_on_every_draw():
-    """Rényi(2) < ELBO < Rényi(½) < IWAE of the same particles; DReG's value is IWAE's, STL's the ELBO's."""
+    """Rényi(2) < ELBO < Rényi(½) < IWAE of the same particles; DReG is IWAE, and STL the ELBO."""
     model, guide, x, noise = problem()
     bounds = []
     for objective in (ELBO(5), Renyi(5, 0.5), IWAE(5), DReG(5), STL(5), Renyi(5, 2.0)):
@@ -180,7 +181,7 @@ class JointIWAE(IWAE):
 
 @every_objective
 def test_the_loss_of_a_batch_is_that_of_its_data(name, options):
-    # The rate of free_bits is averaged over the batch before its threshold: per datum where the threshold is 0.
+    # The rate of free_bits is averaged over the batch before its threshold; with 0 it is per datum.
     assert is_per_datum(
         make("objective", name, options | ({"nats": 0.0} if name == "free_bits" else {}))
     )
@@ -227,7 +228,7 @@ def test_a_scale_multiplies_the_bound(name, options, how):
 
 
 def test_pyros_renyi_exponentiates_the_scale():
-    """Why iwae is not Pyro's: under a scale its value is no multiple of the bound. The day this fails, use Pyro's."""
+    """Under a scale Pyro's value is no multiple of the bound. The day this fails, use Pyro's."""
     model, guide, x, noise = problem()
     pyros = RenyiELBO(alpha=0.0, num_particles=5)
     with same_noise(noise):
@@ -259,7 +260,9 @@ def test_sites_of_different_scales_are_refused(name):
 
 
 class Posterior(nn.Module):
-    """The exact posterior of a FactorAnalysis with parameters of its own for every datum: n draws of the gradient at once.
+    """The exact posterior of a FactorAnalysis, with parameters of its own for every datum.
+
+    One backward pass then gives a draw of the gradient for each datum.
 
     `away` moves it off the posterior.
     """
@@ -313,7 +316,7 @@ class NoPath(STL):
 
 
 class OneWeight(DReG):
-    """A planted bug: w̃ where w̃² belongs (Roeder et al.'s gradient put into IWAE, which is biased)."""
+    """A planted bug: w̃ where w̃² belongs (Roeder et al.'s gradient in IWAE, which is biased)."""
 
     def differentiable_loss(self, model, guide, *batch):
         draws = reparametrized(model, guide, batch, self.num_particles, frozen_guide=True)
@@ -321,8 +324,11 @@ class OneWeight(DReG):
 
 
 def have_equal_means(one, other, rows=20_000):
-    """Whether two gradients of the guide have the same expectation, by paired draws: each parameter's mean difference is
-    within Z standard errors of 0. With 5 parameters P(false alarm) < 5·8e-11, by the normal limit."""
+    """Whether two gradients of the guide have the same expectation, by paired draws.
+
+    Each parameter's mean difference is within Z standard errors of 0. With 5 parameters P(false
+    alarm) < 5·8e-11, by the normal limit.
+    """
     joint, x = factor_analysis(rows)
     difference = sampled_gradients(one, joint, x, 0.3) - sampled_gradients(other, joint, x, 0.3)
     return bool((difference.mean(0).abs() < Z * difference.std(0) / math.sqrt(rows) + 1e-12).all())
@@ -345,8 +351,11 @@ def test_biased_gradients_are_caught(bug, plain):
 
 
 def agree_on_two_layers(one, other, runs=150):
-    """The same for a guide with two latents, of which one depends on the other: all parameters at once, along one random
-    direction. P(false alarm) = 8e-11 by the normal limit; the noise is paired by the seed."""
+    """The same for a guide with two latents, of which one depends on the other.
+
+    All parameters are compared at once, along one random direction. P(false alarm) = 8e-11 by the
+    normal limit; the noise is paired by the seed.
+    """
     data = dataset("binary", examples=8)
     model, guide = (
         part.double() for part in build_pair(config(model=("hierarchical", {"width": 8})), data)

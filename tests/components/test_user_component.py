@@ -23,7 +23,7 @@ def my_choices(tmp_path):
 
 
 def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
-    """The page's three commands: train, an evaluation that is refused without trust, and one that is trusted."""
+    """Runs the page's commands: train, an evaluation that is refused, and one that is trusted."""
     options = ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu", "run_dir=run"]
     done = command(
         "train.py",

@@ -1,4 +1,4 @@
-"""Every source: shapes, splits and types; torchvision's sets are read from files in their formats."""
+"""Every source: shapes, splits and types; torchvision's sets come from files in their formats."""
 
 import gzip
 import hashlib

@@ -119,7 +119,7 @@ def test_parts_read_other_blocks(files):
 def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
     """A row's number and its place in the epoch are uncorrelated; a batch has rows of many blocks.
 
-    For blocks in uniformly random order the correlation has a standard deviation of 1/√(blocks − 1);
+    With blocks in random order the correlation has a standard deviation of 1/√(blocks − 1);
     the error probability is 6e-7.
     """
     stored = opened(files / "grey.npy", "bytes", 20_000).train.stored
@@ -161,7 +161,7 @@ print(seen, peak() - before)
 
 
 def test_memory_is_bounded(tmp_path):
-    """A process that streams 320 MB at a limit of 80 MB grows by half the limit and some tens of MB.
+    """A process that streams 320 MB at a limit of 80 MB grows by half of that, and some tens of MB.
 
     Half the limit is two buffers; the rest passes through. A process that reads the file whole
     grows by more than the file.

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import compare
+import evaluate
 from evaluation import measure as measuring
 from evaluation.local_fit import Fit
 from evaluation.plain import evaluation_json
-from evidence import Annealing, Estimate
+from evidence import Annealing, Estimate, UnsupportedPair
 from evidence.estimate import Quadrature
 from experiment import load_run
 from report.comparison.reading import read_run
@@ -418,3 +419,14 @@ def test_long_measurements_are_compiled(monkeypatch, wanted, count, compiles):
 def test_nothing_is_compiled_without_a_compiler(monkeypatch):
     monkeypatch.setattr(measuring, "has_compiler", lambda: False)
     assert not measuring.Wanted(particles=5000).compiles(10_000)
+
+
+def test_a_pair_that_cannot_be_measured_is_refused_in_a_line(pictures, capsys, monkeypatch):
+    """A component of the user's own may make a pair without per-datum weights."""
+
+    def unsupported(*arguments):
+        raise UnsupportedPair("site 'w' is outside the data plate")
+
+    monkeypatch.setattr("evaluation.command.evaluate", unsupported)
+    assert evaluate.main([str(pictures[0])]) == 2
+    assert capsys.readouterr().err == "error: site 'w' is outside the data plate\n"

@@ -11,7 +11,7 @@ from errors import RequestError
 from evaluation.explain import explain_parts
 from evaluation.gap import GapParts, gap_parts
 from evaluation.local_fit import Fit, LocalFits, around, deeper
-from evidence import weights
+from evidence import chunks
 from evidence.estimate import Estimate
 from guides import Amortized
 from guides.families.full_covariance import FullCovariance
@@ -47,7 +47,7 @@ def test_the_parts_of_a_linear_model() -> None:
 
 def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
     """Free guides are one with their data, and cannot be measured part by part."""
-    monkeypatch.setattr(weights, "CHUNK_FLOATS", 3 * 10)
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 3 * 10)
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = joint.conditional(joint.prior().sample((25,))).sample()
     guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()

@@ -1,4 +1,4 @@
-"""Ways in which estimators of the evidence are commonly wrong, each as a patch of the correct code."""
+"""Common errors of estimators of the evidence, each as a patch of the correct code."""
 
 import math
 from collections.abc import Callable

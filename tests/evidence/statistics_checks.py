@@ -12,20 +12,21 @@ ALPHA = 1e-6
 def e_value_accepts(log_ratio: Tensor) -> bool:
     """Whether Σ log(p̂ᵢ/pᵢ) stays below log 1/α, for independent unbiased p̂ᵢ of pᵢ (…, batch).
 
-    Their product has mean 1, so Markov's inequality bounds the probability of more: no normality, no finite variance.
+    Their product has mean 1, so Markov's inequality bounds the probability of more. Neither
+    normality nor a finite variance is needed.
     """
     return float(log_ratio.double().sum()) < math.log(1 / ALPHA)
 
 
 def is_unbiased(log_ratio: Tensor) -> bool:
-    """Whether the mean of p̂/p (n independent values of finite variance) is 1, two-sided at α by the normal limit."""
+    """Whether n independent p̂/p of finite variance have mean 1, two-sided by the normal limit."""
     ratio = log_ratio.double().flatten().exp()
     error = float(ratio.std()) / math.sqrt(len(ratio))
     return abs(float(ratio.mean()) - 1) < 4.9 * error + 1e-9
 
 
 def is_below(lower: Tensor, upper: Tensor) -> bool:
-    """Whether the paired mean of `lower` is not above that of `upper`, one-sided at α by the normal limit."""
+    """Whether the paired mean of `lower` is not above `upper`'s, one-sided by the normal limit."""
     difference = (lower - upper).double().flatten()
     return (
         float(difference.mean()) < 4.8 * float(difference.std()) / math.sqrt(len(difference)) + 1e-9
@@ -33,7 +34,7 @@ def is_below(lower: Tensor, upper: Tensor) -> bool:
 
 
 def tightens_pathwise(log_weights: Tensor) -> bool:
-    """On every draw, the log-mean of K weights is at least the average log-mean of K − 1 of them: no error at all."""
+    """Whether on every draw the log-mean of K weights is at least the average of K − 1 of them."""
     count = len(log_weights)
     whole = log_weights.logsumexp(0) - math.log(count)
     rest = torch.stack(

@@ -110,7 +110,7 @@ def test_a_discrete_global_latent_is_refused_by_name() -> None:
 
 
 def test_a_clustered_model_is_the_sum_over_its_clusters() -> None:
-    """Σ_y p(y) p(x|y), each p(x|y) by quadrature of its own, against the model in which y is summed in closed form."""
+    """Σ_y p(y) p(x|y), each p(x|y) by quadrature, equals the model with y summed out."""
     torch.manual_seed(0)
     likelihood = Gaussian((4,), scale=0.5)
     model = Clustered(

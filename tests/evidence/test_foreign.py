@@ -1,4 +1,4 @@
-"""Every estimator, unchanged, on a VAE written by somebody else in the style of Pyro's tutorial; refusals by name."""
+"""Every estimator on a VAE that somebody else wrote as Pyro's tutorial does; refusals by name."""
 
 import itertools
 
@@ -26,7 +26,7 @@ from tests.evidence.statistics_checks import e_value_accepts, is_below
 
 
 class TutorialVAE(nn.Module):
-    """Other site names, an explicit batch in the prior's shape, a sigmoid in the decoder, parameters in pyro.module."""
+    """Has other site names, a batch in the prior's shape, a sigmoid, and uses pyro.module."""
 
     def __init__(self, z_dim: int = 2, hidden: int = 16) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def bounded(x: Tensor, top: Tensor) -> None:
 
 
 def test_a_support_that_depends_on_the_datum() -> None:
-    """Every datum's chains stay in its own box; the truth is a difference of two normal distribution functions."""
+    """Each datum's chains stay in its box; the truth is a difference of normal probabilities."""
     top = torch.linspace(0.2, 10, 80).reshape(40, 2)
     (x, _), latents = simulate(bounded, bounded_guide, (torch.zeros(40, 2), top))
     normal, plan = dist.Normal(torch.zeros((), dtype=torch.float64), 1.0), Annealing(20, 8, 5)
@@ -119,7 +119,7 @@ def test_a_support_that_depends_on_the_datum() -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_recorded_annealing_takes_every_batch_in_its_own_support(shared: bool, monkeypatch) -> None:
-    """Bounds of every datum, or of all of a chunk; in the second chunk they reach five times as far."""
+    """Bounds of every datum or of a chunk; those of the second chunk reach five times as far."""
     monkeypatch.setattr(chunks, "CHUNK_FLOATS", 2 * 4 * 10)
     top = torch.rand(20, 2) + torch.tensor([1.0, 5.0]).repeat_interleave(10).unsqueeze(1)
     pair = [

@@ -1,7 +1,8 @@
-"""Imputation on joints whose conditionals are known: exact in expectation, for a guide as bad as you like.
+"""Imputation on joints with known conditionals is exact in expectation, for any guide.
 
-The unnormalised weights w are unbiased, so with p̂ = mean w, f* = E[f|x_obs] and f̂ = Σ w f / Σ w, both E[p̂/p(x_obs)] = 1 and
-E[p̂ (f̂ − f*)] = 0 hold at any number of particles: tests at α = 1e-6 each that need no tolerance, and no many particles.
+The unnormalised weights w are unbiased. With p̂ = mean w, f* = E[f|x_obs] and f̂ = Σ w f / Σ w, both
+E[p̂/p(x_obs)] = 1 and E[p̂ (f̂ − f*)] = 0 hold at any number of particles. So each is tested at α =
+1e-6, without a tolerance and with few particles.
 """
 
 import math
@@ -42,7 +43,7 @@ def blunt(joint, x):
 
 
 def truth(joint, x, missing):
-    """E[x_mis|x_obs], Var[x_d|x_obs] and log p(x_obs), datum by datum; log p(x_obs, x_d) for every missing d."""
+    """Returns E[x_mis|x_obs], Var[x_d|x_obs], log p(x_obs), and log p(x_obs, x_d) by datum."""
     covariance = joint.weight @ joint.weight.T + joint.variance.diag()
     mean, variance, log_evidence, log_joint = (
         x.clone(),
@@ -271,7 +272,7 @@ def test_everything_missing_is_the_model_itself():
 
 
 def test_another_support_and_counts():
-    """Gamma-Poisson: z > 0 goes through a change of variables; E[x_mis|x_obs] = (a + Σx_obs)/(b + n_obs)."""
+    """Gamma-Poisson changes variables, as z > 0: E[x_mis|x_obs] = (a + Σx_obs)/(b + n_obs)."""
     joint = GammaPoisson(2.0, 0.5, counts=4)
     torch.manual_seed(0)
     x = joint.conditional(joint.prior().sample((300,))).sample()

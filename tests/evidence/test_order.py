@@ -142,7 +142,7 @@ def test_forward_against_reverse_rejects_a_wrong_estimate_without_the_truth() ->
 
 
 def test_the_plug_in_of_a_chi_square_bound_reads_far_below_it() -> None:
-    """½ log E_q[w²] is infinite here, its estimate is finite at every K, and with K = 1 it is the ELBO."""
+    """½ log E_q[w²] is infinite here; its estimate is finite, and for K = 1 it is the ELBO."""
     joint = factor_analysis()
     assert not has_finite_variance(joint)
     torch.manual_seed(0)

@@ -22,7 +22,7 @@ Z99 = 4.9
 
 
 def pair() -> tuple[FactorAnalysis, Posterior, torch.Tensor]:
-    # Posterior correlation 0.38: a gap that shows, and below ½, where the weights' variance becomes infinite.
+    # A posterior correlation of 0.38 shows a gap. From ½ on the weights' variance is infinite.
     weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
     joint = FactorAnalysis(weight, torch.tensor([0.0, 1.0, -1.0, 2.0]), 0.64)
     torch.manual_seed(0)
@@ -94,7 +94,7 @@ def one_dimension(chains: int) -> tuple[FactorAnalysis, Path]:
 
 
 def annealing_is_unbiased() -> bool:
-    """20,000 chains on one datum, few temperatures and a step so long that many proposals are rejected."""
+    """Runs 20,000 chains on a datum, with steps so long that many proposals are rejected."""
     joint, path = one_dimension(1)
     plan = Annealing(6, 20_000, 2, "prior", "linear")
     torch.manual_seed(0)

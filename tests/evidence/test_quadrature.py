@@ -1,4 +1,4 @@
-"""Quadrature against closed forms, from broad to very narrow posteriors, and through every path of p(x|z)."""
+"""Quadrature equals closed forms for broad and narrow posteriors, on every path of p(x|z)."""
 
 import math
 
@@ -144,7 +144,7 @@ def test_more_than_two_dimensions_have_none() -> None:
 
 
 def test_a_likelihood_that_looks_at_more_than_z_has_none() -> None:
-    """Each datum's density depends on its own x beyond z: one run of the model does not serve the others."""
+    """A density that depends on x beyond z: one run of the model does not serve other data."""
 
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

@@ -1,11 +1,17 @@
-"""p(x|z) at many z for many x is what the distribution says, to the digits that its precision has."""
+"""p(x|z) at many z for many x is what the distribution says, to its own precision."""
 
+import math
+
+import numpy as np
 import pyro.distributions as dist
 import pytest
+import scipy.stats
 import torch
 import torch.nn.functional as F
 
+from evidence import section
 from evidence.section import summed_softplus, table
+from models.likelihoods import ContinuousBernoulli, NegativeBinomial, Poisson
 
 
 @pytest.mark.parametrize("dimensions", [3, 999, 2500])
@@ -25,10 +31,51 @@ def test_summed_softplus(dimensions):
     lambda p: dist.Normal(p, 0.3),
     lambda p: dist.Normal(p, p.exp()),
     lambda p: dist.Laplace(p, 1.0),
-], ids=["bernoulli", "continuous bernoulli", "poisson", "normal", "heteroscedastic", "any other"])  # fmt: skip
+], ids=["bernoulli", "continuous", "poisson", "normal", "heteroscedastic", "other"])  # fmt: skip
 def test_a_table_is_the_log_density(make):
     torch.manual_seed(0)
     likelihood = make(torch.randn(7, 12)).to_event(1)
     x = likelihood.sample()[:5]
     expected = torch.stack([likelihood.log_prob(datum) for datum in x])
     assert torch.allclose(table(likelihood)(x), expected.double(), atol=1e-4)
+
+
+def far(family, x, *parameters):
+    """Returns float64 log-densities of `family` (SciPy) in 4 dimensions, (N, points)."""
+    parameters = [p.double().numpy() for p in parameters]
+    return family(x.double().numpy()[:, None], *parameters).sum(-1)
+
+
+@pytest.mark.parametrize("planted", [False, True], ids=["ours", "the terms are summed regardless"])
+@pytest.mark.parametrize("case", ["counts", "narrow", "narrow and apart", "sure bits"])
+def test_a_table_of_large_terms_is_within_a_thousandth_of_a_nat(case, planted, monkeypatch):
+    if planted:
+        monkeypatch.setattr(section, "ERROR", math.inf)
+    points = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    if case == "counts":
+        rate = 1e6 + 1e3 * points
+        likelihood, x = dist.Poisson(rate), torch.poisson(rate[:3])
+        expected = far(scipy.stats.poisson.logpmf, x, rate)
+    elif case == "sure bits":  # a sum of float32 in which large terms cancel
+        logits = 1e6 * points
+        x = (points[:3] > 0).float()
+        likelihood = dist.Bernoulli(logits=logits)
+        sign = 2 * x.double().unsqueeze(1) - 1
+        expected = -np.logaddexp(0, (-sign * logits.double()).numpy()).sum(-1)
+    else:
+        scale = torch.full((6, 4), 1e-4) if case == "narrow" else 1e-4 * points.abs()
+        loc = 1e6 + points
+        likelihood, x = dist.Normal(loc, scale), loc[:3] + 1e-4
+        expected = far(scipy.stats.norm.logpdf, x, loc, scale)
+    right = torch.as_tensor(expected)
+    error = (table(likelihood.to_event(1))(x) - right).abs() / (1e-3 + 1e-12 * right.abs())
+    assert (error.max() < 1) != (planted and case != "counts")
+
+
+@pytest.mark.parametrize("h", [-1000.0, -110.0, 0.0, 1e6])
+@pytest.mark.parametrize("make", [Poisson, NegativeBinomial, ContinuousBernoulli])
+def test_a_table_of_a_likelihood_that_offers_its_natural_parameters(make, h):
+    likelihood = make((2, 2))(torch.randn(6, 2, 2) + h)
+    x = torch.rand(3, 2, 2) if make is ContinuousBernoulli else torch.arange(12.0).view(3, 2, 2)
+    expected = torch.stack([likelihood.log_prob(datum) for datum in x])
+    assert torch.allclose(table(likelihood)(x), expected, rtol=1e-12, atol=1e-3)

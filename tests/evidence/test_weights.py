@@ -10,7 +10,7 @@ LEVELS, DIMENSIONS = 5, 2
 def test_a_likelihood_that_needs_many_numbers_for_a_datum_is_given_fewer_data_at_a_time(
     monkeypatch,
 ):
-    """A categorical's decoder makes 5 numbers of each of the 2 dimensions: a chunk of 60 is 6 data, not 30."""
+    """A categorical takes 5 numbers for each of 2 dimensions: a chunk of 60 is 6 data, not 30."""
     data = dataset("bytes")
     model, guide = build_pair(config(likelihood="categorical"), data)
     x, seen = data.test[:12], []

@@ -21,10 +21,11 @@ from experiment.directory import RunDirectory
 from experiment.legacy import digest_then, migrated
 from tests.conftest import ROOT
 
-COMMAND = (
-    "network.width=8 data.limit=60 train.epochs=2 train.compile=off prior=vamp prior.components=3 "
-    "guide=iaf guide.width=8 guide.context=4 objective=beta objective.warmup_epochs=1 device=cpu"
-).split()
+COMMAND = [
+    *("network.width=8", "data.limit=60", "train.epochs=2", "train.compile=off", "prior=vamp"),
+    *("prior.components=3", "guide=iaf", "guide.width=8", "guide.context=4", "objective=beta"),
+    *("objective.warmup_epochs=1", "device=cpu"),
+]
 MADE = ROOT / "tests" / "experiment" / "made_by_cc0708d"
 
 

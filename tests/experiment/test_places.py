@@ -21,7 +21,7 @@ def array(seed):
 
 @pytest.fixture
 def here(train, tmp_path, monkeypatch):
-    """A run trained in `home` on an array and labels beside it; then one is in `away`, which has others of the same names."""
+    """A run trained in `home` on an array and labels; `away` has others of the same names."""
     for seed, folder in enumerate(("home", "away")):
         (tmp_path / folder).mkdir()
         np.save(tmp_path / folder / "x.npy", array(seed))

@@ -1,4 +1,4 @@
-"""A run that is killed, for real, and started again equals the run that was left alone, bit for bit."""
+"""A run that is really killed and started again equals one that was left alone, bit for bit."""
 
 import copy
 import json

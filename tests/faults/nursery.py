@@ -1,7 +1,8 @@
-"""Import once, then fork a child for every request on stdin: a training run then costs its training only.
+"""Imports once, then forks a child for every request on stdin, which costs its training only.
 
-Each line is {"arguments": [...], "log": FILE, "largest_file": BYTES or null, "disk": null or {"at": FOLDER, "size": …}},
-answered `started PID`, and then an empty line, answered `ended STATUS`: until then the pid is nobody else's.
+Each line is {"arguments": [...], "log": FILE, "largest_file": BYTES or null, "disk": null or {"at":
+FOLDER, "size": …}} and is answered by `started PID`. An empty line is answered by `ended STATUS`;
+until then no other process has that pid.
 """
 
 import ctypes
@@ -33,7 +34,8 @@ def child(request):
 
 
 def on_small_disk(at, options):
-    """Train where FOLDER is a disk of its own that only this process sees; then, with room and permission to write, again.
+    """Trains where FOLDER is a disk that only this process sees; then again, with room to write.
+
     What is there in the end is copied out of it. Status 77 where such disks cannot be made."""
     new_user, new_mounts = 0x10000000, 0x00020000
     user, group = os.getuid(), os.getgid()

@@ -1,5 +1,8 @@
-"""Nothing is lost: kills at any moment, a full disk, two processes, flipped bits. After each the run goes on and ends
-with what the undisturbed run ends with, bit for bit, or says in one line what is damaged."""
+"""Nothing is lost by kills at any moment, a full disk, two processes, or flipped bits.
+
+After each, the run goes on and ends as the undisturbed run does, bit for bit, or it says in one
+line what is damaged.
+"""
 
 import json
 import os
@@ -59,7 +62,7 @@ class Nursery:
         return self.answer("ended")
 
     def answer(self, word):
-        """The next answer of this kind; those that a failed test did not wait for are passed over."""
+        """Returns the next answer of this kind, and passes over those that nobody waited for."""
         while line := self.process.stdout.readline().split():
             if line[0] == word:
                 return int(line[1])
@@ -108,7 +111,7 @@ def content(run):
 
 
 def kill_and_continue(nursery, undisturbed, run, kills, seed, kill=signal.SIGKILL):
-    """Kill at random moments, `kills` times in all, starting over whenever the run gets to its end before."""
+    """Kills at random moments, `kills` times; a run that ends before is started over."""
     moments = random.Random(seed)
     whole, duration = undisturbed
     killed = ended = 0
@@ -156,7 +159,7 @@ def test_killed_while_it_writes_a_checkpoint(nursery, undisturbed, tmp_path):
 
 
 def test_scheduler_ends_the_job(nursery, undisturbed, tmp_path):
-    """SIGTERM is Ctrl-C, however often it comes: no further epoch, one line, status 1, and the run goes on later."""
+    """SIGTERM is Ctrl-C, however often it comes: one line, status 1, and the run goes on later."""
     run = tmp_path / "run"
     pid = nursery.start(run, "train.epochs=10000")
     wait_for(run / "checkpoint-last.pt")
@@ -182,7 +185,7 @@ def last_line(run):
 
 @pytest.mark.parametrize("largest", [100, 3000, 30_000])
 def test_full_disk(nursery, undisturbed, tmp_path, largest):
-    """Files may not grow beyond `largest` bytes: in the configuration, the metrics, or a checkpoint the disk is full."""
+    """The disk is full in the configuration, the metrics or a checkpoint, at `largest` bytes."""
     run = tmp_path / "run"
     nursery.start(run, largest_file=largest)
     assert nursery.wait() in (1, 2)
@@ -259,7 +262,7 @@ def flipped(content, generator):
 
 
 def test_flipped_bits_in_a_checkpoint_are_noticed(run, capsys):
-    """Anywhere, also in the numbers, where all would load: what is read is what was written, or the checkpoint before it."""
+    """Wherever a bit flips, what is read is what was written, or else the checkpoint before it."""
     checkpoints = Checkpoints(run)
     written = {which: checkpoints.path(which).read_bytes() for which in ("last", "previous")}
     good = {which: plain(checkpoints.load(which)) for which in written}
@@ -345,7 +348,7 @@ def test_damaged_best_weights_are_read_from_the_last_checkpoint(undisturbed, tmp
 
 @pytest.mark.parametrize("kind", ["cut", "flipped", "another value", "missing"])
 def test_a_damaged_configuration_is_written_again(undisturbed, train, run, kind):
-    """The checkpoint knows what it was trained with: the same command goes on, and another is still refused."""
+    """The checkpoint knows its request: the same command goes on, and another is refused."""
     file = run / "config.yaml"
     good = file.read_text()
     bad = {
@@ -379,7 +382,7 @@ def test_a_configuration_that_was_changed_is_told(undisturbed, tmp_path, capsys)
 
 
 def test_no_finished_metric_is_lost(undisturbed, train, run):
-    """Lines cut, flipped or gone: those of the checkpoint's epochs are in the checkpoint, the others are measured again."""
+    """Lost lines of the checkpoint's epochs are in the checkpoint; others are measured again."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     (run / "metrics.jsonl").write_text("\n".join(["[" * 100_000, "3", *lines[3:], lines[-1][:30]]))
     assert train(f"run_dir={run}", *OPTIONS)[0] == 0

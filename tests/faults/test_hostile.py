@@ -37,7 +37,7 @@ def run(good, tmp_path):
 
 @pytest.fixture(autouse=True)
 def limited():
-    """No test here may have more than 12 GiB of data: exhaustion is an error, not a dead machine."""
+    """Gives a test at most 12 GiB of data: exhaustion is then an error, and no dead machine."""
     before = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (12 * 2**30, before[1]))
     yield

@@ -23,8 +23,8 @@ from inference.optimizer import FusedAdam
 from tests.choices import CHOICES, COMPANIONS, opened
 from tests.conftest import ROOT
 
-# Choices that cannot be recorded, and what is said about them: Pyro's enumeration leaves out what has
-# probability 0.
+# Choices that cannot be recorded, and what is said about them: Pyro's enumeration leaves out what
+# has probability 0.
 EAGER_ONLY = {("model", "gmvae"): "data-dependent control flow"}
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
@@ -49,7 +49,7 @@ class Both:
         self.eager = FastSVI(model, guide, optimizer, objective, compiled=False)
 
     def measured(self, svi, batch, seed):
-        """Loss, gradients, and the next number of the generator: (loss, {name: gradient}, number)."""
+        """(loss, {name: gradient}, the next number of the generator)."""
         for parameter in self.pair.parameters():
             parameter.grad = None
         torch.manual_seed(seed)
@@ -75,7 +75,7 @@ def assert_same(compiled, eager, **tolerance):
 
 @pytest.mark.parametrize(("axis", "choice"), CHOICES, ids=lambda value: value)
 def test_recorded_equals_eager_for_every_choice(axis, choice, float64):
-    """Loss, every gradient and the use of the generator, on a batch and noise other than the recorded ones."""
+    """Loss, gradients and use of the generator, also on a batch that was not recorded."""
     model, guide, objective, batches = opened(
         f"{axis}={choice}", *COMPANIONS.get((axis, choice), [])
     )
@@ -116,7 +116,7 @@ def test_inductor_equals_eager(overrides):
 
 
 class Odd(nn.Module):
-    """A guide with a parameter that the loss does not depend on, and a buffer that it changes in place."""
+    """A guide with a parameter without gradient, and a buffer that it changes in place."""
 
     def __init__(self):
         super().__init__()
@@ -176,7 +176,7 @@ class NoiseItself(Objective):
 
 
 def test_noise_is_fresh_normal_and_seeded():
-    """4,000 steps: Kolmogorov–Smirnov against N(0,1) and the lag-1 correlation, each at error probability 1e-6."""
+    """4,000 steps: Kolmogorov–Smirnov against N(0,1) and lag-1 correlation, P(error) 1e-6 each."""
     guide, x = Location(), torch.zeros(1)
     svi = FastSVI(guide, guide, FusedAdam((guide,), 1e-2), NoiseItself(), backend=None)
 
@@ -342,7 +342,7 @@ def test_a_broken_step_changes_nothing_and_names_the_site(compiled):
 
 
 def test_losses_read_together_name_the_step():
-    """As on a GPU: the losses of several steps are read at once, and the first that broke is found."""
+    """As on a GPU: the losses of several steps are read at once; the first that broke is found."""
     model, guide, objective, (batch, _) = opened()
     svi = FastSVI(model, guide, FusedAdam((model, guide), 1e-2), objective, compiled=False)
     svi.step(*batch)

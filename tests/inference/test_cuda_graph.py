@@ -1,4 +1,4 @@
-"""A captured step does what a step does. Where there is no GPU, a tape of its operations stands for CUDA's."""
+"""A captured step does what a step does. Without a GPU, a tape of operations plays CUDA's part."""
 
 import pyro
 import pytest
@@ -19,7 +19,7 @@ STEPS = 8
 
 
 class Tape(TorchDispatchMode):
-    """Writes down the operations on tensors, as they were called: numbers among their arguments are those of that time."""
+    """Writes down the operations on tensors with their arguments, numbers as they were then."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ def here(request, monkeypatch):
 
 
 def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
-    """(the SVI after STEPS steps on batches of two shapes, parameters, optimizer's state, what was told)."""
+    """(the SVI after STEPS steps on batches of two shapes, parameters, optimizer's state, told)."""
     torch.manual_seed(0)
     model, guide, objective, given = opened(*overrides)
     pair, told = [model.to(device), guide.to(device)], []
@@ -111,7 +111,7 @@ def fitted(device, *overrides, compiled=True, batches=None, clip_norm=None):
     ids=str,
 )
 def test_captured_steps_are_steps(here, overrides, monkeypatch):
-    """Warm-up of the KL, a changing rate, a short batch, and the checkpoint of a run: as without graphs."""
+    """Warm-up of the KL, a changing rate, a short batch, a checkpoint: all as without graphs."""
     svi, parameters, state, told = fitted(here, *overrides, clip_norm=1.0)
     assert svi.capture.graph is not None and told == []
     monkeypatch.setattr(cuda_graph, "can_capture", lambda device: False)

@@ -1,4 +1,4 @@
-"""The loop: metrics are the true ELBO, the best weights are kept, NaN stops it by name, patience, determinism."""
+"""The loop: true ELBOs, the best weights, NaN by name, patience, determinism, no directory."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from data import open_dataset
+from data import View, open_dataset
 from data.sources import digits
 from evidence import elbo_terms
 from experiment import load_run
@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_site(train, tmp_pat
     "guide", sorted(file.stem for file in (ROOT / "configs/guide").glob("*.yaml"))
 )
 def test_a_learning_rate_beyond_all_numbers_stops_with_a_line(train, tmp_path, guide):
-    """Whatever the guide does with parameters of 1e30, what is said is that training stopped, and where."""
+    """Whatever a guide does with parameters of 1e30, it says that training stopped, and where."""
     options = [
         *TINY,
         f"guide={guide}",
@@ -116,7 +116,7 @@ def test_progress_in_a_log_is_whole_lines(train, tmp_path):
 
 
 def test_the_last_good_checkpoint_survives_a_nan(train, tmp_path, monkeypatch):
-    """The decoder breaks in epoch 3: the checkpoint of epoch 2 is there, finite, and of an earlier epoch."""
+    """The decoder breaks in epoch 3: the checkpoint of epoch 2 is there, and finite."""
     from models.generative import Generative
 
     forward, calls = Generative.forward, []
@@ -176,7 +176,7 @@ def test_validation_is_on_at_the_first_step_only(train, tmp_path, monkeypatch):
 def from_python(keep=None, seed=0, epochs=2, width=16, **options):
     """A pair trained by `fit` alone: (training, what was told, the epochs that were watched)."""
     torch.manual_seed(0)
-    data = open_dataset(digits.load(), "digits", "binary", limit=200)
+    data = open_dataset(digits.load(), "digits", View("binary", limit=200))
     guide = Amortized(MLP((8, 8), (4,), width=width), MeanField(2))
     model = Generative(StandardNormal(2), MLP((2,), (8, 8), width=width), Bernoulli((8, 8)))
     told, watched = [], []
@@ -247,6 +247,6 @@ def test_a_state_of_another_pair_is_refused():
 
 
 def test_the_plan_of_a_run_needs_no_torch():
-    """Help and refusals come before torch is imported: the option names must be known without it."""
+    """Help and refusals come before torch is imported; they need the names of the options."""
     script = "import sys, inference.plan, inference.keeper; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0

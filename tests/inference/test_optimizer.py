@@ -1,4 +1,4 @@
-"""The one optimizer over all parameters: which are decayed, clipping, schedule, state, Pyro's interface."""
+"""The one optimizer over all parameters: decay, clipping, schedule, state, Pyro's interface."""
 
 import copy
 import itertools

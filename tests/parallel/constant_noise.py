@@ -1,4 +1,4 @@
-"""Random numbers that are all the same: with them every datum has the noise that it has in any other batch or process."""
+"""Random numbers that are all the same: a datum has equal noise in every batch and process."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -1,4 +1,4 @@
-"""The loss of a batch is the sum over its parts, whatever is chosen: or the choice says that it is not, and is refused."""
+"""The loss of a batch is the sum over its parts, or the choice says why not, and is refused."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def reasons(model, objective):
 
 
 def losses(overrides):
-    """(loss of 8 data, sum of the losses of the first 3 and of the other 5) / 8, all with the same noise for every datum."""
+    """(loss of 8 data, sum of those of the first 3 and the other 5) / 8, with the same noise."""
     model, guide, objective, (batch, _) = opened(*overrides, "data.binarisation=threshold")
     refuse_coupled(*reasons(model, objective))
     return measured(model, guide, objective, batch)

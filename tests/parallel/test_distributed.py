@@ -1,4 +1,4 @@
-"""Two processes are one: the same trajectory, the same parameters, the same metrics, the same refusals."""
+"""Two processes are one: the same trajectory, parameters, metrics and refusals."""
 
 import os
 import socket
@@ -69,7 +69,7 @@ def test_all_processes_have_the_same_parameters_and_losses(found, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_trajectory_is_that_of_one_process(found, case):
-    """To rounding, in float64, where the noise of a datum is the same; and with other noise it is another."""
+    """To rounding, in float64, if the noise of a datum is the same; with other noise it is not."""
     one, (first, _), _ = found
     pairs = list(zip(one[case][0], first[case][0], strict=True))
     if case == "other noise":

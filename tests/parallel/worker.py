@@ -1,4 +1,4 @@
-"""One of two processes that do the same work on parts of the data; what each found is saved for the tests to compare.
+"""One of two processes that do the same work on parts of the data, and save what they found.
 
 Run as `worker.py FOLDER` with torchrun's environment, or without it as the only process.
 """
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from data import open_dataset
+from data import View, open_dataset
 from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
 from evaluation.blocks import blockwise
+from evidence import Batch
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.fast.svi import FastSVI
@@ -53,7 +54,7 @@ def data(examples):
         2, (examples, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     splits = RawSplit(values), RawSplit(values[:7]), RawSplit(values[:7])
-    return open_dataset(RawData(*splits, levels=2), "bits", "binary", binarisation="threshold")
+    return open_dataset(RawData(*splits, levels=2), "bits", View("binary", "threshold"))
 
 
 def batches(split, seed=0, epoch=0):
@@ -131,7 +132,7 @@ def main(folder):
     torch.manual_seed(0)
     rows = (torch.arange(11.0),)
     found["blocks"] = torch.cat(
-        blockwise(lambda part: part[0] + torch.randn(len(part[0])), rows, "blocks", size=3)
+        blockwise(lambda part: part.x + torch.randn(part.size), Batch(rows), "blocks", size=3)
     )
     found["between"] = torch.rand(3)
     found["each"] = group.each(lambda item: item**2, range(7))

@@ -78,10 +78,10 @@ def test_it_only_looks_on(watched, train, tmp_path):
 
 def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
     """The checkpoint knows nothing of epoch 4, whose event is written; half an event follows it."""
-    import inference.loop
+    from experiment.directory import RunDirectory
 
     run = tmp_path / "run"
-    save = inference.loop.RunDirectory.save
+    save = RunDirectory.save
 
     def cut(self, state, best):
         if state["epoch"] == 4:
@@ -89,7 +89,7 @@ def test_a_run_that_was_cut_shows_each_epoch_once(train, tmp_path, monkeypatch):
         save(self, state, best)
 
     with monkeypatch.context() as inner:
-        inner.setattr(inference.loop.RunDirectory, "save", cut)
+        inner.setattr(RunDirectory, "save", cut)
         assert train(*OPTIONS, f"run_dir={run}", "train.tensorboard=true")[0] == 1
     assert read(run)[0]["elbo/valid"][-1][0] == 4
     (file,) = (run / "tensorboard").iterdir()

@@ -1,4 +1,4 @@
-"""Inside `recorded()` a function is recorded once and gives what it would give by itself: the same noise, the same tensors."""
+"""Inside `recorded()` a function is recorded once, and gives what it would give by itself."""
 
 import shutil
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why():
     assert here.why_eager
 
 
-def test_a_request_that_is_wrong_is_refused_as_ever():
+def test_a_request_that_is_wrong_is_still_refused():
     def refuses(x):
         raise RequestError("no")
 
@@ -90,7 +90,7 @@ def test_a_request_that_is_wrong_is_refused_as_ever():
     ("start", "backend"), [("prior", None), pytest.param("guide", "inductor", marks=NEEDS_COMPILER)]
 )
 def test_bounds_are_the_same_compiled(start, backend):
-    """In chunks of several sizes, on float64; the annealing's data in two parts, of which the second must not see the first."""
+    """In chunks of several sizes; annealing takes its data in two parts, which must not mix."""
     joint = FactorAnalysis(torch.tensor([[1.0, 0.0], [0.5, 1.0], [1.0, 1.0]]), torch.zeros(3), 0.64)
     guide = Posterior(joint.best_mean_field)
     x = joint.conditional(joint.prior().sample((30,))).sample()

@@ -1,4 +1,4 @@
-"""Private names of torch and Pyro: where a release lacks one, the slower way gives the same numbers.
+"""Private names of torch and Pyro: if a release lacks one, a slower way gives the same numbers.
 
 Each test takes a name away and would catch a traceback, silence, or another result.
 """
@@ -19,6 +19,7 @@ from evidence.recording.private_torch import (
     Unrecordable,
     allow_steps_outside_graphs,
     constant_parameters,
+    cpu_has_bfloat16,
     make_fx,
     own_tensors,
     skip_step_where,
@@ -35,8 +36,8 @@ def no_parameters_attribute(monkeypatch):
     find = nn.Module.__getattribute__
 
     def without(self, name):
-        asked_by = sys._getframe(1).f_code  # torch itself needs its names
-        if name in ("_parameters", "_buffers") and asked_by is own_tensors.__code__:
+        asked_by = sys._getframe(1).f_code.co_name  # torch itself needs its names
+        if name in ("_parameters", "_buffers") and asked_by == "own_tensors":
             raise AttributeError(name)
         return find(self, name)
 
@@ -139,3 +140,9 @@ def test_without_pyros_check_for_nan_it_stays_on_and_that_is_said(monkeypatch):
     monkeypatch.delattr(pyro.util, "torch_isnan")
     with pytest.warns(RuntimeWarning, match="torch_isnan"), without_nan_checks():
         assert not hasattr(pyro.util, "torch_isnan")
+
+
+def test_a_cpu_of_which_torch_does_not_tell_has_no_bfloat16(monkeypatch):
+    assert isinstance(cpu_has_bfloat16(), bool)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert cpu_has_bfloat16() is False

@@ -1,4 +1,4 @@
-"""The arithmetic that recorded graphs use for log(1 + eˣ) agrees with torch's to float32's rounding."""
+"""The arithmetic of recorded graphs for log(1 + eˣ) agrees with torch's to float32's rounding."""
 
 import pytest
 import torch
