@@ -43,12 +43,12 @@ class Failures(Callback):
         what = {"message": f"{' '.join(given)}: {failure.message}", "status": failure.status}
         file = _folder(config) / f"{config.hydra.job.num}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(what))
+        file.write_text(json.dumps(what), encoding="utf-8")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Collects in FAILURES what the sweep's jobs left in its folder, in their order."""
         for file in sorted(_folder(config).glob("*.json"), key=lambda file: int(file.stem)):
-            FAILURES.append(Failure(**json.loads(file.read_text())))
+            FAILURES.append(Failure(**json.loads(file.read_text(encoding="utf-8"))))
 
 
 def is_sweep() -> bool:

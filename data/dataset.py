@@ -18,6 +18,7 @@ from data.raw import RawData, RawSplit, as_stored, blocks
 from data.spaces import SPACES, Space, spaces_of
 from data.storage import InMemory, Storage
 from data.streaming import OnDisk
+from data.units import Units, units_of
 from data.view import View, in_bytes
 from evidence.batch import Batch
 
@@ -89,7 +90,8 @@ class Dataset:
     width of one stored level in those units, and None where the data are not quantised. `truth` is
     the distribution that synthetic data were drawn from. `classes` are the different labels of all
     splits, sorted. `notes` say how files became these values. `fingerprint` is that of what was
-    read, and None for synthetic data.
+    read, and None for synthetic data. `units` are those of real columns that are far from mean 0
+    and standard deviation 1, if the source asks for them.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Dataset:
     classes: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
+    units: Units | None = None
 
     def __call__(self, split: str) -> Split:
         """Returns the split of that name."""
@@ -160,6 +163,7 @@ def open_dataset(
     observation = observe(view.space, raw.levels, view.binarisation, training)
     classes = distinct(split.labels for split in raw.splits.values())
     labels = {part: _numbered(split.labels, classes) for part, split in raw_splits.items()}
+    units = _units(stored["train"]) if raw.standardise and view.space == "real" else None
     splits = {
         part: _observed(stored[part], labels[part], observation, part, view.seed + offset)
         for offset, part in enumerate(SPLITS)
@@ -176,7 +180,8 @@ def open_dataset(
         truth=raw.truth,
         classes=tuple(classes.tolist()),
         fingerprint=fingerprint(stored, labels, classes.tolist()) if raw.truth is None else None,
-        notes=raw.notes,
+        notes=raw.notes if units is None else (*raw.notes, units.note),
+        units=units,
         **{part: split.to(device) for part, split in splits.items()},
     )
 
@@ -229,6 +234,10 @@ def _mean(split: Split) -> Float[Tensor, " *shape"]:
     for _, values in split.stored.blocks():
         total += split.draw(values, noise).sum(0, dtype=torch.float64)
     return (total / len(split)).float()
+
+
+def _units(train: Storage) -> Units | None:
+    return units_of(lambda: (values for _, values in train.blocks()))
 
 
 def _check_values(stored: dict[str, Storage], name: str, space: str) -> None:

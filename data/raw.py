@@ -44,6 +44,7 @@ class RawData:
 
     `truth` is the distribution that the data were drawn from, where it is known. `notes` say what
     a user should know of how the files became these values, in one line each.
+    `standardise` asks for the units of real columns.
     """
 
     train: RawSplit
@@ -52,6 +53,7 @@ class RawData:
     levels: int | None
     truth: Distribution | None = None
     notes: tuple[str, ...] = ()
+    standardise: bool = False
 
     @property
     def splits(self) -> dict[str, RawSplit]:

@@ -24,7 +24,7 @@ from inference.objectives.base import Objective
 from models.likelihoods import Likelihood
 from models.priors.base import Prior
 from networks.base import Network
-from networks.inputs import LogCounts, Scaled
+from networks.inputs import LogCounts, Rescaled, Scaled, Standardized
 from networks.mlp import MLP
 from networks.start import start_each_output
 
@@ -129,6 +129,8 @@ class Parts:
         likelihood: Likelihood = self._build(
             "likelihood", shape=data.shape, levels=data.levels, quantum=data.quantum
         )
+        if data.units is not None:
+            likelihood.in_units(data.units.sd)
         return likelihood
 
     def family(self, latent_dim: int) -> Family:
@@ -140,6 +142,8 @@ class Parts:
         """Returns a network from one datum to `out_shape`, which sees the data in units near 1."""
         network = self.network(self.data.shape, out_shape)
         start_each_output(network)
+        if self.data.units is not None:
+            return Standardized(network, self.data.units.mean, self.data.units.sd)
         if self.data.space.name == "bytes":
             return Scaled(network, unit=(self.data.levels or 256) - 1)
         return LogCounts(network) if self.data.space.name == "counts" else network
@@ -150,6 +154,8 @@ class Parts:
         Where training starts, it puts the mean of the likelihood at the mean of the data.
         """
         network = self.network((inputs,), likelihood.parameter_shape)
+        if self.data.units is not None and likelihood.has_location:
+            network = Rescaled(network, self.data.units.mean, self.data.units.sd)
         network.start_at(likelihood.start(self.data.mean.cpu()))
         return network
 

@@ -52,6 +52,6 @@ def _modules() -> frozenset[str]:
 @cache
 def _node(axis: str, name: str) -> dict[str, Option]:
     """Returns what the file of a choice says, under the axis if it sets other axes too."""
-    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text())
+    values = yaml.safe_load((CONFIGS / axis / f"{name}.yaml").read_text(encoding="utf-8"))
     node: dict[str, Option] = values.get(axis, values)
     return {key: value for key, value in node.items() if key != "defaults"}

@@ -20,7 +20,7 @@ from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
 from experiment.data_file import Hashes, read_hashes
 from experiment.files import held, write_json, write_whole
-from experiment.legacy import digest_then, migrated, split_as_there
+from experiment.legacy import as_then, digest_then, migrated
 from experiment.metrics_file import Record, append_records, read_records, write_records
 from experiment.request import PLACES, Request, digest, identity
 
@@ -83,7 +83,7 @@ class RunDirectory:
         if not self.config_file.exists():
             return request
         try:
-            return split_as_there(request, read_plain(self.config_file))
+            return as_then(request, read_plain(self.config_file))
         except RequestError:  # `claim` says what is wrong
             return request
 

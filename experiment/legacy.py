@@ -2,7 +2,7 @@
 
 Until revision cc0708d a run stored the dotted paths of its classes, and they were part of its
 identity. What is read of them here is a name, which is then looked up among the choices. Arrays
-were split in the order of the file, and there was no option for that.
+were split in the order of the file and never standardised, and there were no options for that.
 """
 
 import hashlib
@@ -17,6 +17,10 @@ from experiment.request import WHERE_NOT_WHAT, Plain, Request, identity
 PACKAGES = ("data", "networks", "models", "guides", "inference")
 
 
+# What arrays had no option for, and how it was.
+THEN: dict[str, choices.Option] = {"split_by": "order", "standardise": False}
+
+
 def migrated(plain: Plain) -> dict[str, Any]:
     """Returns the request `plain` with names of choices in place of class paths."""
     names = dict(plain["choices"]) if isinstance(plain.get("choices"), dict) else {}
@@ -28,17 +32,27 @@ def migrated(plain: Plain) -> dict[str, Any]:
             nodes[axis] = {key: value for key, value in node.items() if key != "_target_"}
     data = nodes.get("data", plain.get("data"))
     if names.get("data") == "arrays" and isinstance(data, Mapping):
-        nodes["data"] = {"split_by": "order", **data}
+        nodes["data"] = {**THEN, **data}
     return {**plain, **({"choices": names} if nodes else {}), **nodes}
 
 
-def split_as_there(request: Request, stored: Plain) -> Request:
-    """Returns `request` with the split of the run `stored`, if that is older than the option."""
+def as_then(request: Request, stored: Plain) -> Request:
+    """Returns `request` as it was meant when the run `stored` was made, if it is older than THEN.
+
+    What the request asks for otherwise than by default stays.
+    """
     there, data = migrated(stored), stored.get("data")
-    older = isinstance(data, Mapping) and "split_by" not in data
-    if request.data.name == "arrays" and older and there["choices"].get("data") == "arrays":
-        return replace(request, data=request.data.having(split_by="order"))
-    return request
+    if request.data.name != "arrays" or not isinstance(data, Mapping):
+        return request
+    if there["choices"].get("data") != "arrays":
+        return request
+    default = choices.defaults("data", "arrays")
+    older = {
+        name: value
+        for name, value in THEN.items()
+        if name not in data and request.data.options.get(name) == default[name]
+    }
+    return replace(request, data=request.data.having(**older))
 
 
 def digest_then(plain: Plain) -> str:

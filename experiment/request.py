@@ -25,7 +25,7 @@ WHERE_NOT_WHAT = {
     "train.tensorboard",
 }
 # Options that came later. At these values a run is called what it was called before they came.
-CAME_LATER = {"data.split_by": "permutation"}
+CAME_LATER = {"data.split_by": "permutation", "data.standardise": True}
 # These options of `data` name files and folders.
 PLACES = ("root", "path", "labels", "cache")
 

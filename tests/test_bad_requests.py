@@ -107,7 +107,13 @@ def test_wrong_arrays(train, tmp_path, array, options, words):
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     likelihood = ["likelihood=gaussian"] if options else []
     refused(
-        train("data=arrays", f"data.path={tmp_path / 'x.npy'}", *likelihood, *options),
+        train(
+            "data=arrays",
+            f"data.path={tmp_path / 'x.npy'}",
+            *likelihood,
+            *options,
+            "data.split_by=order",
+        ),
         "data",
         *words,
     )

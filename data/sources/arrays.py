@@ -22,7 +22,8 @@ def load(
     labels: str | None = None,
     levels: int | None = None,
     split_by: str = "permutation",
-    memory_limit: int | str | None = None,
+    standardise: bool = True,
+    memory_limit: int | str | None = "4GB",
 ) -> RawData:
     """Returns the data in the file `path`.
 
@@ -36,7 +37,8 @@ def load(
     and always split as it is.
 
     Values of type uint8 have 256 grey levels and booleans have 2, unless `levels` says otherwise;
-    other numbers are taken as they are.
+    other numbers are taken as they are. With `standardise` networks see and make real columns in
+    standard units if they are far from those; the density keeps the units of the file.
     """
     if path is None:
         raise ValueError("path=null: must name your data, FILE.npy or FILE.npz")
@@ -67,7 +69,9 @@ def load(
         levels = own_levels(path, values)
     else:
         check_levels(path, values, levels)
-    return RawData(train, valid, test, levels, notes=(_map(values[0].dtype, levels), *notes))
+    notes = [_map(values[0].dtype, levels), *notes]
+    far = standardise and levels is None
+    return RawData(train, valid, test, levels, notes=tuple(notes), standardise=far)
 
 
 def _map(kind: np.dtype, levels: int | None) -> str:

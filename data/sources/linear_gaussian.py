@@ -35,7 +35,7 @@ def load(
             f"dimensions={dimensions}: with examples={examples} and factors={factors} these are "
             f"more than {LARGEST:,} values"
         )
-    if not 0 < noise * noise < math.inf:
+    if not (noise > 0 and 0 < noise * noise < math.inf):
         raise ValueError(f"noise={noise}: must be positive, and its square a number")
     fifth = max(examples // 5, 1)
     with forked(torch.device("cpu"), draw_seed):

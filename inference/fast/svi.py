@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 
 import pyro
@@ -23,6 +24,8 @@ from parallel.gradients import Average
 
 log = logging.getLogger(__name__)
 LOSSES_READ_TOGETHER = 100
+# What torch's distributions say of a parameter or a value that they do not take.
+INVALID = re.compile(r"Expected (parameter|value argument) \w+.*?(?=\(Tensor|, but found|\n|$)")
 
 
 class FastSVI(SVI):
@@ -125,5 +128,11 @@ class FastSVI(SVI):
             return
         self.is_validated = True
         unchanged = restored(buffers(self.model, self.guide))
-        with pyro.validation_enabled(True), trial(batch.device), unchanged:
-            self.objective.loss(self.model, self.guide, *batch)
+        try:
+            with pyro.validation_enabled(True), trial(batch.device), unchanged:
+                self.objective.loss(self.model, self.guide, *batch)
+        except ValueError as error:
+            if (said := INVALID.search(str(error))) is None:
+                raise
+            site = broken_site(self.model, self.guide, batch)
+            raise NonFinite(f"{said[0].strip()}, at {site}") from error

@@ -9,9 +9,13 @@ from torch import Tensor
 
 
 def positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
-    """Maps ℝ to (0, ∞) by softplus; exp has an unbounded slope, the usual source of NaN."""
+    """Maps ℝ to (0, ∞) by softplus; exp has an unbounded slope, the usual source of NaN.
+
+    Below −100 softplus is 0 in float32, and the result is the smallest number that is not.
+    """
     # log(1 + eˣ) is x beyond the threshold, to float64's sixteen digits; float32 needs fewer.
-    return F.softplus(raw, threshold=40 if raw.dtype == torch.float64 else 20)
+    threshold = 40 if raw.dtype == torch.float64 else 20
+    return F.softplus(raw, threshold=threshold).clamp(min=torch.finfo(raw.dtype).tiny)
 
 
 def log_positive(raw: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:

@@ -83,6 +83,17 @@ class Likelihood(nn.Module, ABC):
         return None
 
     @property
+    def has_location(self) -> bool:
+        """Whether h is a location in the units of x, or the first of its parameters is."""
+        return False
+
+    def in_units(self, sd: Float[Tensor, " *shape"]) -> None:
+        """Measures scales that are not given in the standard deviations of the training data.
+
+        This is called for columns in units of their own; the density stays in those.
+        """
+
+    @property
     def couples_data(self) -> str | None:
         """Why, in training, log p(x|h) of one datum depends on the others of its batch, if it does.
 

@@ -33,6 +33,12 @@ class Gaussian(LocationScale):
         if self.kind == "optimal":
             self.register_buffer("optimal_scale", torch.tensor(START_SCALE, dtype=torch.float64))
 
+    def in_units(self, sd: Float[Tensor, " *shape"]) -> None:
+        super().in_units(sd)
+        if self.kind == "optimal" and self.unit is not None:
+            self.floor *= float(self.unit)
+            self.optimal_scale *= self.unit
+
     def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
         if self.kind != "optimal":
             return dist.Normal(*self.location_and_scale(h))

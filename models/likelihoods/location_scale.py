@@ -32,6 +32,7 @@ class LocationScale(Likelihood, ABC):
 
     raw_scale: Tensor
     fixed_scale: Tensor
+    unit: Tensor | None
     scales: ClassVar[tuple[str, ...]] = ("learned", "per_dimension", "predicted")
     spaces = ("unit", "real")
 
@@ -48,6 +49,16 @@ class LocationScale(Likelihood, ABC):
             self.raw_scale = nn.Parameter(torch.full(size, inverse_softplus(START_SCALE)))
         elif self.kind == "fixed":
             self.register_buffer("fixed_scale", torch.tensor(float(scale), dtype=torch.float64))
+        self.register_buffer("unit", None)
+
+    @property
+    def has_location(self) -> bool:
+        return True
+
+    def in_units(self, sd: Float[Tensor, " *shape"]) -> None:
+        """Sets the unit of σ: of one σ for all dimensions, the root of their mean variance."""
+        several = self.kind in ("per_dimension", "predicted")
+        self.unit = sd.clone() if several else sd.double().square().mean().sqrt().float()
 
     @abstractmethod
     def each(self, h: Float[Tensor, " N *parameter_shape"]) -> Distribution:
@@ -62,10 +73,13 @@ class LocationScale(Likelihood, ABC):
         """Returns the location, and σ in a shape that broadcasts with it."""
         if self.kind == "predicted":
             location, raw_scale = self.unbind(h)
-            return location, self.floor + positive(raw_scale)
+            return location, self._with_unit(self.floor + positive(raw_scale))
         if self.kind == "fixed":
             return h, self.fixed_scale.to(h.dtype)
-        return h, self.floor + positive(self.raw_scale.to(h.dtype))
+        return h, self._with_unit(self.floor + positive(self.raw_scale.to(h.dtype)))
+
+    def _with_unit(self, scale: Float[Tensor, " *scale"]) -> Float[Tensor, " *scale"]:
+        return scale if self.unit is None else self.unit.to(scale.dtype) * scale
 
     def start(self, mean: Float[Tensor, " *shape"]) -> Float[Tensor, " *parameter_shape"]:
         if self.kind == "predicted":
@@ -80,4 +94,6 @@ class LocationScale(Likelihood, ABC):
         if self.kind == "fixed":
             return None
         why = "one grey level of the data" if self.quantised else "the data are not quantised"
+        if self.unit is not None and self.kind != "optimal":
+            why = "in standard deviations of the training data"
         return f"the {self.kind} scale of the likelihood has the floor {self.floor:.3g} ({why})"

@@ -31,6 +31,7 @@ def here(train, tmp_path, monkeypatch):
         "data=arrays",
         "data.path=x.npy",
         "data.labels=y.npy",
+        "data.split_by=order",
         "likelihood=gaussian",
         "run_dir=run",
     ]
@@ -54,14 +55,19 @@ def test_a_run_is_evaluated_from_anywhere_on_its_own_data(here, capsys):
 
 
 def test_training_goes_on_from_anywhere(here, train):
-    """Where a run was started makes no other run of it."""
+    """Where a run was started makes no other run of it, but other data of the same name do."""
     options = [
         "data=arrays",
         "data.path=x.npy",
         "data.labels=y.npy",
+        "data.split_by=order",
         "likelihood=gaussian",
         f"run_dir={here / 'home/run'}",
     ]
+    status, _, error = train(*TINY, *options)
+    assert status == 2 and "not the data that the run was trained on" in error
+    for name in ("x.npy", "y.npy"):
+        shutil.copy(here / "home" / name, here / "away" / name)
     status, out, _ = train(*TINY, *options)
     assert status == 0 and "done already" in out
 
@@ -83,7 +89,8 @@ def test_data_that_were_moved_are_named_and_given(here, capsys, monkeypatch):
 
 
 def test_a_run_from_before_is_read_from_the_working_directory(here):
-    """Its config.yaml does not say where it was trained."""
+    """Its config.yaml does not say where it was trained, and no hash what on."""
+    (here / "home/run/data.json").unlink()
     file = here / "home/run/config.yaml"
     lines = file.read_text().splitlines()
     kept = [line for line in lines if not line.startswith("trained_in")]
