@@ -6,10 +6,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from errors import printable
 from parallel import launch
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 SECONDS_FOR_THE_FIRST = 10.0  # to say what is wrong, and go
 
@@ -63,13 +66,13 @@ class _Kept(io.FileIO):
     lost = False
     text: TextIO
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Writes what can be written."""
         try:
-            return super().write(data) or 0
+            return super().write(data)
         except OSError:
             self.lost = True
-            return len(data)
+            return memoryview(data).nbytes
 
 
 def _kept(stream: TextIO | None, number: int) -> _Kept:
