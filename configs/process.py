@@ -83,7 +83,7 @@ def _kept(stream: TextIO | None, number: int) -> _Kept:
         end = _Kept(os.open(os.devnull, os.O_WRONLY), "wb")
         end.lost = number == 1
     end.text = io.TextIOWrapper(
-        io.BufferedWriter(end),  # type: ignore[type-var]  # it is an io.FileIO
+        io.BufferedWriter(end),
         encoding="utf-8" if stream is None else stream.encoding,
         errors="backslashreplace",
         line_buffering=number == 2 or end.isatty(),
