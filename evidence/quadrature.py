@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pyro
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 from evidence.alike import alike_at, observed_where_alike
@@ -55,7 +55,7 @@ class Section:
     log_prior: Float64[Tensor, " points"]
     log_likelihood: Table
 
-    def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
+    def __call__(self, x: Shaped[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         return self.log_likelihood(x) + self.log_prior
 
 

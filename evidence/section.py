@@ -7,7 +7,7 @@ from functools import partial
 
 import pyro.distributions as dist
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
@@ -34,7 +34,7 @@ class Linear:
     base: Callable[[Tensor], Tensor]
     itself: Distribution
 
-    def __call__(self, x: Float[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
+    def __call__(self, x: Shaped[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
         flat = x.flatten(1).double()
         statistics, base = self.statistics(flat), self.base(flat)
         size = statistics.abs() @ self.coefficients.abs().amax(0).double()
@@ -69,7 +69,7 @@ def table(likelihood: Distribution) -> Table:
 
 
 def one_by_one(
-    likelihood: Distribution, x: Float[Tensor, " N *shape"]
+    likelihood: Distribution, x: Shaped[Tensor, " N *shape"]
 ) -> Float64[Tensor, " N points"]:
     """Returns log p(x|z) as the distribution computes it; its dimensions may be undeclared."""
     terms = (likelihood.log_prob(datum).double() for datum in x)

@@ -236,7 +236,10 @@ def test_names_are_imported_without_torch():
     [
         (["data=arrays", "data.path=nowhere.npy"], r"^data\.path=nowhere\.npy: no such file$"),
         (["data=arrays"], r"^data\.path=null: must name your data"),
-        (["data=linear_gaussian", "data.noise=-0.5"], r"^data\.noise=-0\.5: must be positive$"),
+        (
+            ["data=linear_gaussian", "data.noise=-0.5"],
+            r"^data\.noise=-0\.5: must be positive, and its square a number$",
+        ),
         (["data.limit=0"], r"^data\.limit=0: must be a whole number, at least 1"),
         (
             ["data=linear_gaussian", "likelihood=poisson", "data.space=counts"],

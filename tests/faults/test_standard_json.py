@@ -114,6 +114,6 @@ def test_runs_of_one_datum_are_compared(tmp_path, capsys):
 
 
 def test_an_error_that_there_is_none_of_is_a_dash():
-    one = Measured.of(torch.tensor([-3.0]))
+    one = Measured.of(torch.tensor([-3.0]).double())
     assert str(one) == "-3.00 ± –"
     assert shown(float("inf"), 1) == "inf"  # a bound may be infinite: that is said
