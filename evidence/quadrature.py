@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pyro
 import torch
-from jaxtyping import Bool, Float, Float64, Int, Shaped
+from jaxtyping import Bool, Float64, Int, Shaped
 from torch import Tensor
 
 from evidence.alike import alike_at, observed_where_alike
@@ -81,7 +81,7 @@ class Integrator:
 
     def values(
         self,
-        x: Float[Tensor, " N *shape"],
+        x: Shaped[Tensor, " N *shape"],
         lattice: Lattice,
         index: Int[Tensor, " points dimensions"],
         keep: bool = False,
@@ -96,7 +96,7 @@ class Integrator:
 
     def integrate(
         self,
-        x: Float[Tensor, " N *shape"],
+        x: Shaped[Tensor, " N *shape"],
         box: Lattice,
         index: Int[Tensor, " points dimensions"],
     ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"], int]:
@@ -200,7 +200,7 @@ def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | Non
 
 
 def find_box(
-    solver: Integrator, x: Float[Tensor, " N *shape"]
+    solver: Integrator, x: Shaped[Tensor, " N *shape"]
 ) -> tuple[
     Lattice,
     Int[Tensor, " points dimensions"],
