@@ -32,20 +32,21 @@ def factor_analysis() -> FactorAnalysis:
     return FactorAnalysis(torch.randn(6, 3, generator=g), torch.randn(6, generator=g), 0.3)
 
 
+def mean_field() -> tuple[Tractable, Posterior]:
+    joint = factor_analysis()
+    return joint, Posterior(joint.best_mean_field)
+
+
+def guided_by_its_prior(joint: Tractable) -> tuple[Tractable, Posterior]:
+    return joint, Posterior(lambda x: joint.prior().expand((len(x),)))
+
+
+CENTRES = torch.tensor([[-2.0, 0.0], [2.0, 1.0]])
 CASES = {
-    "factor analysis, mean field": lambda: (j := factor_analysis(), Posterior(j.best_mean_field)),
-    "beta-bernoulli, prior": lambda: (
-        j := BetaBernoulli(1.5, 0.7, 8),
-        Posterior(lambda x: j.prior().expand((len(x),))),
-    ),
-    "gamma-poisson, prior": lambda: (
-        j := GammaPoisson(2.0, 0.5, 3),
-        Posterior(lambda x: j.prior().expand((len(x),))),
-    ),
-    "mixture, prior": lambda: (
-        j := GaussianMixture(torch.tensor([[-2.0, 0.0], [2.0, 1.0]]), 0.5, 1.0),
-        Posterior(lambda x: j.prior().expand((len(x),))),
-    ),
+    "factor analysis, mean field": mean_field,
+    "beta-bernoulli, prior": lambda: guided_by_its_prior(BetaBernoulli(1.5, 0.7, 8)),
+    "gamma-poisson, prior": lambda: guided_by_its_prior(GammaPoisson(2.0, 0.5, 3)),
+    "mixture, prior": lambda: guided_by_its_prior(GaussianMixture(CENTRES, 0.5, 1.0)),
 }
 
 
