@@ -145,16 +145,10 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
     )
 
 
-def as_batch(x: Data) -> Batch:
-    """Returns `x` as a batch; `Batch.of` is the same."""
-    return Batch.of(x)
-
-
 __all__ = [
     "Densities",
     "Particles",
     "Program",
-    "as_batch",
     "draw",
     "log_weights",
     "masked",

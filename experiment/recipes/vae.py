@@ -1,5 +1,7 @@
 """p(z) p(x|z) with q(z|x): one latent, one encoder, one decoder."""
 
+from typing import ClassVar
+
 from experiment.build import Parts
 from experiment.recipes.base import Pair, Recipe
 from guides.amortized import Amortized
@@ -8,6 +10,8 @@ from models.generative import Generative
 
 class VAE(Recipe):
     """The variational autoencoder of Kingma & Welling 2014."""
+
+    model: ClassVar[type[Generative]] = Generative
 
     def pair(self, parts: Parts) -> Pair:
         family = parts.family(parts.latent_dim)
@@ -21,4 +25,4 @@ class VAE(Recipe):
             domain=parts.domain,
         )
         decoder = parts.decoder(parts.latent_dim, likelihood)
-        return Pair(Generative(prior, decoder, likelihood), guide)
+        return Pair(self.model(prior, decoder, likelihood), guide)

@@ -1,6 +1,6 @@
 """Every legal prior × likelihood × guide trains a step, and its bound is below its exact evidence.
 
-Bound and evidence are sums over one grid of the 2-d latent space, in float64. With q̂ the share of a
+Bound and evidence are sums over one grid of the 2-d latent space in float64. With q̂ the share of a
 cell in Σ q · cell, Jensen's inequality for sums says, with no error of discretisation at all,
 
     Σ q̂ log(p/q) ≤ log(Σ p · cell) − log(Σ q · cell),

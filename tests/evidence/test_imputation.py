@@ -1,6 +1,6 @@
 """Imputation on joints with known conditionals is exact in expectation, for any guide.
 
-The unnormalised weights w are unbiased. With p̂ = mean w, f* = E[f|x_obs] and f̂ = Σ w f / Σ w, both
+The unnormalised weights w are unbiased. With p̂ = mean w, f* = E[f|x_obs], f̂ = Σ w f / Σ w, both
 E[p̂/p(x_obs)] = 1 and E[p̂ (f̂ − f*)] = 0 hold at any number of particles. So each is tested at α =
 1e-6, without a tolerance and with few particles.
 """
