@@ -9,8 +9,9 @@ holds the stored values `InMemory` or `OnDisk`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from data.dataset import Dataset, Split, open_dataset
+    from data.dataset import Dataset, open_dataset
     from data.spaces import SPACES, Space
+    from data.split import Split
     from data.view import View
 
 __all__ = ["SPACES", "Dataset", "Space", "Split", "View", "open_dataset"]
@@ -18,7 +19,7 @@ HOMES = {
     "SPACES": "data.spaces",
     "Dataset": "data.dataset",
     "Space": "data.spaces",
-    "Split": "data.dataset",
+    "Split": "data.split",
     "View": "data.view",
     "open_dataset": "data.dataset",
 }

@@ -1,85 +1,28 @@
-"""A data set on the device, or streamed to it from the disk: three splits in one space."""
+"""A data set: three splits in one space."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
 from data.fingerprint import Fingerprint, fingerprint
 from data.labels import Label, distinct
 from data.names import SPLITS
-from data.observation import Draw, Observation, as_float, observe
+from data.numbers import place
+from data.observation import Observation, observe
+from data.origins import ROW, Origins
 from data.raw import RawData, RawSplit, as_stored, blocks
 from data.spaces import SPACES, Space, spaces_of
+from data.split import Split
 from data.storage import InMemory, Storage
 from data.streaming import OnDisk
 from data.units import Units, units_of
 from data.view import View, in_bytes
-from evidence.batch import Batch
-
-
-@dataclass(frozen=True)
-class Split:
-    """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space.
-
-    `labels` are numbers of `Dataset.classes`.
-    """
-
-    stored: Storage
-    labels: Int[Tensor, " N"] | None
-    draw: Draw
-    given_labels: bool = False
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    @property
-    def device(self) -> torch.device:
-        """The device that examples come out on."""
-        return self.stored.device
-
-    def __getitem__(self, rows: Tensor | slice) -> Tensor | Batch:
-        """Returns the examples that `rows` picks, as float32; with `given_labels`, (x, labels)."""
-        batch = self.batch(rows)
-        return batch if self.given_labels else batch.x
-
-    def batch(self, rows: Tensor | slice) -> Batch:
-        """Returns the examples that `rows` picks: float32 x and, with `given_labels`, labels.
-
-        Where the observation is dynamic, every call draws other noise.
-        """
-        return self._observed(rows, self.stored[rows])
-
-    def _observed(self, rows: Tensor | slice, values: Tensor) -> Batch:
-        x = self.draw(values, None)
-        if self.given_labels and self.labels is not None:
-            return Batch((x, self.labels[rows]))
-        return Batch((x,))
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yields all examples in order; the last batch is as short as it must be."""
-        for start in range(0, len(self), size):
-            yield self.batch(slice(start, start + size))
-
-    def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """Returns an iterator over all examples in an order that is drawn from torch's generator.
-
-        With `parts`, it yields only part number `part` of every batch; all parts together are
-        the batches.
-        """
-        return (
-            self._observed(rows, values) for rows, values in self.stored.shuffled(size, part, parts)
-        )
-
-    def to(self, device: torch.device | str) -> "Split":
-        """Returns the same split on `device`."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, stored=self.stored.to(device), labels=labels)
 
 
 @dataclass(frozen=True)
@@ -91,7 +34,9 @@ class Dataset:
     the distribution that synthetic data were drawn from. `classes` are the different labels of all
     splits, sorted. `notes` say how files became these values. `fingerprint` is that of what was
     read, and None for synthetic data. `units` are those of real columns that are far from mean 0
-    and standard deviation 1, if the source asks for them.
+    and standard deviation 1, if the source asks for them. `observation` is how stored values, of
+    `stored_levels` grey levels, come into the space. `columns` are the names of the dimensions, if
+    they have names.
     """
 
     name: str
@@ -104,6 +49,9 @@ class Dataset:
     valid: Split
     test: Split
     description: str
+    observation: Observation
+    stored_levels: int | None = None
+    columns: tuple[str, ...] | None = None
     truth: Distribution | None = None
     classes: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
@@ -156,18 +104,22 @@ def open_dataset(
     raw_splits = {part: split.rows(slice(view.limit)) for part, split in raw.splits.items()}
     stored = _stored(raw_splits, in_bytes(view.memory_limit))
     if raw.levels is None:  # quantised values can be put into every space
-        _check_values(stored, name, view.space)
+        for part, one in stored.items():
+            where = f"space={view.space}: the {part} split of data={name}"
+            origins = raw_splits[part].named
+            check_values(where, one, view.space, origins, raw.columns, stored.values())
     if view.space == "counts":
         _check_exact(raw_splits, name)
     training = (values for _, values in stored["train"].blocks())
     observation = observe(view.space, raw.levels, view.binarisation, training)
     classes = distinct(split.labels for split in raw.splits.values())
-    labels = {part: _numbered(split.labels, classes) for part, split in raw_splits.items()}
+    labels = {part: numbered(split.labels, classes) for part, split in raw_splits.items()}
     units = _units(stored["train"]) if raw.standardise and view.space == "real" else None
-    splits = {
-        part: _observed(stored[part], labels[part], observation, part, view.seed + offset)
-        for offset, part in enumerate(SPLITS)
-    }
+    splits = {}
+    for offset, part in enumerate(SPLITS):
+        split = Split(stored[part], labels[part], observation.draw, raw_splits[part].named)
+        drawn_often = part == "train" and observation.noise == "dynamic"
+        splits[part] = split if drawn_often else split.drawn_once(observation, view.seed + offset)
     binary = view.space == "binary"
     return Dataset(
         name=name,
@@ -177,6 +129,9 @@ def open_dataset(
         quantum=observation.quantum,
         mean=_mean(splits["train"]),
         description=f"{view.space}, {view.binarisation}" if binary else view.space,
+        observation=observation,
+        stored_levels=raw.levels,
+        columns=raw.columns,
         truth=raw.truth,
         classes=tuple(classes.tolist()),
         fingerprint=fingerprint(stored, labels, classes.tolist()) if raw.truth is None else None,
@@ -190,7 +145,7 @@ def _stored(splits: dict[str, RawSplit], limit: float) -> dict[str, Storage]:
     """Returns values in memory, or left on disk if all of them take more than `limit` bytes."""
     total = sum(_bytes(split.values) for split in splits.values())
     if total <= limit:
-        return {part: InMemory(_to_tensor(split.values)) for part, split in splits.items()}
+        return {part: InMemory(to_tensor(split.values)) for part, split in splits.items()}
     found: dict[str, Storage] = {}
     for part, split in splits.items():
         if not isinstance(split.values, np.memmap) or not split.values.flags.c_contiguous:
@@ -208,24 +163,16 @@ def _bytes(values: np.ndarray | Tensor) -> int:
     return math.prod(values.shape) * (1 if small else 4)
 
 
-def _to_tensor(values: np.ndarray | Tensor) -> Tensor:
+def to_tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Returns values as they are stored."""
     if isinstance(values, Tensor):
         return values
     return torch.from_numpy(np.require(as_stored(values), requirements=["C", "W"]))
 
 
-def _numbered(labels: np.ndarray | None, classes: np.ndarray) -> Tensor | None:
+def numbered(labels: np.ndarray | None, classes: np.ndarray) -> Tensor | None:
     """Returns the number of each label among the sorted `classes`."""
     return None if labels is None else torch.from_numpy(np.searchsorted(classes, labels))
-
-
-def _observed(
-    stored: Storage, labels: Tensor | None, observation: Observation, part: str, seed: int
-) -> Split:
-    drawn_often = part == "train" and observation.noise == "dynamic"
-    if observation.noise == "none" or drawn_often:
-        return Split(stored, labels, observation.draw)
-    return Split(stored.drawn(observation.draw, seed), labels, as_float)
 
 
 def _mean(split: Split) -> Float[Tensor, " *shape"]:
@@ -240,21 +187,29 @@ def _units(train: Storage) -> Units | None:
     return units_of(lambda: (values for _, values in train.blocks()))
 
 
-def _check_values(stored: dict[str, Storage], name: str, space: str) -> None:
+def check_values(
+    where: str,
+    stored: Storage,
+    space: str,
+    origins: Origins,
+    columns: Sequence[str] | None,
+    others: Iterable[Storage] = (),
+) -> None:
+    """Raises ValueError unless all values lie in `space`; `others` help to say which one fits."""
     # Grey values in [0, 1] are the probabilities of a binarisation.
     allowed = SPACES["unit" if space == "binary" else space]
-    for part, split in stored.items():
-        for start, values in split.blocks():
-            wrong = ~allowed.contains(values)
-            if wrong.any():
-                first, *index = (int(i) for i in wrong.nonzero()[0])
-                fits = spaces_of(v for storage in stored.values() for _, v in storage.blocks())
-                raise ValueError(
-                    f"space={space}: the {part} split of data={name} has "
-                    f"{values[(first, *index)].item():.9g} at index {(first + start, *index)}, "
-                    f"outside {allowed.values}; "
-                    + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
-                )
+    for start, values in stored.blocks():
+        wrong = ~allowed.contains(values)
+        if wrong.any():
+            first, *index = (int(i) for i in wrong.nonzero()[0])
+            at, name = place((first + start, *index), columns), origins[first + start]
+            at = at if name == f"{ROW} {first + start}" else f"{at} ({name})"
+            fits = spaces_of(v for storage in others for _, v in storage.blocks())
+            raise ValueError(
+                f"{where} has {values[(first, *index)].item():.9g} at "
+                f"{at}, outside {allowed.values}; "
+                + (f"its values fit {', '.join(fits)}" if fits else "values must be finite")
+            )
 
 
 def _check_exact(splits: dict[str, RawSplit], name: str) -> None:

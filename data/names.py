@@ -4,3 +4,8 @@ SPLITS = ("train", "valid", "test")
 # `data.spaces.SPACES` says what they are.
 SPACE_NAMES = ("binary", "bytes", "unit", "real", "counts")
 BINARISATIONS = ("dynamic", "fixed", "threshold")
+# What can be done about entries that are missing.
+MISSING = (
+    "missing entries can be neither trained on nor measured: leave such rows or columns out, or "
+    "fill them in, by the column's median, say"
+)

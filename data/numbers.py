@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data.names import MISSING
 from data.raw import blocks
 
 # Rounding to float32 may move a value by so much of its column's range, and no more.
@@ -11,7 +12,7 @@ MOST_ROUNDING = 1e-3
 LARGEST_EXACT_DOUBLE = 2.0**53
 
 
-def check_numbers(where: str, values: np.ndarray) -> None:
+def check_numbers(where: str, values: np.ndarray, columns: Sequence[str] | None = None) -> None:
     """Refuses values that are not finite, or that float32 changes.
 
     Whole numbers of an integer type must be exact in float32; it may round floats, by a small part
@@ -28,7 +29,8 @@ def check_numbers(where: str, values: np.ndarray) -> None:
     for start, block in blocks(values):
         finite = np.isfinite(block)
         if not finite.all():
-            raise ValueError(f"{where}: NaN or infinity at index {_first(~finite, start)}")
+            index = _first(~finite, start)
+            raise ValueError(f"{where}: NaN or infinity at {place(index, columns)}; {MISSING}")
         with np.errstate(over="ignore"):
             wide = block.astype(np.float64)
             error = np.abs(wide.astype(np.float32) - wide)
@@ -40,17 +42,29 @@ def check_numbers(where: str, values: np.ndarray) -> None:
             value = block[(index[0] - start, *index[1:])]
             why = "not exact in float32, which models are given" if whole else "too large"
             mend = ", or save them as floats if rounding does not matter" if whole else ""
-            raise ValueError(f"{where}: {value} at index {index} is {why}; divide the values{mend}")
+            raise ValueError(
+                f"{where}: {value} at {place(index, columns)} is {why}; divide the values{mend}"
+            )
         lowest, highest = np.minimum(lowest, wide.min(0)), np.maximum(highest, wide.max(0))
         rounding = np.maximum(rounding, error.max(0))
     coarse = rounding > MOST_ROUNDING * (highest - lowest)
     coarse &= highest > lowest
     if coarse.any():
         index = _first(coarse, 0)
+        name = index if columns is None else repr(columns[index[0]])
         raise ValueError(
-            f"{where}: column {index} lies in {lowest[index]:.9g}..{highest[index]:.9g}, which "
+            f"{where}: column {name} lies in {lowest[index]:.9g}..{highest[index]:.9g}, which "
             "float32 is too coarse for; subtract its mean from it, or multiply it"
         )
+
+
+def place(index: tuple[int, ...], columns: Sequence[str] | None) -> str:
+    """Returns where a number is, by the name of its column if it has one.
+
+    >>> place((3, 0), None), place((3, 0), ["age"])
+    ('index (3, 0)', "row 3, column 'age'")
+    """
+    return f"index {index}" if columns is None else f"row {index[0]}, column {columns[index[1]]!r}"
 
 
 def _first(mask: np.ndarray, start: int) -> tuple[int, ...]:
@@ -77,7 +91,7 @@ def own_levels(path: str, arrays: Sequence[np.ndarray]) -> int | None:
     return levels
 
 
-def check_levels(path: str, arrays: Sequence[np.ndarray], levels: int) -> None:
+def check_levels(where: str, arrays: Sequence[np.ndarray], levels: int) -> None:
     """Raises ValueError unless all values are whole numbers 0..levels-1."""
     if not 2 <= levels <= 256:
         raise ValueError(
@@ -90,6 +104,5 @@ def check_levels(path: str, arrays: Sequence[np.ndarray], levels: int) -> None:
             whole = values.dtype.kind != "f" or not (values % 1 != 0).any()
             if values.min() < 0 or values.max() >= levels or not whole:
                 raise ValueError(
-                    f"path={path}: with levels={levels} values must be whole numbers "
-                    f"0..{levels - 1}"
+                    f"{where}: with levels={levels} values must be whole numbers 0..{levels - 1}"
                 )

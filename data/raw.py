@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from data.names import SPLITS
+from data.origins import Origins
 
 # Passes over all values read this many numbers at a time: the file may be larger than memory.
 NUMBERS_AT_A_TIME = 2**20
@@ -20,18 +21,26 @@ FEWEST = 10
 class RawSplit:
     """The values `(N, *shape)` and, where they are known, labels `(N,)` (see `data.labels`).
 
-    The values are a numpy array, possibly memory-mapped, or a tensor.
+    The values are a numpy array, possibly memory-mapped, or a tensor. Without `origins` they are
+    rows, which are counted.
     """
 
     values: np.ndarray | Tensor
     labels: np.ndarray | None = None
+    origins: Origins | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def rows(self, which: slice) -> "RawSplit":
+    @property
+    def named(self) -> Origins:
+        """Where the examples come from."""
+        return self.origins or Origins.counted(len(self))
+
+    def rows(self, which: slice | np.ndarray) -> "RawSplit":
         """Returns the examples that `which` picks."""
-        return RawSplit(self.values[which], None if self.labels is None else self.labels[which])
+        labels = None if self.labels is None else self.labels[which]
+        return RawSplit(self.values[which], labels, self.named.rows(which))
 
     def split_off(self, count: int) -> tuple["RawSplit", "RawSplit"]:
         """Returns all but the last `count` examples, and the last `count`."""
@@ -44,7 +53,8 @@ class RawData:
 
     `truth` is the distribution that the data were drawn from, where it is known. `notes` say what
     a user should know of how the files became these values, in one line each.
-    `standardise` asks for the units of real columns.
+    `standardise` asks for the units of real columns. `columns` are the names of the numbers of a
+    datum, where they have names.
     """
 
     train: RawSplit
@@ -54,6 +64,7 @@ class RawData:
     truth: Distribution | None = None
     notes: tuple[str, ...] = ()
     standardise: bool = False
+    columns: tuple[str, ...] | None = None
 
     @property
     def splits(self) -> dict[str, RawSplit]:
@@ -82,7 +93,8 @@ def permuted(examples: RawSplit, order: np.ndarray) -> RawSplit:
     kept = np.empty(values.shape, as_stored(values[:0]).dtype)
     for start, block in blocks(values):
         kept[place[start : start + len(block)]] = as_stored(block)
-    return RawSplit(kept, None if examples.labels is None else examples.labels[order])
+    labels = None if examples.labels is None else examples.labels[order]
+    return RawSplit(kept, labels, examples.named.rows(order))
 
 
 def as_stored(values: np.ndarray) -> np.ndarray:

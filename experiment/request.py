@@ -25,7 +25,13 @@ WHERE_NOT_WHAT = {
     "train.tensorboard",
 }
 # Options that came later. At these values a run is called what it was called before they came.
-CAME_LATER = {"data.split_by": "permutation", "data.standardise": True}
+CAME_LATER = {
+    "data.split_by": "permutation",
+    "data.standardise": True,
+    "data.index": None,
+    "data.label_column": None,
+    "data.skip_broken": False,
+}
 # These options of `data` name files and folders.
 PLACES = ("root", "path", "labels", "cache")
 

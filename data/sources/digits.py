@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from data.origins import ROW, Origins
 from data.raw import RawData, RawSplit
 
 NUM_VALID = NUM_TEST = 250
@@ -17,5 +18,5 @@ def load() -> RawData:
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     values, labels = digits.images[order].astype(np.uint8), digits.target[order]
-    rest, test = RawSplit(values, labels).split_off(NUM_TEST)
+    rest, test = RawSplit(values, labels, Origins(ROW, order)).split_off(NUM_TEST)
     return RawData(*rest.split_off(NUM_VALID), test, levels=17)

@@ -4,13 +4,14 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.kept import keep, open_kept
 from data.names import SPLITS
+from data.origins import Origins
 from data.picture import read_picture
 from data.raw import RawData, RawSplit, by_tenths
 
@@ -19,11 +20,33 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", "
 OTHERS = (".heic", ".heif", ".avif", ".jp2", ".jxl", ".tga", ".psd", ".exr", ".pfm", ".svg", ".eps")
 # Another way of decoding has another number: what an earlier one kept is not taken for it.
 DECODING = 2
-MOST_NAMED = 3
+MOST_NAMED = 20  # images that a message names, before it counts them
+MOST_FAULTS = 5
+
+
+class Unreadable(str):
+    """Why an image cannot be read at all, whatever the others are."""
+
+
+Wrong = dict[str, list[Path]]  # by what is wrong with them
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How images become bytes, and where these are kept."""
+
+    size: int | None
+    grey: bool
+    cache: Path
+    skip_broken: bool = False
 
 
 def load(
-    path: str | None, size: int | None = None, grey: bool = False, cache: str | None = None
+    path: str | None,
+    size: int | None = None,
+    grey: bool = False,
+    cache: str | None = None,
+    skip_broken: bool = False,
 ) -> RawData:
     """Returns the images below `path`, 256 levels: `(N, H, W)` if `grey`, else `(N, 3, H, W)`.
 
@@ -34,7 +57,8 @@ def load(
 
     `size` cuts the largest centred square out of every image and scales it to size×size; without
     it all images must have one shape. `cache` is the folder for the decoded array (None: the user's
-    cache folder); when a file changes, the images are decoded again.
+    cache folder); when a file changes, the images are decoded again. `skip_broken` leaves out
+    those that cannot be read, and says which.
     """
     if path is None:
         raise ValueError("path=null: must name the folder of your images")
@@ -43,17 +67,20 @@ def load(
         raise ValueError(f"path={path}: no such folder")
     if size is not None and not 1 <= size <= 4096:
         raise ValueError(f"size={size}: must be from 1 to 4096, or null for images of one shape")
-    kept = _cache_folder(cache)
+    how = Decoding(size, grey, _cache_folder(cache), skip_broken)
     scaled = "" if size is None else f", cut to a square and scaled to {size}×{size}"
-    notes = (f"values are the files' levels 0..255, {'grey' if grey else 'RGB'}{scaled}",)
+    notes = [f"values are the files' levels 0..255, {'grey' if grey else 'RGB'}{scaled}"]
     if all((folder / part).is_dir() for part in SPLITS):
         _check_alone(folder)
-        train, valid, test = (
-            RawSplit(_decoded(folder / part, size, grey, kept)) for part in SPLITS
-        )
-        return RawData(train, valid, test, levels=256, notes=notes)
-    whole = RawSplit(_decoded(folder, size, grey, kept))
-    return RawData(*by_tenths(path, whole), levels=256, notes=notes)
+        train, valid, test = (_decoded(folder, folder / part, how, notes) for part in SPLITS)
+        return RawData(train, valid, test, levels=256, notes=tuple(notes))
+    whole = _decoded(folder, folder, how, notes)
+    return RawData(*by_tenths(path, whole), levels=256, notes=tuple(notes))
+
+
+def read_folder(folder: Path, size: int | None, grey: bool, skip_broken: bool = False) -> RawSplit:
+    """Returns all images below `folder`, in the order of a hash of their names."""
+    return _decoded(folder, folder, Decoding(size, grey, _cache_folder(None), skip_broken), [])
 
 
 def _cache_folder(cache: str | None) -> Path:
@@ -105,10 +132,11 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _decoded(folder: Path, size: int | None, grey: bool, cache: Path) -> np.ndarray:
-    """Returns all images below `folder` as one memory-mapped uint8 array.
+def _decoded(whole: Path, folder: Path, how: Decoding, notes: list[str]) -> RawSplit:
+    """Returns all images below `folder` as one memory-mapped array, each named from `whole` on.
 
-    It comes from the cache if no file has changed since it was written.
+    It comes from the cache if no file has changed since it was written. What is left out is said
+    in `notes`.
     """
     files = _files(folder)
     if not files:
@@ -118,28 +146,59 @@ def _decoded(folder: Path, size: int | None, grey: bool, cache: Path) -> np.ndar
         (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)
         for file in files
     ]
-    content = repr((DECODING, str(folder.resolve()), size, grey, stats))
-    kept = cache / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.npy"
-    found = open_kept(kept, (len(files),))
-    return _decode(folder, files, size, grey, kept) if found is None else found
+    content = repr((DECODING, str(folder.resolve()), how.size, how.grey, stats))
+    name = hashlib.sha256(content.encode()).hexdigest()[:16]
+    try:
+        if how.skip_broken:
+            files = _whole(folder, files, how, how.cache / f"{name}-broken.npy", notes)
+            name = f"{name}-whole"
+        kept = how.cache / f"{name}.npy"
+        found = open_kept(kept, (len(files),))
+        values = _decode(folder, files, how, kept) if found is None else found
+    except OSError as error:
+        raise ValueError(
+            f"cache={how.cache}: cannot keep the decoded images ({error.strerror}); "
+            "data.cache=FOLDER names another place"
+        ) from error
+    names = np.array([file.relative_to(whole).as_posix() for file in files])
+    return RawSplit(values, origins=Origins("file", names))
 
 
-def _decode(
-    folder: Path, files: list[Path], size: int | None, grey: bool, kept: Path
-) -> np.ndarray:
+def _whole(
+    folder: Path, files: list[Path], how: Decoding, kept: Path, notes: list[str]
+) -> list[Path]:
+    """Returns the files that can be taken. Which ones cannot is kept, too, with a 1 for each."""
+    broken = open_kept(kept, (len(files),))
+    if broken is None:
+        wrong: Wrong = defaultdict(list)
+        good = {file for file, _ in _readable(files, how, wrong)}
+        broken = keep(kept, (len(files),), iter([np.array([f not in good for f in files], "u1")]))
+    left_out = [file for file, bad in zip(files, broken, strict=True) if bad]
+    if len(left_out) == len(files):
+        raise ValueError(f"path={folder}: none of {len(files)} images can be read")
+    if left_out:
+        notes.append(
+            f"left out {len(left_out)} of {len(files)} images below {folder}, which cannot be "
+            f"read: {_named(folder, left_out)}"
+        )
+    return [file for file, bad in zip(files, broken, strict=True) if not bad]
+
+
+def _decode(folder: Path, files: list[Path], how: Decoding, kept: Path) -> np.ndarray:
     """Writes the array whole or not at all, with one image in memory at a time.
 
     Raises:
-        ValueError: some images cannot be taken, and are named together; the array cannot be kept.
+        ValueError: some images cannot be taken, and are named together.
+        OSError: the array cannot be kept.
     """
-    wrong: dict[str, list[Path]] = defaultdict(list)
-    first, sample = next(_readable(files, size, grey, wrong), (files[0], np.empty(())))
+    wrong: Wrong = defaultdict(list)
+    first, sample = next(_readable(files, how, wrong), (files[0], np.empty(())))
     shape = sample.shape
     wrong.clear()
 
     def rows() -> Iterator[np.ndarray]:
         largest = 0
-        for file, image in _readable(files, size, grey, wrong):
+        for file, image in _readable(files, how, wrong):
             largest = max(largest, int(image.max()))
             if image.shape == shape:
                 yield image
@@ -147,32 +206,35 @@ def _decode(
                 other = f"shape {image.shape}, and {first.relative_to(folder)} {shape}"
                 wrong[f"{other}; size=N makes them N×N"].append(file)
         if wrong:
-            found = (f"{_named(folder, names)}: {why}" for why, names in wrong.items())
-            raise ValueError(f"path={folder}: {'; '.join(islice(found, MOST_NAMED))}")
+            raise ValueError(f"path={folder}: {_listed(folder, wrong)}")
         if largest == 1:
             raise ValueError(
                 f"path={folder}: all values are 0 and 1 of 255, which is black; multiply them by "
                 "255, or save them as an array for data=arrays with data.levels=2"
             )
 
-    try:
-        return keep(kept, (len(files), *shape), rows())
-    except OSError as error:
-        raise ValueError(
-            f"cache={kept.parent}: cannot keep the decoded images ({error.strerror}); "
-            "data.cache=FOLDER names another place"
-        ) from error
+    return keep(kept, (len(files), *shape), rows())
 
 
-def _readable(
-    files: list[Path], size: int | None, grey: bool, wrong: dict[str, list[Path]]
-) -> Iterator[tuple[Path, np.ndarray]]:
+def _readable(files: list[Path], how: Decoding, wrong: Wrong) -> Iterator[tuple[Path, np.ndarray]]:
     """Yields every image that can be taken; the others are added to what is `wrong` with them."""
     for file in files:
         try:
-            yield file, read_picture(file, size, grey)
+            yield file, read_picture(file, how.size, how.grey)
         except ValueError as error:
-            wrong[str(error)].append(file)
+            wrong[Unreadable(str(error))].append(file)
+
+
+def _listed(folder: Path, wrong: Wrong) -> str:
+    """Returns what is wrong with which images, the commonest fault first."""
+    by_count = sorted(wrong.items(), key=lambda item: -len(item[1]))
+    found = [f"{_named(folder, names)}: {why}" for why, names in by_count[:MOST_FAULTS]]
+    if len(by_count) > MOST_FAULTS:
+        rest = sum(len(names) for _, names in by_count[MOST_FAULTS:])
+        found.append(f"{rest} with other faults")
+    if any(isinstance(why, Unreadable) for why in wrong):
+        found.append("data.skip_broken=true leaves out what cannot be read")
+    return "; ".join(found)
 
 
 def _named(folder: Path, files: list[Path]) -> str:
