@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from data.fingerprint import Fingerprint, fingerprint
 from data.labels import Label, distinct
+from data.mapped import Mapped
 from data.names import SPLITS
 from data.numbers import place
 from data.observation import Observation, observe
@@ -148,13 +149,14 @@ def _stored(splits: dict[str, RawSplit], limit: float) -> dict[str, Storage]:
         return {part: InMemory(to_tensor(split.values)) for part, split in splits.items()}
     found: dict[str, Storage] = {}
     for part, split in splits.items():
-        if not isinstance(split.values, np.memmap) or not split.values.flags.c_contiguous:
+        file = Mapped.of(split.values)
+        if file is None:
             raise ValueError(
                 f"memory_limit={limit:,.0f}: the data take {total:,} bytes, and only those of one "
                 ".npy file in C order (numpy.save of an array made by numpy.ascontiguousarray) are "
                 "streamed"
             )
-        found[part] = OnDisk(split.values, int(limit))
+        found[part] = OnDisk(file, int(limit))
     return found
 
 

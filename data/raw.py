@@ -1,7 +1,6 @@
 """What a source returns: values as they are stored, before they are put into a space."""
 
 import math
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 from torch import Tensor
 from torch.distributions import Distribution
 
+from data.mapped import Mapped
 from data.names import SPLITS
 from data.origins import Origins
 
@@ -107,21 +107,10 @@ def as_stored(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint8 if small else np.float32, copy=False)
 
 
-def read_rows(values: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Returns a copy of some rows.
-
-    Pages of a memory-mapped array are handed back to the system at once: a pass over the whole
-    array takes no more of this process's memory than a few rows do.
-    """
-    rows = np.array(values[start:stop])
-    mapped = getattr(values, "_mmap", None)
-    if mapped is not None and hasattr(mapped, "madvise"):
-        mapped.madvise(mmap.MADV_DONTNEED)
-    return rows
-
-
 def blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yields all rows in order, a few at a time: the number of the first one, and a copy."""
     size = max(1, NUMBERS_AT_A_TIME // max(1, math.prod(values.shape[1:])))
+    file = Mapped.of(values)
     for start in range(0, len(values), size):
-        yield start, read_rows(values, start, start + size)
+        stop = start + size
+        yield start, np.array(values[start:stop]) if file is None else file.read(start, stop)

@@ -19,7 +19,8 @@ from jaxtyping import Int, Num
 from torch import Tensor
 
 from data.observation import Draw
-from data.raw import as_stored, read_rows
+from data.mapped import Mapped
+from data.raw import as_stored
 from data.storage import FLOATS_PER_SEED, Storage, drawn_once, rows_of
 
 BLOCK_BYTES = 2**20
@@ -32,12 +33,12 @@ Piece = tuple[int, int]
 
 
 class OnDisk(Storage):
-    """Rows of a memory-mapped array; uint8 stays, and other numbers are read as float32."""
+    """Rows of a file; uint8 stays, and other numbers are read as float32."""
 
-    def __init__(self, values: np.memmap, memory: int, device: torch.device | str = "cpu") -> None:
-        super().__init__(tuple(values.shape), torch.device(device))
-        self.values, self.memory = values, memory
-        self.dtype = torch.uint8 if values.dtype in (np.uint8, np.bool_) else torch.float32
+    def __init__(self, file: Mapped, memory: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(tuple(file.shape), torch.device(device))
+        self.file, self.memory = file, memory
+        self.dtype = torch.uint8 if file.dtype in (np.uint8, np.bool_) else torch.float32
         row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         self.buffer_rows = max(1, memory // 4 // row_bytes)
         self.block_rows = max(
@@ -46,7 +47,7 @@ class OnDisk(Storage):
 
     def read(self, start: int, stop: int) -> Num[Tensor, " rows ..."]:
         """Returns rows `start` to `stop` on the CPU."""
-        return torch.from_numpy(as_stored(read_rows(self.values, start, stop)))
+        return torch.from_numpy(as_stored(self.file.read(start, stop)))
 
     def __getitem__(self, rows: slice | Int[Tensor, " rows"]) -> Num[Tensor, " rows ..."]:
         if isinstance(rows, slice):
@@ -69,11 +70,11 @@ class OnDisk(Storage):
 
     def drawn(self, draw: Draw, seed: int) -> "DrawnOnce":
         """Reads nothing: values are drawn as they are read."""
-        return DrawnOnce(self.values, self.memory, draw, seed)
+        return DrawnOnce(self.file, self.memory, draw, seed)
 
     def to(self, device: torch.device | str) -> "OnDisk":
         """Returns the same file, whose rows arrive on `device`."""
-        return OnDisk(self.values, self.memory, device)
+        return OnDisk(self.file, self.memory, device)
 
     def shuffled(self, size: int, part: int, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Reads blocks in random order through a shuffled buffer: see the top of this file."""
@@ -149,13 +150,13 @@ class DrawnOnce(OnDisk):
 
     def __init__(
         self,
-        values: np.memmap,
+        file: Mapped,
         memory: int,
         draw: Draw,
         seed: int,
         device: torch.device | str = "cpu",
     ) -> None:
-        super().__init__(values, memory, device)
+        super().__init__(file, memory, device)
         self.draw, self.seed, self.seed_rows = draw, seed, rows_of(FLOATS_PER_SEED, self.shape)
         self._last: tuple[int, Tensor] | None = None
         self.dtype = self._block(0).dtype  # of what is drawn, which need not be the file's
@@ -184,7 +185,7 @@ class DrawnOnce(OnDisk):
         return last[1]
 
     def to(self, device: torch.device | str) -> "DrawnOnce":
-        return DrawnOnce(self.values, self.memory, self.draw, self.seed, device)
+        return DrawnOnce(self.file, self.memory, self.draw, self.seed, device)
 
 
 def part_sizes(total: int, size: int, part: int, parts: int) -> list[int]:

@@ -260,3 +260,24 @@ def test_limits_are_bytes(text, size):
 def test_wrong_limits(text):
     with pytest.raises(ValueError, match=r"^memory_limit="):
         in_bytes(text)
+
+
+@pytest.mark.parametrize("spoil", [lambda f: os.truncate(f, 500), lambda f: np.save(f, GREY[::-1])])
+def test_a_file_that_changes_while_it_is_streamed(tmp_path, train, monkeypatch, spoil):
+    """Cut short or written anew, it ends in one line; neither a signal nor other data come of it."""
+    file = tmp_path / "x.npy"
+    np.save(file, GREY)
+    fitted = inference.loop.fit
+
+    def cut_first(*arguments, **options):
+        spoil(file)
+        return fitted(*arguments, **options)
+
+    monkeypatch.setattr("experiment.training.fit", cut_first)
+    status, _, error = train(
+        *("data=arrays", f"data.path={file}", "data.memory_limit=20kB", "train.epochs=1"),
+        *("network.width=8", "device=cpu", "train.compile=off", f"run_dir={tmp_path / 'run'}"),
+        *("likelihood=categorical", "data.space=bytes"),
+    )
+    assert status == 1 and f"{file}: was changed while it was read" in error
+    assert len([line for line in error.splitlines() if line.startswith("error")]) == 1
