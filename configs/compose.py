@@ -8,6 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 import configs.schema  # noqa: F401 - its import registers the schema with Hydra
+from configs.quoting import quoted
 from errors import RequestError
 from experiment.checks import checked_train
 from experiment.choices import AXES, CONFIGS
@@ -52,7 +53,7 @@ def request_from(*words: str, config_dir: str | None = None) -> Request:
     """
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("train", list(words), return_hydra_config=True)
+        config = compose("train", quoted(list(words)), return_hydra_config=True)
     chosen = dict(config.hydra.runtime.choices)
     OmegaConf.set_struct(config, False)
     del config["hydra"]

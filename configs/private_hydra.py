@@ -15,6 +15,7 @@ from hydra import version
 from omegaconf import DictConfig
 
 from configs.parser import Parser
+from configs.quoting import quoted
 
 try:
     from hydra._internal.utils import _run_hydra, get_args_parser
@@ -41,8 +42,10 @@ def run_hydra(job: Job, config_path: str, config_name: str) -> None:
     version.setbase("1.3")
     parser = get_args_parser()
     parser.__class__ = OneLineParser
+    args = parser.parse_args()
+    args.overrides = quoted(args.overrides)
     _run_hydra(
-        args=parser.parse_args(),
+        args=args,
         args_parser=parser,
         task_function=job,
         config_path=config_path,
