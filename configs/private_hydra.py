@@ -43,7 +43,7 @@ def run_hydra(job: Job, config_path: str, config_name: str) -> None:
     parser = get_args_parser()
     parser.__class__ = OneLineParser
     args = parser.parse_args()
-    args.overrides = quoted(args.overrides)
+    args.overrides = quoted(args.overrides, args.multirun)
     _run_hydra(
         args=args,
         args_parser=parser,

@@ -1,24 +1,37 @@
 """Values of the command line that Hydra's grammar has no word for, such as most names of files."""
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 
+from experiment.request import PLACES
 
-def quoted(words: list[str]) -> list[str]:
-    """Returns the overrides, quoted where Hydra cannot read the value as it stands.
+# The options whose value names a file or a folder, whatever else it could mean.
+NAMES = {"run_dir", *(f"data.{place}" for place in PLACES)}
 
-    >>> quoted(["seed=0,1", "data.path=my file (1).npy", "x='a'"])
-    ['seed=0,1', "data.path='my file (1).npy'", "x='a'"]
+
+def quoted(words: list[str], sweep: bool = False) -> list[str]:
+    """Returns the overrides, quoted where Hydra takes the value for something else than it is.
+
+    That is where its grammar has no such word, and for numbers, lists and the like where a file is
+    to be named. In a `sweep` a comma stands between values.
+
+    >>> quoted(["seed=0,1", "data.path=my file (1).npy", "x='a'", "run_dir=1e3"])
+    ['seed=0,1', "data.path='my file (1).npy'", "x='a'", "run_dir='1e3'"]
     """
-    return [word if "=" not in word or _is_read(word) else _in_quotes(word) for word in words]
+    return [
+        word if "=" not in word or _is_read(word, sweep) else _in_quotes(word) for word in words
+    ]
 
 
-def _is_read(word: str) -> bool:
+def _is_read(word: str, sweep: bool) -> bool:
     try:
-        OverridesParser.create().parse_override(word)
+        override = OverridesParser.create().parse_override(word)
     except HydraException:
         return False
-    return True
+    if override.key_or_group not in NAMES or (sweep and override.is_sweep_override()):
+        return True
+    return override.value() is None or isinstance(override.value(), (str, QuotedString))
 
 
 def _in_quotes(word: str) -> str:

@@ -1,5 +1,6 @@
 """Open a finished run."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -129,7 +130,9 @@ def _built(
         option = next((name for name in PLACES if str(error).startswith(f"data.{name}=")), None)
         if option is None:
             raise
-        where = f"where they are now: evaluate.py {directory.path} data.{option}=…"
+        where = (
+            f"where they are now: evaluate.py {shlex.quote(str(directory.path))} data.{option}=…"
+        )
         raise RequestError(f"{error}; {where}") from None
     except Exception as error:  # whatever a foreign configuration may bring about
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -1,5 +1,6 @@
 """A training run from its request to DONE."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,8 +60,8 @@ def _train(request: Request, observe: Observer) -> RunDirectory:
     with directory.claim(request, resume=request.train.resume == "auto"):
         directory.accept_data(opened.data.fingerprint)
         if directory.is_done:
-            where = directory.path
-            print(f"{where} is done already; evaluate it: python evaluate.py {where}")
+            where = shlex.quote(str(directory.path))
+            print(f"{directory.path} is done already; evaluate it: python evaluate.py {where}")
             return directory.files
         if group.is_first():
             write_json(directory.path / "environment.json", environment(opened.device))
@@ -74,7 +75,8 @@ def _train(request: Request, observe: Observer) -> RunDirectory:
         directory.finish()
     best = f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch})"
     print(f"{best}, {training.seconds:.1f} s")
-    print(f"kept in {directory.path}\nnext: python evaluate.py {directory.path}")
+    print(f"kept in {directory.path}")
+    print(f"next: python evaluate.py {shlex.quote(str(directory.path))}")
     return directory.files
 
 

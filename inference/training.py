@@ -59,6 +59,8 @@ class Training:
         """Continues from `state()`; raises DoesNotFit if it is one of another pair."""
         try:
             best, plain = state["best"], ("epoch", "seconds", "compiled")
+            if not isinstance(best, dict):
+                raise TypeError("the best epoch is no dictionary")
             check_alike([0, 0.0, None], [state[name] for name in plain])
             check_alike([0, 0.0], [best["epoch"], best["elbo"]])
             check_alike(0, 0 if state["processes"] is None else state["processes"])

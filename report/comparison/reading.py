@@ -6,6 +6,7 @@ else an evaluation holds is left aside.
 
 import hashlib
 import json
+import shlex
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,7 +163,7 @@ class _Files:
     @property
     def command(self) -> str:
         option = "" if self.split == "test" else f" --split {self.split}"
-        return f"python evaluate.py {self.path}{option}"
+        return f"python evaluate.py {shlex.quote(str(self.path))}{option}"
 
     def damaged(self, what: str) -> RequestError:
         return RequestError(f"{self.path}: {' '.join(what.split())}; measure again: {self.command}")
