@@ -1,7 +1,7 @@
 """Rows of a memory-mapped array, read from its file and never through the map.
 
-Where a file is cut short meanwhile, touching a mapped page ends the process by a signal; a read says
-so. Nor do rows that are read stay in this process's memory, as touched pages do.
+Where a file is cut short meanwhile, touching a mapped page ends the process by a signal; a read
+says so. Nor do rows that are read stay in this process's memory, as touched pages do.
 """
 
 import errno

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Int, Num
 from torch import Tensor
 
-from data.observation import Draw
 from data.mapped import Mapped
+from data.observation import Draw
 from data.raw import as_stored
 from data.storage import FLOATS_PER_SEED, Storage, drawn_once, rows_of
 

@@ -264,7 +264,7 @@ def test_wrong_limits(text):
 
 @pytest.mark.parametrize("spoil", [lambda f: os.truncate(f, 500), lambda f: np.save(f, GREY[::-1])])
 def test_a_file_that_changes_while_it_is_streamed(tmp_path, train, monkeypatch, spoil):
-    """Cut short or written anew, it ends in one line; neither a signal nor other data come of it."""
+    """Cut short or written anew, it ends in one line, and not in a signal or other data."""
     file = tmp_path / "x.npy"
     np.save(file, GREY)
     fitted = inference.loop.fit
