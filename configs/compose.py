@@ -1,13 +1,17 @@
 """From what Hydra composed to a request."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 import configs.schema  # noqa: F401 - its import registers the schema with Hydra
+from configs.messages import one_line
 from configs.quoting import quoted
 from errors import RequestError
 from experiment.checks import checked_train
@@ -45,16 +49,43 @@ def _choice(axis: str, name: str, node: Mapping[str, object]) -> Choice:
     return named(axis, name, str(node["_target_"]), options)  # type: ignore[arg-type]
 
 
-def request_from(*words: str, config_dir: str | None = None) -> Request:
+def request_from(*words: str, config_dir: str | Path | None = None) -> Request:
     """Returns the request that the words of a command line stand for.
+
+    Arguments:
+        words: `axis=choice` and `option=value`.
+        config_dir: a folder with more choices, from which Python modules can be imported, too.
+
+    Raises:
+        RequestError: a word is none of these, or asks for what there is not.
 
     >>> request_from("prior=vamp", "seed=1").prior.name
     'vamp'
     """
+    own = []
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().resolve()
+        own = [f'hydra.searchpath=["file://{folder}"]']
+        import_from(folder, "config_dir")
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("train", quoted(list(words)), return_hydra_config=True)
-    chosen = dict(config.hydra.runtime.choices)
-    OmegaConf.set_struct(config, False)
-    del config["hydra"]
-    return request_of(config, chosen)
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = compose("train", [*own, *quoted(list(words))], return_hydra_config=True)
+        chosen = dict(config.hydra.runtime.choices)
+        OmegaConf.set_struct(config, False)
+        del config["hydra"]
+        return request_of(config, chosen)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RequestError(one_line(error)) from error
+
+
+def import_from(folder: str | Path, option: str) -> None:
+    """Lets Python import the modules in a folder with somebody's own choices.
+
+    Raises:
+        RequestError: there is no such folder.
+    """
+    if not Path(folder).expanduser().is_dir():
+        raise RequestError(f"{option}={folder}: no such folder")
+    if (place := str(Path(folder).expanduser().resolve())) not in sys.path:
+        sys.path.append(place)

@@ -32,3 +32,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return vars(import_module(HOMES[name]))[name]
+
+
+def __dir__() -> list[str]:
+    """What can be imported from here, whether it was imported already or not."""
+    return sorted(__all__)

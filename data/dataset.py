@@ -1,8 +1,8 @@
 """A data set: three splits in one space."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Dataset:
     read, and None for synthetic data. `units` are those of real columns that are far from mean 0
     and standard deviation 1, if the source asks for them. `observation` is how stored values, of
     `stored_levels` grey levels, come into the space. `columns` are the names of the dimensions, if
-    they have names.
+    they have names. `others` are splits of data that came later, by their names.
     """
 
     name: str
@@ -58,12 +58,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     fingerprint: Fingerprint | None = None
     units: Units | None = None
+    others: Mapping[str, Split] = field(default_factory=dict)
 
     def __call__(self, split: str) -> Split:
         """Returns the split of that name."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split}: choose from {', '.join(SPLITS)}")
-        return self.splits[split]
+        known = {**self.splits, **self.others}
+        if split not in known:
+            raise ValueError(f"split={split}: choose from {', '.join(known)}")
+        return known[split]
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -138,7 +140,9 @@ def open_dataset(
         fingerprint=fingerprint(stored, labels, classes.tolist()) if raw.truth is None else None,
         notes=raw.notes if units is None else (*raw.notes, units.note),
         units=units,
-        **{part: split.to(device) for part, split in splits.items()},
+        train=splits["train"].to(device),
+        valid=splits["valid"].to(device),
+        test=splits["test"].to(device),
     )
 
 

@@ -7,5 +7,6 @@ BINARISATIONS = ("dynamic", "fixed", "threshold")
 # What can be done about entries that are missing.
 MISSING = (
     "missing entries can be neither trained on nor measured: leave such rows or columns out, or "
-    "fill them in, by the column's median, say"
+    "fill them in, by the column's median, say, or by a trained run: in Python, "
+    "run.impute(run.read(…, missing=True))"
 )

@@ -26,12 +26,13 @@ class Observation:
     `quantum` is |dx/dv|, the width in x of one stored level: 1 where x is v itself, and None where
     the data are not quantised. It turns a density of x into bits per dimension of the quantised
     data, and no scale below it can be learned from the data. `noise` says when `draw` draws:
-    never, once for every split, or for every batch of the training split.
+    never, once for every split, or for every batch of the training split. `words` say what is done.
     """
 
     draw: Draw
     quantum: float | None
     noise: Literal["none", "fixed", "dynamic"] = "none"
+    words: str = "values as they are stored"
 
 
 def observe(
@@ -55,7 +56,8 @@ def observe(
     if levels is None:
         return Observation(as_float, None)
     if space == "unit":
-        return Observation(_dequantise(levels), 1 / levels, "dynamic")
+        words = f"grey levels 0..{levels - 1}, dequantised to (v + u)/{levels}, u ~ U[0, 1)"
+        return Observation(_dequantise(levels), 1 / levels, "dynamic", words)
     assert space == "real"
     return _standardised(values)
 
@@ -69,13 +71,16 @@ def as_float(
 
 def _binary(levels: int | None, binarisation: str) -> Observation:
     top = 1.0 if levels is None else float(levels - 1)
+    stored = "values in [0, 1]" if levels is None else f"grey levels 0..{levels - 1}"
     if binarisation == "threshold":
-        return Observation(lambda v, g: (v.float() > top / 2).float(), 1.0)
+        words = f"{stored}, binarised to 1 above {top / 2:g}"
+        return Observation(lambda v, g: (v.float() > top / 2).float(), 1.0, words=words)
     # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
     return Observation(
         lambda v, g: (_uniform(v, g) * top < v).float(),
         1.0,
         "dynamic" if binarisation == "dynamic" else "fixed",
+        f"{stored}, binarised by one draw each, 1 with probability v/{top:g}",
     )
 
 
@@ -104,4 +109,7 @@ def _standardised(values: Iterable[Tensor]) -> Observation:
     count, total, squares = (sum(column) for column in zip(*sums, strict=True))
     mean, variance = total / count + 0.5, (squares - total * total / count) / count + 1 / 12
     sd = math.sqrt(variance)
-    return Observation(lambda v, g: (v + _uniform(v, g) - mean) / sd, 1 / sd, "dynamic")
+    words = (
+        f"grey levels, dequantised and standardised to (v + u − {mean:.4g})/{sd:.4g}, u ~ U[0, 1)"
+    )
+    return Observation(lambda v, g: (v + _uniform(v, g) - mean) / sd, 1 / sd, "dynamic", words)

@@ -17,7 +17,8 @@ from evidence.batch import Batch
 class Split:
     """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space.
 
-    `labels` are numbers of `Dataset.classes`. `origins` say where each example comes from.
+    `labels` are numbers of `Dataset.classes`. `origins` say where each example comes from. `source`
+    is what data that came later were read from.
     """
 
     stored: Storage
@@ -25,6 +26,7 @@ class Split:
     draw: Draw
     origins: Origins
     given_labels: bool = False
+    source: str | None = None
 
     def __len__(self) -> int:
         return len(self.stored)

@@ -111,11 +111,13 @@ def table_of(
     index: str | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
+    missing: bool = False,
 ) -> Table:
     """Returns the numbers of `frame`, apart from its columns of names, labels and splits.
 
     Without `index` rows are named by the index of the frame, if it has one of its own, or else by
-    the first column if it has no name or is text, a different one in each row.
+    the first column if it has no name or is text, a different one in each row. With `missing`,
+    empty cells become NaN.
 
     Raises:
         ValueError: a column is not there, or a cell is no number; the message names both.
@@ -138,7 +140,7 @@ def table_of(
         raise ValueError(f"no rows of numbers; its columns are {listed(names)}")
     by_name = dict(zip(names, (frame[column] for column in frame.columns), strict=True))
     origins = _origins(frame.index if index is None else by_name[index], index)
-    values = _numbers([by_name[name] for name in numbers], numbers, origins)
+    values = _numbers([by_name[name] for name in numbers], numbers, origins, missing)
     unnamed = frame.columns.inferred_type == "integer"
     return Table(
         values,
@@ -174,19 +176,21 @@ def _plain(column: "Series | Index") -> np.ndarray:
     return values if values.dtype.kind in "iu" else values.astype(str)
 
 
-def _numbers(columns: "Sequence[Series]", names: Sequence[str], origins: Origins) -> np.ndarray:
-    """Returns the columns side by side.
+def _numbers(
+    columns: "Sequence[Series]", names: Sequence[str], origins: Origins, missing: bool
+) -> np.ndarray:
+    """Returns the columns side by side, with NaN for empty cells if there may be some `missing`.
 
     Raises:
         ValueError: some cells are no numbers, of which the first ones are named.
     """
     found = [_number_column(column) for column in columns]
     bad = np.column_stack([wrong for _, wrong in found])
-    if not bad.any():
-        return np.column_stack([numbers for numbers, _ in found])
     empty = np.zeros_like(bad)
     for number in np.flatnonzero(bad.any(0)).tolist():
         empty[:, number] = columns[number].isna() | (columns[number].astype(str) == "")
+    if not (bad & ~(empty & missing)).any():
+        return np.column_stack([numbers for numbers, _ in found])
     text = [n for n, whole in zip(names, (bad | empty).all(0), strict=True) if whole]
     if text:
         raise ValueError(

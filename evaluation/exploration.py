@@ -12,12 +12,12 @@ from torch import Tensor
 
 from data import Dataset
 from evaluation.diagnostics import MOST_WEIGHED
-from evaluation.predictions import blank, decode, expected_x, prior_draws, reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from evidence.noise import forked
 from evidence.usage import COLLAPSED
 from evidence.weights import Program, split_batch
+from experiment.predictions import blank, decode, expected_x, prior_draws, reconstruct
 
 # The most active dimensions, which are the axes to choose from and have a slider each.
 MOST_DIMENSIONS = 8

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from evaluation.options import Export
-from evaluation.predictions import generate, reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from experiment.directory import of_split
 from experiment.files import write_arrays
+from experiment.predictions import generate, reconstruct
 
 BLOCK = 250
 

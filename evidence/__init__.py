@@ -65,3 +65,8 @@ __all__ = [
     "simulate",
     "simulation_based_calibration",
 ]
+
+
+def __dir__() -> list[str]:
+    """What is public here."""
+    return sorted(__all__)

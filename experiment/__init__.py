@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from configs.python import train
-    from experiment.load import Run, load_run
+    from experiment.load import load_run
+    from experiment.run import Run
 
 __all__ = ["Run", "load_run", "train"]
 HOMES = {
-    "Run": "experiment.load",
+    "Run": "experiment.run",
     "load_run": "experiment.load",
     "train": "configs.python",
 }
@@ -21,3 +22,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return vars(import_module(HOMES[name]))[name]
+
+
+def __dir__() -> list[str]:
+    """What can be imported from here, whether it was imported already or not."""
+    return sorted(__all__)

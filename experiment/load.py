@@ -3,53 +3,26 @@
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from data import Dataset, Split
+from data import Dataset
 from errors import RequestError, printable
 from experiment.allocation import at_most, elements
 from experiment.build import build_data, build_pair
 from experiment.checkpoints import State
 from experiment.device import pick_device
 from experiment.directory import RunDirectory
-from experiment.metrics_file import Record
 from experiment.recipes.base import Pair
 from experiment.request import PLACES, Request
+from experiment.run import Run
 
 # Numbers that building a pair may take beyond four times those of its checkpoint: this refuses a
 # width of 10⁹.
 ROOM = 10**8
-
-
-@dataclass
-class Run:
-    """A trained pair with its data: `run.model`, `run.guide`, `run.data("test")`, `run.config`."""
-
-    path: Path
-    request: Request
-    model: nn.Module
-    guide: nn.Module
-    dataset: Dataset
-    epoch: int
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The request as plain values, as config.yaml holds it."""
-        return self.request.plain()
-
-    def data(self, split: str) -> Split:
-        """Returns the split `train`, `valid` or `test`; `run.data("test")[:10]` are ten data."""
-        return self.dataset(split)
-
-    @cached_property
-    def metrics(self) -> list[Record]:
-        return RunDirectory(self.path).read_metrics()
 
 
 def load_run(

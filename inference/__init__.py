@@ -6,7 +6,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiment.load import Run, load_run
+    from experiment.load import load_run
+    from experiment.run import Run
 
 __all__ = ["Run", "load_run"]
 
@@ -17,3 +18,8 @@ def __getattr__(name: str) -> object:
     import experiment
 
     return getattr(experiment, name)
+
+
+def __dir__() -> list[str]:
+    """What can be imported from here, whether it was imported already or not."""
+    return sorted(__all__)

@@ -9,10 +9,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from data import Dataset
-from evaluation.predictions import generate, reconstruct
 from evidence.batch import Batch
 from evidence.noise import forked
 from experiment.files import make_folder
+from experiment.predictions import generate, reconstruct
 from experiment.request import Request
 from inference.training import Training
 from report.figures.mosaic import is_picture, mosaic

@@ -149,7 +149,7 @@ def _found_in_table(
         raise ValueError(f"label_column={label_column}: labels={labels} has them already; say one")
     known = table.labels
     if labels is not None:
-        known = _read("labels", Path(labels).expanduser())
+        known = read_npy("labels", Path(labels).expanduser())
     where = f"labels={labels}: " if labels is not None else f"path={file}: "
     whole = RawSplit(
         table.values,
@@ -190,7 +190,7 @@ def _split(file: Path, whole: RawSplit, as_it_is: bool) -> Splits:
 
 def _found(file: Path, labels: str | None) -> Found:
     if file.suffix == ".npy":
-        arrays = {"x": _read("path", file)}
+        arrays = {"x": read_npy("path", file)}
         notes = []
     else:
         arrays = _read_archive(file)
@@ -211,7 +211,7 @@ def _found(file: Path, labels: str | None) -> Found:
                 f"labels={labels}: {file} has arrays of its own for them ({inside}); "
                 "use those and leave data.labels out"
             )
-        arrays["labels"] = _read("labels", Path(labels).expanduser())
+        arrays["labels"] = read_npy("labels", Path(labels).expanduser())
     names = [name for name in ("x", *SPLITS) if name in arrays]
     where = f"path={file}: " if labels is None else f"labels={labels}: "
     found = {
@@ -253,7 +253,8 @@ def _checked_labels(
         raise ValueError(f"{where}{_labels_of(name)}: {error}") from error
 
 
-def _read(option: str, file: Path) -> np.ndarray:
+def read_npy(option: str, file: Path) -> np.ndarray:
+    """Returns the array in a .npy file; what it is refused for begins with `option`."""
     if not file.is_file():
         raise ValueError(f"{option}={file}: no such file")
     try:

@@ -4,10 +4,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from evaluation.predictions import reconstruct
 from evaluation.result import Evaluation
 from evidence.batch import Batch
 from experiment import Run
+from experiment.predictions import reconstruct
 from report.figures.mosaic import is_picture, mosaic
 from report.figures.style import ACCENT, DARK, frame_rows_of_pictures
 

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from evaluation.predictions import generate
 from evaluation.result import Evaluation
 from experiment import Run
+from experiment.predictions import generate
 from report.figures.mosaic import is_picture, mosaic
 from report.figures.style import MIDDLE
 

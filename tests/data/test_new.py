@@ -7,8 +7,12 @@ import torch
 from PIL import Image
 
 from data import View, open_dataset
-from data.new import read_new
+from data.new import Reader, placed
 from data.sources import arrays, images
+
+
+def read_new(given, data, **options):
+    return placed(Reader(**options).read(given, data), data)
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def test_a_file_an_array_and_a_frame_are_the_same_rows(table, tmp_path):
         (lambda f: f.replace(3.0, np.nan), r"row 3 \(p3\), column 'a' is empty"),
         (lambda f: f.to_numpy()[:, :1], r"shape \(30, 1\); expected \(N, 2\)"),
         (lambda f: f.to_numpy()[0], r"shape \(2,\); expected \(N, 2\)"),
-        (lambda f: np.array([["x", "y"]]), "no rows of numbers"),
+        (lambda f: np.array([["x", "y"]]), "expected bool, integers or floats"),
         (lambda f: "nowhere.csv", "nowhere.csv: no such file"),
     ],
 )

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from evaluation.codes import encode
-from evaluation.predictions import decode, expected_x, prior_draws, reconstruct
 from evidence.batch import Batch
 from evidence.usage import LatentUsage
+from experiment.predictions import decode, expected_x, prior_draws, reconstruct
 
 MEANS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 3.0]])
 
@@ -45,7 +45,7 @@ def test_the_observed_site_is_found_by_its_role():
 
 def test_a_part_at_a_time_gives_the_same_rows(monkeypatch):
     z = torch.randn(6, 2)
-    monkeypatch.setattr("evaluation.predictions.rows_per_chunk", lambda x, model: 4)
+    monkeypatch.setattr("experiment.predictions.rows_per_chunk", lambda x, model: 4)
     assert torch.equal(decode(model, BATCH, {"code": z}), expected_x(model, BATCH, {"code": z}))
 
 

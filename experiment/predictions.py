@@ -4,6 +4,7 @@ All of this works on any pair that `evidence` works on. `x` of a batch only says
 are wherever a function is not given the guide.
 """
 
+from contextlib import suppress
 from typing import cast
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from data import Dataset
 from evidence.batch import Batch
-from evidence.structure import latent_sites, observed_site
+from evidence.structure import latent_sites, observed_site, traced
 from evidence.weights import Program, draw, rows_per_chunk
 
 Latents = dict[str, Tensor]
@@ -52,6 +53,29 @@ def generate(model: Program, data: Dataset, count: int) -> Float[Tensor, " count
     """Returns E[x|z] at `count` draws z ~ p(z); labels, if the model takes them, take turns."""
     trace = _run(model, blank(data, count))
     return _mean_of_x(trace, [site["name"] for site in latent_sites(trace)])
+
+
+def sampled(model: Program, batch: Batch, means: bool = False) -> Float[Tensor, " N *shape"]:
+    """Returns x ~ p(x), or E[x|z] at z ~ p(z), for every row, beside the labels of `batch`."""
+    trace = _run(model, batch)
+    law = observed_site(trace, [site["name"] for site in latent_sites(trace)])["fn"]
+    return cast(Tensor, law.mean if means else law.sample())
+
+
+def code(
+    model: Program, guide: Program, batch: Batch, particles: int
+) -> Float[Tensor, " N latent"]:
+    """Returns E_q[z], all latent sites side by side.
+
+    It is that of the distribution if q has one latent site and knows its mean, and the average of
+    `particles` draws otherwise.
+    """
+    sites = latent_sites(traced(guide, batch))
+    if len(sites) == 1:
+        with suppress(NotImplementedError):  # the mean of a flow is not known
+            return cast(Tensor, sites[0]["fn"].mean).flatten(1)
+    drawn = draw(model, guide, batch, particles).latents
+    return torch.cat([value.mean(0).flatten(1) for value in drawn.values()], dim=1)
 
 
 def prior_draws(model: Program, batch: Batch) -> Latents:
