@@ -1,5 +1,6 @@
 """Bracket log p(x) for finished runs: python evaluate.py RUN [RUN …]."""
 
+from argparse import BooleanOptionalAction
 from functools import partial
 
 from configs.parser import Parser, add_choice, add_number, add_switch, some_of
@@ -13,6 +14,8 @@ RUN = """a run directory that train.py finished; data.root=DIR among them says w
 now, if they were moved (so do data.path, data.labels, data.cache)"""
 SPLIT = "the split to measure; those but test name their files: evaluation_train.json, …"
 COMPILE = "record and compile the estimators' inner loops; auto does so where it saves time"
+EXACT = """integrate log p(x), however long it takes, or never; without either, where the model
+allows it and it takes no more than 5 minutes"""
 IMPUTE = """hold dimensions back, fill them in, report the error; MASK is random:SHARE, left, right,
 top, bottom, or a .npy of booleans (True: missing) of the shape of one datum or (N, shape)"""
 
@@ -32,6 +35,7 @@ def parser() -> Parser:
     number("--particles", 5000, "importance samples per datum for IWAE")
     number("--elbo-particles", 100, "draws of z per datum for the ELBO")
     number("--limit", None, "measure the first N examples of the split only", "N")
+    new.add_argument("--exact", action=BooleanOptionalAction, help=EXACT)
     add_long_measurements(new)
     choice("--checkpoint", "best", ("best", "last"), "which weights to load")
     choice("--compile", "auto", ("auto", "on", "off"), COMPILE)

@@ -102,6 +102,7 @@ def wanted(options: Options) -> Wanted:
     return Wanted(
         split=options.split,
         compile=options.compile,
+        exact="auto" if options.exact is None else "on" if options.exact else "off",
         particles=options.particles,
         elbo_particles=options.elbo_particles,
         limit=options.limit,

@@ -1,6 +1,7 @@
 """Everything that is measured on one run."""
 
 import hashlib
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -12,10 +13,11 @@ from evaluation.bounds import Bounds
 from evaluation.bracket import SimulatedBracket, anneal, bracket_simulated
 from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
 from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
+from evaluation.integral import MOST_SECONDS, TooLong, integral
 from evaluation.local_fit import Fit, LocalFits, deeper
 from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
-from evidence import Annealing, Estimate, elbo_terms, exact, iw_eubo, iwae
+from evidence import Annealing, Estimate, elbo_terms, iw_eubo, iwae
 from evidence.batch import Batch
 from evidence.estimate import Details, Quadrature
 from evidence.exact import posterior_draw
@@ -37,7 +39,8 @@ class Wanted:
 
     Annealing is done on the first `annealed` data, and from both sides on as many simulated ones.
     The parts of the gap are measured on the first `gap` data of `split` and of the training split,
-    by `fit`. The calibration of the guide is measured on `simulations` simulated data.
+    by `fit`. The calibration of the guide is measured on `simulations` simulated data. `exact` says
+    whether log p(x) is integrated: `auto` does so where that takes no more than MOST_SECONDS.
     """
 
     split: str = "test"
@@ -51,6 +54,12 @@ class Wanted:
     fit: Fit = field(default_factory=Fit)
     simulations: int = 0
     compile: Literal["auto", "on", "off"] = "auto"
+    exact: Literal["auto", "on", "off"] = "auto"
+
+    @property
+    def most_seconds(self) -> float:
+        """How long an integral may take."""
+        return MOST_SECONDS if self.exact == "auto" else math.inf
 
     def rows(self, count: int) -> int:
         """Returns about how many rows the decoder is going to see for `count` data."""
@@ -148,13 +157,16 @@ class _Measurement:
 
     def exact(self) -> Estimate | None:
         """Computes log p(x), where that is possible."""
+        known = None
         try:
-            known = exact(*self.pair, self.batch)
+            if self.wanted.exact != "off":
+                known = integral(self.pair, self.batch, self.wanted.most_seconds)
+        except TooLong as error:
+            self.notes.append(f"no exact log p(x): {error}")
         except ArithmeticError as error:
             self.notes.append(
                 f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
             )
-            return None
         if known is not None and isinstance(known.details, Quadrature) and known.details.exceeding:
             self.notes.append(
                 f"log p(x) of {known.details.exceeding} of {known.num_examples:,} data is not "
@@ -220,9 +232,9 @@ class _Measurement:
         The choice is one for all data: to choose for each datum would be to choose by noise.
         """
         value = None if known is None else known.exact
-        if known is None:
+        if known is None and self.wanted.exact != "off":
             with suppress(ArithmeticError):  # the bounds stand in for it
-                value = exact(*self.pair, batch)
+                value = integral(self.pair, batch, self.wanted.most_seconds)
         if value is not None:
             return value
         ais = None if known is None else known.ais

@@ -27,6 +27,7 @@ class Options:
     particles: int
     elbo_particles: int
     limit: int | None
+    exact: bool | None
     full: bool
     ais: int | None
     ais_limit: int

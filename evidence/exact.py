@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from evidence.batch import Batch, Data
+from evidence.cost import Meter, Together
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate, Exactly, Quadrature
 from evidence.noise import forked
@@ -20,7 +21,13 @@ MOST_CONDITIONS = 100
 
 
 @torch.no_grad()
-def exact(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> Estimate | None:
+def exact(
+    model: Program,
+    guide: Program,
+    x: Data,
+    tolerance: float = 1e-3,
+    meter: Meter | None = None,
+) -> Estimate | None:
     """Returns log p(x) = log ∫ p(x, z) dz itself, by the first way that is open.
 
     1. In closed form, where the model offers one (a method `tractable`, see `evidence.offers`).
@@ -33,6 +40,8 @@ def exact(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> E
         guide: the program of q(z|x), called in the same way; it says only where to look first.
         x: the data (N, *shape), or (x, y, …), which gives log p(x|y, …).
         tolerance: the change in nats under which quadrature stops refining its grid.
+        meter: is told how long quadrature is going to take, before it begins, and how much of it is
+            done (see `evidence.cost`). It may raise an error of its own to leave it.
 
     Returns:
         log p(x) for every datum, or None if no way is open. `details` says which way was taken;
@@ -54,8 +63,8 @@ def exact(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> E
     if summed is not None:
         return summed
     if len(batch) == 1:
-        return quadrature(model, guide, batch, tolerance)
-    return _condition_by_condition(model, guide, batch, tolerance)
+        return quadrature(model, guide, batch, tolerance, meter)
+    return _condition_by_condition(model, guide, batch, tolerance, meter)
 
 
 def tractable(model: Program) -> Tractable | None:
@@ -97,22 +106,23 @@ def posterior_draw(model: Program, x: Data) -> Latents | None:
 
 
 def _condition_by_condition(
-    model: Program, guide: Program, batch: Batch, tolerance: float
+    model: Program, guide: Program, batch: Batch, tolerance: float, meter: Meter | None
 ) -> Estimate | None:
     """Returns log p(x|y) by quadrature for each y in turn: given y, x depends on z alone."""
     which_is_x = observed_column(model, guide, batch)
     x, others = batch[which_is_x], [*batch[:which_is_x], *batch[which_is_x + 1 :]]
     key = torch.cat([part.reshape(batch.size, -1).double() for part in others], 1)
-    conditions, which = key.unique(dim=0, return_inverse=True)
+    conditions, which, sizes = key.unique(dim=0, return_inverse=True, return_counts=True)
     if len(conditions) > MOST_CONDITIONS:
         return None
+    meter = meter and Together(meter, sizes.tolist())
     values = x.new_empty(batch.size, dtype=torch.float64)
     details = []
     for number in range(len(conditions)):
         rows = torch.nonzero(which == number).flatten()
         given = [part[rows[:1]] for part in others]
         pair = [_conditioned(program, given, which_is_x) for program in (model, guide)]
-        found = quadrature(pair[0], pair[1], x[rows], tolerance)
+        found = quadrature(pair[0], pair[1], x[rows], tolerance, meter)
         if found is None:
             return None
         values[rows] = found.per_datum

@@ -8,22 +8,23 @@ groups of data that lie close together.
 """
 
 import math
-from dataclasses import dataclass, field
+from functools import partial
 
-import pyro
 import torch
-from jaxtyping import Bool, Float64, Int, Shaped
+from jaxtyping import Float64, Int, Shaped
 from torch import Tensor
 
 from evidence.alike import alike_at, observed_where_alike
 from evidence.batch import Batch, Data
+from evidence.cost import Cost, Meter, timed
 from evidence.estimate import Estimate
 from evidence.estimate import Quadrature as Details
+from evidence.integrator import Integrator, Section
 from evidence.joint import Joint
 from evidence.lattice import Lattice, children, square
+from evidence.noise import forked
 from evidence.observed import observed_value
-from evidence.section import Table, table
-from evidence.structure import Program, at, log_prob_of, site_of
+from evidence.structure import Program
 
 MAX_DIMENSIONS = 2
 
@@ -39,93 +40,24 @@ SIZES = (1.0, 1.25, 1.5)
 # How many data share cells.
 GROUP = 128
 
-# How many points the model is run on at once, and how many a grid has at most.
-POINTS = 2**13
+# How many points a grid has at most.
 MAX_POINTS = 2**18
-MAX_HALVINGS = 16
 
-# A cell this many nats below the best one is not halved: e⁻²⁰ of the mass is nothing.
-DEPTH = 20.0
-
-
-@dataclass
-class Section:
-    """The model at some points: log p(z) with the Jacobian, and the function x ↦ log p(x|z)."""
-
-    log_prior: Float64[Tensor, " points"]
-    log_likelihood: Table
-
-    def __call__(self, x: Shaped[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
-        return self.log_likelihood(x) + self.log_prior
-
-
-@dataclass
-class Integrator:
-    """Integrates one joint; `cache` holds the sections of the grid that all data share."""
-
-    model: Program
-    joint: Joint
-    tolerance: float
-    cache: dict[tuple[float, ...], list[Section]] = field(default_factory=dict)
-
-    def section(self, u: Float64[Tensor, " points dimensions"]) -> Section:
-        """Runs the model on the points, with any datum: p(x|z) depends on z alone."""
-        joint = self.joint
-        values = joint.typed(u)
-        latents = joint.latents(values)
-        rows = Batch(part[:1].expand(len(u), *part.shape[1:]) for part in joint.batch)
-        with pyro.validation_enabled(False):  # validated when the joint was made
-            trace = at(self.model, latents, rows)
-        log_prior = log_prob_of(trace, latents) + joint.log_jacobian(values)
-        return Section(log_prior, table(site_of(trace, joint.observed)["fn"]))
-
-    def values(
-        self,
-        x: Shaped[Tensor, " N *shape"],
-        lattice: Lattice,
-        index: Int[Tensor, " points dimensions"],
-        keep: bool = False,
-    ) -> Float64[Tensor, " N points"]:
-        """Returns log p(x, z) at the cells; `keep` their sections where all groups use them."""
-        key = (len(index), *lattice.width.tolist(), *lattice.origin.tolist())
-        parts = lattice.centers(index).split(POINTS)
-        if keep and key not in self.cache:
-            self.cache[key] = [self.section(part) for part in parts]
-        sections = self.cache[key] if keep else map(self.section, parts)
-        return torch.cat([section(x) for section in sections], 1)
-
-    def integrate(
-        self,
-        x: Shaped[Tensor, " N *shape"],
-        box: Lattice,
-        index: Int[Tensor, " points dimensions"],
-    ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"], int]:
-        """Returns log p(x) of data that lie close together, what the last halving changed of each,
-        and the number of halvings.
-        """
-        lattice, halvings = box, 0
-        values = self.values(x, lattice, index, keep=True)
-        estimate = values.logsumexp(1) + lattice.log_volume
-        change = torch.full_like(estimate, math.inf)
-        # Broad posteriors are done long before narrow ones: `left` are the data that are not.
-        left = torch.arange(len(x), device=x.device)
-        while len(left) and halvings < MAX_HALVINGS:
-            index = children(index[worth_halving(values, 2 ** index.shape[1])])
-            lattice, halvings = lattice.halved(), halvings + 1
-            values = self.values(x[left], lattice, index)
-            finer = values.logsumexp(1) + lattice.log_volume
-            before = change[left]
-            change[left], estimate[left] = (finer - estimate[left]).abs(), finer
-            # Two grids that are both too coarse can agree by chance. Once cells are narrow enough,
-            # halving takes an error ε to about ε⁴ (for a normal), so an agreement counts only if
-            # the one before was nearly one.
-            unfinished = (change[left] >= self.tolerance) | (before >= self.tolerance**0.25)
-            left, values = left[unfinished], values[unfinished]
-        return estimate, change, halvings
+# How many times the points of the first box are looked at for each datum, and run anew for each
+# group of data: measured on several models of digits. A look is timed at few data; where that takes
+# no LONG_LOOK seconds, at a group.
+REFINED, REFINED_APART = 8, 4
+TIMED_DATA, LONG_LOOK = 2, 0.05
 
 
 @torch.no_grad()
-def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3) -> Estimate | None:
+def quadrature(
+    model: Program,
+    guide: Program,
+    x: Data,
+    tolerance: float = 1e-3,
+    meter: Meter | None = None,
+) -> Estimate | None:
     """Returns log ∫ p(z) p(x|z) dz by the midpoint rule on a grid that is refined where mass is.
 
     Arguments:
@@ -133,6 +65,7 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
         guide: the program of q(z|x), called in the same way; it says only where to look first.
         x: the data (N, *shape).
         tolerance: refine until halving the cells changes log p(x) by less, in nats.
+        meter: is told how long this is going to take, before it begins, and how much is done.
 
     Returns:
         log p(x) for every datum, with its error in `details` (see `evidence.estimate.Quadrature`).
@@ -155,12 +88,14 @@ def quadrature(model: Program, guide: Program, x: Data, tolerance: float = 1e-3)
     joint = Joint(model, guide, batch.first(1000))
     if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
         return None
-    solver = Integrator(model, joint, tolerance)
+    solver = Integrator(model, joint, tolerance, meter)
     if not depends_on_z_alone(solver):  # a look at ten data, which saves one at all
         return None
     data = observed_where_alike(joint, batch, tolerance)
     if data is None:
         return None
+    if meter is not None:
+        meter.expect(forecast(solver, data), [len(data)])
     return integrated(solver, batch, data)
 
 
@@ -242,18 +177,6 @@ def find_box(
             )
 
 
-def worth_halving(values: Float64[Tensor, " N points"], siblings: int) -> Bool[Tensor, " points"]:
-    """Returns which points, siblings next to each other, may hold mass of any datum.
-
-    A peak can hide between points. Where siblings differ by v nats, it is taken to be up to v above
-    the higher one.
-    """
-    block = values.unflatten(1, (-1, siblings))
-    highest, lowest = block.amax(2), block.amin(2)
-    kept = (2 * highest - lowest > values.amax(1, keepdim=True) - DEPTH).any(0)
-    return kept.repeat_interleave(siblings)
-
-
 def neighbors(
     where: Float64[Tensor, " N dimensions"], which: Int[Tensor, " n"]
 ) -> list[Int[Tensor, " _"]]:
@@ -264,6 +187,34 @@ def neighbors(
     ordered = which[where[which, int(spread.argmax())].argsort()]
     middle = len(which) // 2
     return neighbors(where, ordered[:middle]) + neighbors(where, ordered[middle:])
+
+
+def forecast(solver: Integrator, x: Shaped[Tensor, " N *shape"]) -> Cost:
+    """Returns what the integral of data like `x` costs, by a run on a few points and data.
+
+    It costs more where the box has to grow.
+    """
+    joint = solver.joint
+    first = (2 * CELLS[joint.dimensions]) ** joint.dimensions
+    with forked(x.device, seed=0):
+        u = joint.draw_prior(math.ceil(solver.points / joint.batch.size))[: solver.points].double()
+    run, section = timed(lambda: solver.section(u))
+    few = x[:TIMED_DATA]
+    look, _ = timed(partial(_looked, section, few))
+    if look < LONG_LOOK:
+        few = x[:GROUP]
+        look, _ = timed(partial(_looked, section, few))
+    return Cost(
+        nodes=REFINED * first,
+        nodes_of_group=REFINED_APART * first,
+        group=GROUP,
+        run=run / len(u),
+        look=look / (len(u) * len(few)),
+    )
+
+
+def _looked(section: Section, x: Tensor) -> float:
+    return float(section(x).sum())  # which waits for the device
 
 
 def depends_on_z_alone(solver: Integrator) -> bool:

@@ -1,0 +1,39 @@
+"""log p(x) is integrated where that takes no longer than is stated, always, or never."""
+
+import pytest
+
+from evaluation import integral
+from evaluation.measure import Wanted, evaluate
+from experiment import train
+
+FEW = {"particles": 4, "elbo_particles": 2, "limit": 10}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    words = "train.epochs=1", "network.width=8", "data.limit=30", "device=cpu"
+    return train(*words, f"run_dir={path}")
+
+
+@pytest.mark.parametrize(
+    ("most", "exact", "known"),
+    [(300, "auto", True), (300, "off", False), (1e-9, "auto", False), (1e-9, "on", True)],
+)
+def test_how_long_it_may_take(run, monkeypatch, most, exact, known):
+    monkeypatch.setattr("evaluation.measure.MOST_SECONDS", most)
+    found = evaluate(run, Wanted(**FEW, exact=exact))
+    assert (found.bounds.exact is not None) == known
+    said = [note for note in found.notes if "would take about" in note]
+    assert bool(said) == (not known and exact == "auto")
+    assert not said or ("10 data" in said[0] and "--exact" in said[0])
+
+
+def test_the_bar_ends_at_its_end():
+    bar = integral.Bar(most=1.0)
+    bar.did(5)  # nothing is foretold where no quadrature is needed
+    bar.expect(integral.Cost(100, 0, 1, 0.0, 0.0), [2])
+    for _ in range(3):
+        bar.did(90)
+    assert bar.bar.total == 200 and bar.left == 0
+    bar.close()
