@@ -91,10 +91,10 @@ def work(batch: int, device: str) -> None:
         from benchmarks.networks import TUTORIAL
         from benchmarks.peers.ours import pair
         from benchmarks.workload import LEARNING_RATE, Batches
+        from evidence.training.optimizer import FusedAdam
+        from evidence.training.per_datum import PerDatum
         from inference.fast.svi import FastSVI
         from inference.objectives.elbo import ELBO
-        from inference.objectives.per_datum import PerDatum
-        from inference.optimizer import FusedAdam
 
         torch.set_flush_denormal(True)  # as train.py does
         start, stop = group.share(batch, group.rank(), group.count())

@@ -15,9 +15,9 @@ from benchmarks.networks import DEEPER, PIXELS, Perceptron
 from benchmarks.peers import matrix_products, ours
 from benchmarks.timing import Clock, Run, clock, interleaved, timings
 from benchmarks.workload import LEARNING_RATE, Batches
+from evidence.training.optimizer import FusedAdam
 from inference.objectives.elbo import ELBO
 from inference.objectives.iwae import IWAE
-from inference.optimizer import FusedAdam
 
 REFERENCE = "step"
 # Network, batch, particles: one of them changes at a time.

@@ -22,12 +22,12 @@ from benchmarks.workload import LEARNING_RATE, Batches
 from data import Dataset, Split, View, open_dataset
 from data.sources.vision import mnist
 from evidence import Batch, elbo
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from evidence.weights import Program
 from inference.fast.compile_choice import choose
 from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from inference.plan import Train
 
 BATCH = 128

@@ -12,10 +12,10 @@ from pyro.infer import SVI, Trace_ELBO
 from data import View, open_dataset
 from data.sources import digits
 from evidence import elbo
+from evidence.training.optimizer import FusedAdam
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.loop import epoch_batches
-from inference.optimizer import FusedAdam
 from inference.plan import Train
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli

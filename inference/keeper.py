@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-# What a checkpoint holds: tensors and plain values, nested.
-State = dict[str, Any]
+from evidence.training.optimizer import State
+
 # One line of metrics: the epoch, the split, and what was measured on it.
 Record = dict[str, Any]
 

@@ -19,14 +19,14 @@ from torch import nn
 from data import Dataset, Split
 from errors import TrainingError
 from evidence.batch import Batch
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from inference.fast.compile_choice import choose
 from inference.fast.svi import FastSVI
 from inference.keeper import Keeper, Nowhere
 from inference.metrics import epoch_metrics
 from inference.nonfinite import NonFinite
 from inference.objectives.base import Objective
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from inference.plan import Train
 from inference.progress import Progress
 from inference.refit import measuring

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from inference.alike import check_alike, check_records
+from evidence.training.alike import check_alike
+from evidence.training.optimizer import FusedAdam
 from inference.keeper import Record, State
-from inference.optimizer import FusedAdam
+from inference.records import check_records
 
 
 class DoesNotFit(ValueError):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from evidence import elbo_terms, log_weights
+from evidence.training.optimizer import FusedAdam
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.objectives.elbo import ELBO
-from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from models.likelihoods.gaussian import Gaussian

@@ -6,13 +6,13 @@ import torch
 from benchmarks.networks import Network
 from benchmarks.timing import Run
 from benchmarks.workload import LEARNING_RATE, Batches
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.fast.svi import FastSVI
 from inference.objectives.base import Objective
 from inference.objectives.elbo import ELBO
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal

@@ -13,12 +13,12 @@ from torch import Tensor
 from evidence.batch import Batch
 from evidence.recording.modes import OnDevice, restored, trial
 from evidence.recording.private_pyro import without_nan_checks
+from evidence.training.cuda_graph import Capture, StepGraph
+from evidence.training.loss import Loss
+from evidence.training.optimizer import FusedAdam
+from evidence.training.recording import Recording, StepRecorder, buffers
 from evidence.weights import Program
-from inference.fast.cuda_graph import Capture, StepGraph
-from inference.fast.recording import Recording, StepRecorder, buffers
 from inference.nonfinite import NO_SITE, NonFinite, broken_site
-from inference.objectives.base import Objective
-from inference.optimizer import FusedAdam
 from parallel import group
 from parallel.gradients import Average
 
@@ -33,8 +33,8 @@ class FastSVI(SVI):
 
     - Before the first step the programs run once with Pyro's and torch's validation of arguments
       on, and never again.
-    - A step that is to be `compiled` runs as a recorded graph (inference/fast/recording.py), on a
-      GPU as one CUDA graph (inference/fast/cuda_graph.py). If it cannot, `tell` is told why.
+    - A step that is to be `compiled` runs as a recorded graph (evidence/training/recording.py), on
+      a GPU as one CUDA graph (evidence/training/cuda_graph.py). If it cannot, `tell` is told why.
     - Of several processes each is given its share of a batch, none of it perhaps. Loss and
       gradients are those of the whole batch.
     - A step whose loss is not finite changes no parameter, and raises NonFinite when its loss is
@@ -48,7 +48,7 @@ class FastSVI(SVI):
         model: Program,
         guide: Program,
         optim: FusedAdam,
-        loss: Objective,
+        loss: Loss,
         compiled: bool = True,
         tell: Callable[[str], None] = log.warning,
         backend: str | None = "inductor",
@@ -109,7 +109,7 @@ class FastSVI(SVI):
         return None if self.recorder is None else self.recorder.of(batch)
 
     def _graph(self, batch: Batch) -> StepGraph | None:
-        if not self.capture.is_possible(batch.device):
+        if group.count() > 1 or not self.capture.is_possible(batch.device):
             return None
         recording = self._recording(batch)
         return None if recording is None else self.capture.of(recording, batch)

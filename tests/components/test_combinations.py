@@ -20,11 +20,11 @@ import pytest
 import torch
 from torch import nn
 
+from evidence.training.optimizer import FusedAdam
 from evidence.weights import draw
 from experiment.build import all_likelihoods, build_pair
 from inference.fast.svi import FastSVI
 from inference.objectives.elbo import ELBO
-from inference.optimizer import FusedAdam
 from inference.refit import refit
 from models import Generative
 from tests.components.factories import GUIDES, LIKELIHOODS, PRIORS, cases, config, dataset

@@ -15,13 +15,13 @@ from torch import nn
 from errors import RequestError
 from evidence import elbo, iwae, log_weights
 from evidence.batch import Batch
+from evidence.training.optimizer import FusedAdam
 from evidence.weights import draw
 from experiment.build import build_pair
 from inference.clustering import clustering_accuracy, clusters_of
 from inference.fast.svi import FastSVI
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
-from inference.optimizer import FusedAdam
 from models.distributions import Component
 from tests.components.factories import GUIDES, MODELS, PRIORS, SHAPE, cases, config, dataset
 

@@ -11,12 +11,12 @@ from data import View, open_dataset
 from data.raw import RawData, RawSplit
 from data.units import FAR, units_of
 from errors import TrainingError
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from experiment.build import build_data, build_pair
 from inference.fast.svi import FastSVI
 from inference.loop import train_epoch
 from inference.objectives.elbo import ELBO
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from inference.progress import Progress
 from models.likelihoods import Gaussian, Laplace, StudentT
 from networks import MLP

@@ -13,13 +13,13 @@ from pyro.infer import SVI
 from torch import nn
 
 from evidence.batch import Batch
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from inference.fast.compile_choice import choose
 from inference.fast.svi import FastSVI
 from inference.nonfinite import NonFinite
 from inference.objectives.base import Objective
 from inference.objectives.elbo import ELBO
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from tests.choices import CHOICES, COMPANIONS, opened
 from tests.conftest import ROOT
 

@@ -6,12 +6,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from inference.fast import cuda_graph
-from inference.fast.recording import Recording
+from evidence.training import cuda_graph
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
+from evidence.training.recording import Recording
 from inference.fast.svi import FastSVI
 from inference.nonfinite import NonFinite
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from inference.schedule import factor
 from tests.choices import opened
 
@@ -76,7 +76,9 @@ def here(request, monkeypatch):
     if request.param == "cpu":
         monkeypatch.setattr(cuda_graph, "can_capture", lambda device: True)
         monkeypatch.setattr(cuda_graph, "captured", taped)
-        monkeypatch.setattr("inference.optimizer.costs_nothing_to_read", lambda device: False)
+        monkeypatch.setattr(
+            "evidence.training.optimizer.costs_nothing_to_read", lambda device: False
+        )
     return torch.device(request.param)
 
 

@@ -9,8 +9,8 @@ import torch
 from pyro.infer import SVI
 from torch import nn
 
+from evidence.training.optimizer import FusedAdam
 from inference.objectives.elbo import ELBO
-from inference.optimizer import FusedAdam
 from inference.schedule import factor
 
 

@@ -11,10 +11,10 @@ from torch import nn
 from torch.distributions import kl_divergence
 
 from evidence import elbo, iwae, log_weights
+from evidence.training.optimizer import FusedAdam
 from guides import Amortized
 from guides.families import FullCovariance
 from inference.objectives import elbo as objectives
-from inference.optimizer import FusedAdam
 from models import Generative
 from models.joints import (
     BetaBernoulli,

@@ -13,6 +13,8 @@ from data.raw import RawData, RawSplit
 from errors import RequestError, TrainingError
 from evaluation.blocks import blockwise
 from evidence import Batch
+from evidence.training.optimizer import FusedAdam
+from evidence.training.per_datum import PerDatum
 from guides.amortized import Amortized
 from guides.families.mean_field import MeanField
 from inference.fast.svi import FastSVI
@@ -20,8 +22,6 @@ from inference.loop import epoch_batches
 from inference.metrics import split_metrics
 from inference.nonfinite import NonFinite
 from inference.objectives.elbo import ELBO
-from inference.objectives.per_datum import PerDatum
-from inference.optimizer import FusedAdam
 from models.generative import Generative
 from models.likelihoods.bernoulli import Bernoulli
 from models.priors.standard_normal import StandardNormal

@@ -25,8 +25,8 @@ from evidence.recording.private_torch import (
     skip_step_where,
     standalone_compile,
 )
+from evidence.training.optimizer import FusedAdam
 from inference.fast.svi import FastSVI
-from inference.optimizer import FusedAdam
 from tests.choices import opened
 
 
@@ -104,7 +104,7 @@ def test_parameters_are_constants_only_inside():
 def test_without_the_scalers_protocol_a_loss_is_read_and_the_step_skipped(
     monkeypatch, has_protocol
 ):
-    monkeypatch.setattr("inference.optimizer.costs_nothing_to_read", lambda device: False)
+    monkeypatch.setattr("evidence.training.optimizer.costs_nothing_to_read", lambda device: False)
     layer = nn.Linear(2, 1)
     optimizer = FusedAdam((layer,), 0.1)
     if not has_protocol:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from pyro.optim import PyroOptim
@@ -9,8 +10,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from evidence.recording.private_torch import allow_steps_outside_graphs, skip_step_where
-from inference.alike import check_alike
-from inference.keeper import State
+from evidence.training.alike import check_alike
+
+# What a checkpoint holds: tensors and plain values, nested.
+State = dict[str, Any]
 
 
 class FusedAdam(PyroOptim):

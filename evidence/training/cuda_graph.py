@@ -16,9 +16,8 @@ from evidence.batch import Batch
 from evidence.recording.graph import one_line
 from evidence.recording.modes import restored, trial
 from evidence.recording.private_torch import Unrecordable
-from inference.fast.recording import Recording
-from inference.optimizer import FusedAdam
-from parallel import group
+from evidence.training.optimizer import FusedAdam
+from evidence.training.recording import Recording
 
 # Steps of the graph and of the step itself, which are compared before the graph is trusted. The
 # second one draws other noise.
@@ -36,13 +35,8 @@ class Capture:
         self.why_not: str | None = None
 
     def is_possible(self, device: torch.device) -> bool:
-        """Whether steps on `device` can be captured: one process, and one step that was taken."""
-        return (
-            self.why_not is None
-            and group.count() == 1
-            and can_capture(device)
-            and len(self.optimizer.moments()) > 0
-        )
+        """Whether steps on `device` can be captured: there are graphs, and a step was taken."""
+        return self.why_not is None and can_capture(device) and len(self.optimizer.moments()) > 0
 
     def of(self, recording: Recording, batch: Batch) -> "StepGraph | None":
         """Returns this step as a CUDA graph, or None if that fails."""

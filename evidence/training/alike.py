@@ -36,19 +36,3 @@ def check_alike(own: object, saved: object) -> None:
         fits = type(own) is type(saved)
     if not fits:
         raise TypeError(f"a {type(saved).__name__} in the place of a {type(own).__name__}")
-
-
-def check_records(records: object) -> None:
-    """Checks that `records` are lines of metrics: flat, with an epoch and a split.
-
-    Raises:
-        TypeError: They are not.
-    """
-    if not isinstance(records, list):
-        raise TypeError("metrics are not a list")
-    for record in records:
-        if not isinstance(record, Mapping):
-            raise TypeError("a line of metrics is not a mapping")
-        check_alike([0, ""], [record["epoch"], record["split"]])
-        if not all(isinstance(value, bool | int | float | str | None) for value in record.values()):
-            raise TypeError("a line of metrics has a value that is not plain")

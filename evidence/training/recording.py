@@ -10,10 +10,14 @@ it: a compiled step draws exactly what an eager one would, from the same seed.
 """
 
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MethodType
+from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import GraphModule
@@ -22,8 +26,9 @@ from evidence.batch import Batch
 from evidence.recording.graph import Recorder, record, signature
 from evidence.recording.modes import replaced, restored, trial
 from evidence.recording.private_torch import Unrecordable, own_tensors
-from inference.objectives.base import Objective
-from inference.objectives.per_datum import PerDatum
+from evidence.structure import Program
+from evidence.training.loss import Differentiable, Loss
+from evidence.training.per_datum import PerDatum
 
 
 class StepRecorder(Recorder):
@@ -40,9 +45,9 @@ class StepRecorder(Recorder):
 
     def __init__(
         self,
-        model: Callable[..., object],
-        guide: Callable[..., object],
-        loss: Objective,
+        model: Program,
+        guide: Program,
+        loss: Differentiable,
         tell: Callable[[str], None],
         backend: str | None = "inductor",
     ) -> None:
@@ -187,18 +192,16 @@ class Recording:
 class Pair(nn.Module):
     """The loss of model and guide as one module, so that all its tensors can be replaced."""
 
-    def __init__(
-        self, model: Callable[..., object], guide: Callable[..., object], loss: Objective
-    ) -> None:
+    def __init__(self, model: Program, guide: Program, loss: Differentiable) -> None:
         super().__init__()
-        if not (isinstance(model, nn.Module) and isinstance(guide, nn.Module)):
-            raise Unrecordable("model and guide must be modules for their parameters to be known")
-        self.model, self.guide, self.loss = model, guide, loss
+        self.owners = nn.ModuleList(owner(program) for program in (model, guide))
+        self.programs, self.loss = (model, guide), loss
 
     def forward(self, *batch: Tensor) -> Tensor:
         """Returns the loss; raises Unrecordable if the programs replace a buffer."""
         given = dict(self.named_buffers())
-        loss = self.loss.differentiable_loss(self.model, self.guide, *batch)
+        with OwnParameters(self):
+            loss = self.loss.differentiable_loss(*self.programs, *batch)
         for name, buffer in self.named_buffers():
             if buffer is not given.get(name):
                 raise Unrecordable(
@@ -207,10 +210,40 @@ class Pair(nn.Module):
         return loss
 
 
-def buffers(*programs: Callable[..., object]) -> list[Tensor]:
-    """Returns the buffers of those programs that are modules."""
-    modules = [program for program in programs if isinstance(program, nn.Module)]
-    return [buffer for module in modules for buffer in module.buffers()]
+class OwnParameters(Messenger):
+    """Lets `pyro.module` have the parameters that the pair has just now.
+
+    It would give back those of Pyro's parameter store, with which the graph is not called.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        super().__init__()
+        self.pair = pair
+
+    def _pyro_param(self, msg: Any) -> None:
+        given = msg["args"][-1]  # after the name
+        if any(given is parameter for parameter in self.pair.parameters()):
+            msg["value"], msg["done"], msg["stop"] = given, True, True
+
+
+def owner(program: Program) -> nn.Module:
+    """Returns the module that a program is, or whose method it is; else raises Unrecordable."""
+    module = program.__self__ if isinstance(program, MethodType) else program
+    if not isinstance(module, nn.Module):
+        raise Unrecordable(
+            "model and guide must be modules, or methods of modules, for their parameters to be "
+            "known"
+        )
+    return module
+
+
+def buffers(*programs: Program) -> list[Tensor]:
+    """Returns the buffers of those programs that are modules, or methods of modules."""
+    found = []
+    for program in programs:
+        with suppress(Unrecordable):
+            found += list(owner(program).buffers())
+    return found
 
 
 def _slots(pair: Pair) -> list[Slot]:
@@ -224,7 +257,7 @@ def _slots(pair: Pair) -> list[Slot]:
     return list(found.values())
 
 
-def _varying(objective: Objective) -> tuple[str, ...]:
+def _varying(objective: Differentiable) -> tuple[str, ...]:
     """Names the attributes that change as training goes on, which are inputs of the graph."""
     tensors = (name for name, value in vars(objective).items() if isinstance(value, Tensor))
-    return (*tensors, *objective.varying)
+    return (*tensors, *(objective.varying if isinstance(objective, Loss) else ()))

@@ -3,17 +3,17 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from evidence.weights import Program
-from inference.objectives.base import Objective
+from evidence.structure import Program
+from evidence.training.loss import Differentiable, Loss
 
 
-class PerDatum(Objective):
+class PerDatum(Loss):
     """`objective`, divided by the number of data in the batch.
 
     Batches of any size then weigh the same against `weight_decay` and `clip_norm`.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Differentiable) -> None:
         self.objective = objective
 
     def differentiable_loss(
