@@ -29,6 +29,7 @@ from evidence.reliability import Reliability, reliability
 from evidence.unsupported import UnsupportedPair
 from evidence.upper import eubo, iw_eubo, simulate
 from evidence.usage import LatentUsage, latent_usage
+from evidence.version import __version__
 from evidence.weights import log_weights
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Reliability",
     "Terms",
     "UnsupportedPair",
+    "__version__",
     "ais",
     "bidirectional",
     "elbo",

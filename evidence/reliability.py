@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from arviz_stats.base import array_stats
 from jaxtyping import Float64
 from torch import Tensor
 
@@ -113,6 +112,8 @@ def pareto_k(log_weights: np.ndarray) -> float:
     # prior, which is a small k̂.
     if tail[-1] - tail[len(tail) // 4] > UNDERFLOW:
         return math.inf
+    from arviz_stats.base import array_stats  # SciPy comes with it: half a second
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # psislw is written for leave-one-out cross-validation and negates its argument.
