@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-from evidence.training.optimizer import State
-
+# What a checkpoint holds: tensors and plain values, nested.
+State = dict[str, Any]
 # One line of metrics: the epoch, the split, and what was measured on it.
 Record = dict[str, Any]
 

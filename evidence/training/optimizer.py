@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from evidence.recording.private_torch import allow_steps_outside_graphs, skip_step_where
 from evidence.training.alike import check_alike
 
-# What a checkpoint holds: tensors and plain values, nested.
+# What continues an optimizer: tensors and plain values, nested.
 State = dict[str, Any]
 
 
