@@ -3,7 +3,7 @@
 from argparse import BooleanOptionalAction
 from functools import partial
 
-from configs.parser import Parser, add_choice, add_number, add_switch, some_of
+from configs.parser import Parser, add_choice, add_number, add_switch, folder, some_of
 from configs.process import complain, run_script, spin_briefly
 from errors import RequestError, TrainingError
 from evaluation.options import EXPORTS, Options, runs_and_places
@@ -13,6 +13,8 @@ from parallel import launch
 RUN = """a run directory that train.py finished; data.root=DIR among them says where its data are
 now, if they were moved (so do data.path, data.labels, data.cache)"""
 SPLIT = "the split to measure; those but test name their files: evaluation_train.json, …"
+NEW = """measure data in no split: a file of the kind that the run was trained on, .npy, .npz, .csv,
+an image or a folder of them; what is written has their name, new-<hash>, in its own"""
 COMPILE = "record and compile the estimators' inner loops; auto does so where it saves time"
 EXACT = """integrate log p(x), however long it takes, or never; without either, where the model
 allows it and it takes no more than 5 minutes"""
@@ -31,7 +33,11 @@ def parser() -> Parser:
     )
     number, choice = partial(add_number, new), partial(add_choice, new)
     new.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
-    choice("--split", "test", ("train", "valid", "test"), SPLIT)
+    data = new.add_mutually_exclusive_group()
+    add_choice(data, "--split", "test", ("train", "valid", "test"), SPLIT)
+    data.add_argument("--new", metavar="FILE", help=NEW)
+    labels = "a .npy of labels of --new, for a model that is given labels"
+    new.add_argument("--new-labels", metavar="FILE", help=labels)
     number("--particles", 5000, "importance samples per datum for IWAE")
     number("--elbo-particles", 100, "draws of z per datum for the ELBO")
     number("--limit", None, "measure the first N examples of the split only", "N")
@@ -45,7 +51,9 @@ def parser() -> Parser:
     new.add_argument("--export", type=words, default=[], metavar="WHAT[,…]", help=some)
     new.add_argument("--impute", metavar="MASK", help=IMPUTE)
     number("--impute-particles", 1000, "importance samples per datum for --impute")
-    add_switch(new, "--trust", "run components from outside this project that a run names")
+    own = "run components of your own that lie in this folder, as train.py --config-dir does"
+    new.add_argument("--config-dir", type=folder, metavar="DIR", help=own)
+    add_switch(new, "--trust", "run components from outside this project, wherever they lie")
     return new
 
 
@@ -69,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluates every run; returns 0 if all were, 2 if one was refused, 1 if writing failed."""
     command = parser()
     given = vars(command.parse_intermixed_args(arguments))  # data.root=DIR may come after --options
+    if given["new_labels"] and not given["new"]:
+        command.error("--new-labels: has no meaning without --new")
     try:
         runs, places = runs_and_places(given.pop("runs"))
     except RequestError as error:

@@ -1,6 +1,5 @@
 """From what Hydra composed to a request."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from configs.quoting import quoted
 from errors import RequestError
 from experiment.checks import checked_train
 from experiment.choices import AXES, CONFIGS
+from experiment.components import importable
 from experiment.request import Choice, Request, named
 
 
@@ -64,9 +64,7 @@ def request_from(*words: str, config_dir: str | Path | None = None) -> Request:
     """
     own = []
     if config_dir is not None:
-        folder = Path(config_dir).expanduser().resolve()
-        own = [f'hydra.searchpath=["file://{folder}"]']
-        import_from(folder, "config_dir")
+        own = [f'hydra.searchpath=["file://{importable(config_dir)}"]']
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -77,15 +75,3 @@ def request_from(*words: str, config_dir: str | Path | None = None) -> Request:
         return request_of(config, chosen)
     except (HydraException, OmegaConfBaseException) as error:
         raise RequestError(one_line(error)) from error
-
-
-def import_from(folder: str | Path, option: str) -> None:
-    """Lets Python import the modules in a folder with somebody's own choices.
-
-    Raises:
-        RequestError: there is no such folder.
-    """
-    if not Path(folder).expanduser().is_dir():
-        raise RequestError(f"{option}={folder}: no such folder")
-    if (place := str(Path(folder).expanduser().resolve())) not in sys.path:
-        sys.path.append(place)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from errors import RequestError
@@ -43,6 +44,13 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
     return value
+
+
+def folder(text: str) -> str:
+    """Returns `text`, if it names a folder."""
+    if not Path(text).expanduser().is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder")
+    return text
 
 
 def some_of(choices: Sequence[str], text: str) -> list[str]:

@@ -138,7 +138,8 @@ def beginning(given: object) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{what}: {str(error).removeprefix(f'path={given}: ')}") from error
+        why = str(error).removeprefix(f"path={given}: ").removeprefix("new data: ")
+        raise ValueError(f"{what}: {why}") from error
 
 
 def placed(raw: RawSplit, data: Dataset, seed: int = 0, missing: bool = False) -> Split:
@@ -196,7 +197,9 @@ def _labels(raw: RawSplit, data: Dataset) -> np.ndarray | None:
     needed = data.test.given_labels
     if raw.labels is None:
         if needed:
-            raise ValueError("the model is given labels, and there are none")
+            raise ValueError(
+                "the model is given labels, and there are none; name or pass one for each datum"
+            )
         return None
     labels = plain_labels(raw.labels, len(raw))
     unknown = [label for label in np.unique(labels).tolist() if label not in data.classes]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from errors import RequestError, is_out_of_memory, printable
 from evaluation.imputation import Imputed, hold_back
@@ -15,6 +16,7 @@ from evidence import Annealing
 from evidence.imputation import FILLINGS
 from evidence.unsupported import UnsupportedPair
 from experiment import Run, load_run
+from experiment.components import importable
 from experiment.directory import RunDirectory
 from parallel import group
 
@@ -64,11 +66,7 @@ def evaluate_one(path: str, options: Options, show: Show) -> None:
 
 
 def _measured(path: str, options: Options, show: Show) -> None:
-    run = group.agreed(
-        lambda: load_run(
-            path, options.checkpoint, options.device, options.trust, places=options.places
-        )
-    )
+    run, options = group.agreed(lambda: opened(path, options))
     mask = held_back(run, options) if options.impute else None
     evaluation = evaluate(run, wanted(options))
     if group.is_first():
@@ -77,6 +75,26 @@ def _measured(path: str, options: Options, show: Show) -> None:
         imputed = hold_back(run, options.split, mask, options.impute_particles, options.seed)
         if group.is_first():
             show(imputed, options)
+
+
+def opened(path: str, options: Options) -> tuple[Run, Options]:
+    """Returns a run and the options for it, whose split are the new data if there are some.
+
+    Raises:
+        RequestError: there is no such run, or the data are not there or none that it could have.
+    """
+    if options.config_dir:
+        importable(options.config_dir)
+    trust = options.trust or options.config_dir or False
+    run = load_run(path, options.checkpoint, options.device, trust, places=options.places)
+    if options.new is None:
+        return run, options
+    try:
+        run, name = run.with_new(options.new, options.new_labels)
+    except RequestError as error:
+        joint = "-" if str(error).startswith("labels") else " "
+        raise RequestError(f"--new{joint}{error}") from error
+    return run, replace(options, split=name)
 
 
 def held_back(run: Run, options: Options) -> Mask:

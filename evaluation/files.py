@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from data.names import SPLITS
 from evaluation.imputation import Imputed
 from evaluation.plain import evaluation_json, imputation_json
 from evaluation.result import Evaluation
@@ -16,13 +17,14 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> None:
     """Writes evaluation.json and, per datum in float64, evaluation.npz.
 
     The files of train and valid are named after them. Until the test split is measured,
-    evaluation.json is that of the split measured last, too. Each names the SHA-256 of the .npz that
-    it belongs to.
+    evaluation.json is that of the split measured last, too; that of new data it never is. Each
+    names the SHA-256 of the .npz that it belongs to.
     """
     arrays = {"reconstruction": evaluation.reconstruction, "kl": evaluation.kl}
     arrays |= {name: estimate.per_datum for name, estimate in evaluation.bounds.items()}
     own = of_split("evaluation.json", evaluation.split)
-    names = {own} if _is_of_test(directory / "evaluation.json") else {own, "evaluation.json"}
+    alone = evaluation.split not in SPLITS or _is_of_test(directory / "evaluation.json")
+    names = {own} if alone else {own, "evaluation.json"}
     for name in sorted(names):
         # The arrays come first: until it is written, too, the .json names those of before.
         digest = write_arrays((directory / name).with_suffix(".npz"), arrays)

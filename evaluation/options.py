@@ -46,6 +46,9 @@ class Options:
     impute: str | None
     impute_particles: int
     trust: bool
+    config_dir: str | None
+    new: str | None
+    new_labels: str | None
 
     @property
     def temperatures(self) -> int | None:

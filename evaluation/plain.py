@@ -23,6 +23,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
     """Returns the content of evaluation.json."""
     data, bits = evaluation.run.dataset, evaluation.bits_per_dim()
     diagnostics: dict[str, Json] = {}
+    source = evaluation.run.data(evaluation.split).source
     for part in evaluation.diagnostics.parts:
         diagnostics |= plain(part)
     return {
@@ -34,6 +35,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
             "num_examples": evaluation.num_examples,
             "dimensions": data.dimensions,
             "fingerprint": evaluation.fingerprint,
+            **({} if source is None else {"source": source}),
         },
         "epoch": evaluation.run.epoch,
         "nats": _nats(evaluation),

@@ -37,6 +37,12 @@ class Evaluation:
         return len(self.kl)
 
     @property
+    def measured_on(self) -> str:
+        """What was measured, in words: a split, or new data by the name of their file."""
+        source = self.run.data(self.split).source
+        return f"{self.split} split" if source is None else f"new data: {source}"
+
+    @property
     def tightest(self) -> Tightest:
         """The name of the tightest estimate that covers all data: the exact value, or else IWAE."""
         return self.bounds.tightest_name

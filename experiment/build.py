@@ -16,7 +16,7 @@ from data.raw import RawData, as_stored, blocks
 from data.spaces import spaces_of
 from errors import RequestError
 from experiment import choices
-from experiment.components import build, locate, refusing
+from experiment.components import Trust, build, locate, refusing
 from experiment.recipes.base import Pair, Recipe
 from experiment.request import Choice, Request
 from guides.families import Family
@@ -33,7 +33,7 @@ VIEW_OPTIONS = frozenset(field.name for field in fields(View))
 
 
 def build_data(
-    request: Request, device: torch.device | str = "cpu", trust: bool = False
+    request: Request, device: torch.device | str = "cpu", trust: Trust = False
 ) -> Dataset:
     """Returns the data set that `request` names, in its space, on `device`.
 
@@ -65,13 +65,13 @@ def build_data(
         raise RequestError(f"model={request.model.name}: {error}; {instead}") from error
 
 
-def build_pair(request: Request, data: Dataset, trust: bool = False) -> Pair:
+def build_pair(request: Request, data: Dataset, trust: Trust = False) -> Pair:
     """Returns model and guide for `data`, with weights drawn from torch's generator, on the CPU."""
     recipe: Recipe = build("model", request.model, trust)
     return recipe.pair(Parts(request, data, trust))
 
 
-def build_objective(request: Request, trust: bool = False) -> Objective:
+def build_objective(request: Request, trust: Trust = False) -> Objective:
     """Returns the objective of `request`."""
     objective: Objective = build("objective", request.objective, trust)
     return objective
@@ -80,7 +80,7 @@ def build_objective(request: Request, trust: bool = False) -> Objective:
 class Parts:
     """Makes the components of a request, to be wired together by a recipe."""
 
-    def __init__(self, request: Request, data: Dataset, trust: bool = False) -> None:
+    def __init__(self, request: Request, data: Dataset, trust: Trust = False) -> None:
         self.request, self.data, self.trust = request, data, trust
         self.latent_dim = request.latent_dim
 
@@ -186,7 +186,7 @@ class Parts:
             raise RequestError(f"{axis}={choice.name} cannot be used with model={model}: {reason}")
 
 
-def likelihood_class(request: Request, trust: bool) -> type[Likelihood]:
+def likelihood_class(request: Request, trust: Trust) -> type[Likelihood]:
     """Returns the class of the likelihood.
 
     Raises:

@@ -4,11 +4,14 @@ Only code of this project is ever named by a run directory that may be opened wi
 """
 
 import importlib
+import importlib.util
 import inspect
 import re
+import sys
 import typing
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from errors import RequestError
 from experiment import choices
@@ -16,9 +19,11 @@ from experiment.hints import accepts, describe
 from experiment.request import Choice, no_such_choice
 
 Component = Callable[..., typing.Any]  # a class or a function; what it makes depends on the axis
+# Whether code outside this project may run: all of it, none, or what lies in a folder.
+Trust = bool | Path
 
 
-def build(axis: str, choice: Choice, trust: bool = False, **context: object) -> typing.Any:
+def build(axis: str, choice: Choice, trust: Trust = False, **context: object) -> typing.Any:
     """Returns the component of `choice`, made with its options and what it asks for of `context`.
 
     Raises:
@@ -68,7 +73,7 @@ def check_options(axis: str, choice: Choice, component: Component) -> None:
             raise RequestError(f"{axis}.{name}={value!r}: expected {describe(hints[name])}")
 
 
-def locate(axis: str, choice: Choice, trust: bool = False) -> Component:
+def locate(axis: str, choice: Choice, trust: Trust = False) -> Component:
     """Returns the class or function that `choice` stands for.
 
     Raises:
@@ -78,12 +83,49 @@ def locate(axis: str, choice: Choice, trust: bool = False) -> Component:
         if choice.name not in choices.names(axis):
             raise no_such_choice(axis, choice.name)
         return _imported(axis, choices.target(axis, choice.name))
-    if not trust:
+    if not may_run(choice.target, trust):
+        where = f" and of {trust}" if isinstance(trust, Path) else ""
         raise RequestError(
-            f"{axis}: {choice.target!r} is code outside this project; "
-            "pass --trust to run it if you trust its author"
+            f"{axis}: {choice.target!r} is code outside this project{where}; if you trust its "
+            "author, name the folder that it lies in (--config-dir DIR or load_run(…, trust=DIR)), "
+            "or pass --trust, for any code that PYTHONPATH leads to"
         )
-    return _imported(axis, choice.target)
+    found = _imported(axis, choice.target)
+    if not may_run(found.__module__, trust):
+        raise RequestError(f"{axis}: {choice.target!r} is not code of {trust}; --trust runs it")
+    return found
+
+
+def importable(folder: str | Path) -> Path:
+    """Lets Python import the modules in `folder`; returns its whole path.
+
+    Raises:
+        RequestError: there is no such folder.
+    """
+    place = Path(folder).expanduser().resolve()
+    if not place.is_dir():
+        raise RequestError(f"{folder}: no such folder; it should hold choices of your own")
+    if str(place) not in sys.path:
+        sys.path.append(str(place))
+    return place
+
+
+def may_run(path: str, trust: Trust) -> bool:
+    """Whether the module that the dotted `path` begins with is trusted; it is not imported.
+
+    >>> may_run("os.system", True), may_run("os.system", Path("/my_choices"))
+    (True, False)
+    """
+    if isinstance(trust, bool):
+        return trust
+    try:
+        spec = importlib.util.find_spec(path.split(".")[0])
+    except ValueError:  # a module that says nothing of where it is from
+        return False
+    if spec is None:  # it says so when it is imported
+        return True
+    places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
+    return any(trust in Path(place).resolve().parents for place in places if place)
 
 
 def _imported(axis: str, path: str) -> Component:
@@ -91,7 +133,10 @@ def _imported(axis: str, path: str) -> Component:
     try:
         found = vars(importlib.import_module(module))[name]
     except (ImportError, KeyError, ValueError) as error:
-        raise RequestError(f"{axis}: cannot import {path!r} ({error})") from error
+        raise RequestError(
+            f"{axis}: cannot import {path!r} ({error}); --config-dir DIR names the folder that it "
+            "lies in, as PYTHONPATH does"
+        ) from error
     if not callable(found):
         raise RequestError(f"{axis}: {path!r} is no class or function")
     component: Component = found

@@ -14,6 +14,7 @@ from errors import RequestError, printable
 from experiment.allocation import at_most, elements
 from experiment.build import build_data, build_pair
 from experiment.checkpoints import State
+from experiment.components import Trust, importable
 from experiment.device import pick_device
 from experiment.directory import RunDirectory
 from experiment.recipes.base import Pair
@@ -29,7 +30,7 @@ def load_run(
     path: str | Path,
     checkpoint: str = "best",
     device: str = "auto",
-    trust: bool = False,
+    trust: bool | str | Path = False,
     places: Mapping[str, str] | None = None,
 ) -> Run:
     """Rebuilds the run in the directory `path`, in evaluation mode.
@@ -41,13 +42,17 @@ def load_run(
         path: A run directory that train.py has finished.
         checkpoint: The weights to load, `best` or `last`.
         device: `auto`, `cpu` or `cuda`.
-        trust: Whether components from outside of this project may be imported.
+        trust: Whether components from outside of this project may be imported, or the folder that
+            those lie in that may be.
         places: Where the data are now, by the name of the option: `{"root": "/mnt/datasets"}`.
             Without it they are looked for where they were in training, from any working directory.
 
     Raises:
         RequestError: the directory is no run or an unfinished one, a checkpoint is damaged, or the
             data are not there, or not those that the run was trained on.
+
+    >>> load_run("runs/demo").config["latent_dim"]
+    2
     """
     directory = RunDirectory(path)
     request = directory.read_request()
@@ -57,7 +62,8 @@ def load_run(
     file = directory.checkpoints.path(checkpoint)
     state = directory.checkpoints.weights(checkpoint)
     chosen = pick_device(device)
-    dataset, pair = _built(directory, request, state, chosen, trust, places or {})
+    trusted = trust if isinstance(trust, bool) else importable(trust)
+    dataset, pair = _built(directory, request, state, chosen, trusted, places or {})
     directory.check_data(dataset.fingerprint)
     try:
         pair.model.load_state_dict(state["model"])
@@ -91,7 +97,7 @@ def _built(
     request: Request,
     state: State,
     device: torch.device,
-    trust: bool,
+    trust: Trust,
     places: Mapping[str, str],
 ) -> tuple[Dataset, Pair]:
     """Returns the data and the pair of a request that may be anybody's."""

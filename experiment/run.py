@@ -113,9 +113,10 @@ class Run:
         True
         """
         reader = self._reader(missing)
-        with refused(), beginning(source):
+        with refused():
             raw = reader.read(source, self.dataset, labels)
-            return placed(raw, self.dataset, self._seed, missing)[:]
+            with beginning(source):
+                return placed(raw, self.dataset, self._seed, missing)[:]
 
     def with_new(self, source: str, labels: str | None = None) -> tuple["Run", str]:
         """Returns this run with new data as one more split, and the name of that split.
@@ -123,9 +124,10 @@ class Run:
         Raises:
             RequestError: as of `read`.
         """
-        with refused(), beginning(source):
+        with refused():
             raw = self._reader().read(source, self.dataset, labels)
-            split = replace(placed(raw, self.dataset, self._seed), source=source)
+            with beginning(source):
+                split = replace(placed(raw, self.dataset, self._seed), source=source)
         name = f"new-{digest_of(raw)[:8]}"
         others = {**self.dataset.others, name: split}
         return replace(self, dataset=replace(self.dataset, others=others)), name

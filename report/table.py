@@ -109,7 +109,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     rows = identity_rows(evaluation)
     width = max(len(row.name) for row in rows)
     head = (
-        f"{run.path}\n{data.name}, {evaluation.split} split, {evaluation.num_examples:,} examples, "
+        f"{run.path}\n{data.name}, {evaluation.measured_on}, {evaluation.num_examples:,} examples, "
         f"space {data.description} ({data.space.measure} measure), epoch {run.epoch}\n"
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]

@@ -68,8 +68,8 @@ def _notes(evaluation: Evaluation, shown: Exploration) -> list[str]:
     """Returns sentences about what of the latent space is shown, and what cannot be."""
     there = len(evaluation.run.data(evaluation.split))
     notes = [
-        f"These are the first {shown.batch.size:,} of {there:,} data of the {evaluation.split} "
-        "split, each at its E_q[z]."
+        f"These are the first {shown.batch.size:,} of {there:,} data of the "
+        f"{evaluation.measured_on}, each at its E_q[z]."
     ]
     if shown.redrawn:
         notes.append(

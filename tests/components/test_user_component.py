@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from errors import RequestError
+from experiment.components import importable, locate
+from experiment.request import Choice
 from tests.components.factories import CONFIGS
 
 ROOT = CONFIGS.parent
@@ -38,8 +41,25 @@ def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
     few = ("run", "--particles", "10", "--elbo-particles", "2", "--limit", "20", "--device", "cpu")
     refused = command("evaluate.py", *few, cwd=tmp_path, PYTHONPATH="my_choices")
     assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1, refused.stderr
-    assert "mine.Ring" in refused.stderr and "--trust" in refused.stderr
+    assert all(word in refused.stderr for word in ("mine.Ring", "--config-dir DIR", "PYTHONPATH"))
+    (tmp_path / "others").mkdir()
+    elsewhere = command(
+        "evaluate.py", *few, "--config-dir", "others", cwd=tmp_path, PYTHONPATH="my_choices"
+    )
+    assert elsewhere.returncode == 2 and "mine.Ring" in elsewhere.stderr, elsewhere.stderr
+    named = command("evaluate.py", *few, "--config-dir", "my_choices", cwd=tmp_path)
+    assert named.returncode == 0 and "log p(x)" in named.stdout, named.stderr
     lost = command("evaluate.py", *few, "--trust", cwd=tmp_path)
-    assert lost.returncode == 2 and "mine" in lost.stderr and "Traceback" not in lost.stderr
+    assert lost.returncode == 2 and "--config-dir DIR" in lost.stderr and "mine" in lost.stderr
+    assert "Traceback" not in lost.stderr
     trusted = command("evaluate.py", *few, "--trust", cwd=tmp_path, PYTHONPATH="my_choices")
     assert trusted.returncode == 0 and "log p(x)" in trusted.stdout, trusted.stderr
+
+
+def test_a_trusted_folder_lends_its_trust_to_nothing_that_it_imports(tmp_path):
+    (tmp_path / "lender_of_trust.py").write_text("from os import system\n\ndef own():\n    pass\n")
+    folder = importable(tmp_path)
+    assert locate("prior", Choice("mine", {}, "lender_of_trust.own"), folder).__name__ == "own"
+    for target in ("lender_of_trust.system", "os.system", "shutil.rmtree", "__main__.own"):
+        with pytest.raises(RequestError, match="prior"):
+            locate("prior", Choice("mine", {}, target), folder)

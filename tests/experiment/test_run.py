@@ -154,7 +154,7 @@ NAN = np.full((2, 8, 8), np.nan)
         (lambda run: run.impute(NAN, missing=[True]), "expected bool (2, 8, 8) or (8, 8)"),
         (lambda run: train("prior=foo"), "prior=foo"),
         (lambda run: train("train.tensorboard=true"), "train.tensorboard"),
-        (lambda run: train("prior=mine", config_dir="/nowhere"), "config_dir=/nowhere"),
+        (lambda run: train("prior=mine", config_dir="/nowhere"), "/nowhere: no such folder"),
     ],
 )
 def test_what_is_wrong_is_refused_in_one_line(binary, wrong, words):
