@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from data import Dataset
 from errors import RequestError, printable
 from experiment.allocation import at_most, elements
-from experiment.build import build_data, build_pair
+from experiment.build import build_data, build_objective, build_pair
 from experiment.checkpoints import State
 from experiment.components import Trust, importable
 from experiment.device import pick_device
@@ -65,14 +65,15 @@ def load_run(
     trusted = trust if isinstance(trust, bool) else importable(trust)
     dataset, pair = _built(directory, request, state, chosen, trusted, places or {})
     directory.check_data(dataset.fingerprint)
+    ends = [infinities(program) for program in pair]
     try:
         pair.model.load_state_dict(state["model"])
         pair.guide.load_state_dict(state["guide"])
         epoch = int(state["epoch"])
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(f"{file}: does not fit the configuration beside it") from error
-    for name, program in (("model", pair.model), ("guide", pair.guide)):
-        if (broken := not_finite(program)) is not None:
+    for name, program, before in zip(("model", "guide"), pair, ends, strict=True):
+        if (broken := not_finite(program, before)) is not None:
             raise RequestError(f"{file}: {broken} of the {name} is NaN or infinite")
     if not directory.made_by(state):
         what = "is not what the checkpoint was trained with: it was edited, or is damaged"
@@ -82,13 +83,18 @@ def load_run(
     return Run(Path(path), request, pair.model, pair.guide, dataset, epoch)
 
 
-def not_finite(program: nn.Module) -> str | None:
-    """Returns the name of a parameter with a NaN or an infinity in it, or of a buffer with a NaN.
+def infinities(program: nn.Module) -> dict[str, Tensor]:
+    """Returns where the buffers are infinite of a program as it is built: the ends of a scale."""
+    return {name: buffer.isinf() for name, buffer in program.named_buffers()}
 
-    Returns None if there is none. Buffers may have infinities: the ends of a scale, say.
+
+def not_finite(program: nn.Module, ends: Mapping[str, Tensor]) -> str | None:
+    """Returns the name of a parameter or buffer that is not finite, or None if there is none.
+
+    Buffers may be infinite in the places of `ends`.
     """
     weights = ((n, p) for n, p in program.named_parameters() if not p.isfinite().all())
-    others = ((n, b) for n, b in program.named_buffers() if b.isnan().any())
+    others = ((n, b) for n, b in program.named_buffers() if not (b.isfinite() | ends[n]).all())
     return next((name for name, _ in (*weights, *others)), None)
 
 
@@ -102,6 +108,7 @@ def _built(
 ) -> tuple[Dataset, Pair]:
     """Returns the data and the pair of a request that may be anybody's."""
     try:
+        build_objective(request, trust)  # it is not needed, and may be anybody's like the rest
         dataset = build_data(located(request, places), device, trust)
         with at_most(ROOM + 4 * elements(state)):
             return dataset, build_pair(request, dataset, trust)

@@ -12,7 +12,7 @@ from evidence.batch import Batch
 from evidence.noise import forked
 from inference.clustering import clustering_accuracy, clusters_of
 from inference.keeper import Record
-from inference.nonfinite import broken_site
+from inference.nonfinite import NonFinite, broken_site, refusals_named
 from inference.training import Training
 from parallel import group
 
@@ -29,13 +29,14 @@ def epoch_metrics(training: Training, data: Dataset, seconds: float) -> list[Rec
     records = []
     for name in ("train", "valid"):
         split, count = data(name), len(data.valid)
-        measured = split_metrics(training.model, training.guide, split, count, SEED)
+        when = f"training stopped after the last step of epoch {training.epoch}"
+        try:
+            measured = split_metrics(training.model, training.guide, split, count, SEED)
+        except NonFinite as error:
+            raise TrainingError(f"{when}: {error}") from error
         if not math.isfinite(measured["elbo"]):
             site = broken_site(training.model, training.guide, Batch.of(split[:count]))
-            raise TrainingError(
-                f"training stopped after the last step of epoch {training.epoch}: "
-                f"the {name} ELBO is {measured['elbo']} at {site}"
-            )
+            raise TrainingError(f"{when}: the {name} ELBO is {measured['elbo']} at {site}")
         speed = {"examples_per_second": len(data.train) / seconds, "seconds": training.seconds}
         records.append({"epoch": training.epoch, "split": name} | measured | speed)
     return records
@@ -57,7 +58,8 @@ def split_metrics(
         """Sums of the two terms over a block, which has noise of its own, and its clusters."""
         torch.manual_seed(seed + start)
         batch = Batch.of(split[start : min(start + EVALUATION_BATCH, num_examples)])
-        terms = elbo_terms(model, guide, batch, num_particles=1)
+        with refusals_named(model, guide, batch):
+            terms = elbo_terms(model, guide, batch, num_particles=1)
         sums = torch.stack([terms.reconstruction.sum(), terms.kl.sum()])
         return sums.cpu(), clusters_of(model, guide, batch)
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Callable
 
 import pyro
@@ -18,14 +17,12 @@ from evidence.training.loss import Loss
 from evidence.training.optimizer import FusedAdam
 from evidence.training.recording import Recording, StepRecorder, buffers
 from evidence.weights import Program
-from inference.nonfinite import NO_SITE, NonFinite, broken_site
+from inference.nonfinite import NO_SITE, NonFinite, broken_site, refusals_named
 from parallel import group
 from parallel.gradients import Average
 
 log = logging.getLogger(__name__)
 LOSSES_READ_TOGETHER = 100
-# What torch's distributions say of a parameter or a value that they do not take.
-INVALID = re.compile(r"Expected (parameter|value argument) \w+.*?(?=\(Tensor|, but found|\n|$)")
 
 
 class FastSVI(SVI):
@@ -69,9 +66,10 @@ class FastSVI(SVI):
     def step(self, *columns: Tensor) -> Tensor:
         """Takes a gradient step on the loss of a batch; returns that loss, left on its device."""
         self.last_batch = batch = Batch(columns)
-        self._validate(batch)
-        with pyro.validation_enabled(False):
-            loss = self._step(batch)
+        with refusals_named(self.model, self.guide, batch):
+            self._validate(batch)
+            with pyro.validation_enabled(False):
+                loss = self._step(batch)
         self.losses.append(loss)
         if loss.device.type == "cpu" or len(self.losses) == LOSSES_READ_TOGETHER:
             self.read()
@@ -128,11 +126,5 @@ class FastSVI(SVI):
             return
         self.is_validated = True
         unchanged = restored(buffers(self.model, self.guide))
-        try:
-            with pyro.validation_enabled(True), trial(batch.device), unchanged:
-                self.objective.loss(self.model, self.guide, *batch)
-        except ValueError as error:
-            if (said := INVALID.search(str(error))) is None:
-                raise
-            site = broken_site(self.model, self.guide, batch)
-            raise NonFinite(f"{said[0].strip()}, at {site}") from error
+        with pyro.validation_enabled(True), trial(batch.device), unchanged:
+            self.objective.loss(self.model, self.guide, *batch)

@@ -20,6 +20,7 @@ from experiment import load_run
 from experiment.allocation import elements
 from experiment.build import build
 from experiment.checkpoints import Checkpoints, verify
+from experiment.load import infinities, not_finite
 from experiment.request import Choice
 from report.comparison.arrays import LARGEST_ARRAYS, read_arrays
 from tests.faults.conftest import QUICK, TINY
@@ -147,6 +148,15 @@ def test_weights_that_are_not_finite(run, evaluate, value, part):
     torch.save(state, run / "checkpoint-best.pt")
     status, _, error = evaluate(run, *QUICK)
     assert status == 2 and f"{name} of the {part} is NaN or infinite" in error and one_line(error)
+
+
+def test_infinities_belong_where_a_program_is_built_with_them():
+    program = torch.nn.Linear(2, 1)
+    program.register_buffer("ends", torch.tensor([-torch.inf, 0.0]))
+    ends = infinities(program)
+    assert not_finite(program, ends) is None
+    program.ends[1] = torch.inf
+    assert not_finite(program, ends) == "ends"
 
 
 ODD = ("fast", None, [], {}, -1, float("nan"), True, [[[]]], torch.zeros(2))

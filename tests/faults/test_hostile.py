@@ -16,6 +16,7 @@ import yaml
 from errors import RequestError
 from experiment import load_run
 from experiment.allocation import at_most, elements
+from experiment.choices import AXES
 from experiment.directory import RunDirectory
 
 TINY = ("train.epochs=1", "network.width=8", "data.limit=100", "device=cpu", "train.compile=off")
@@ -78,7 +79,7 @@ def spoil(run, **nodes):
     "target",
     ["os.system", "subprocess.run", "builtins.eval", "errors.sys.exit", "data.raw.np.load"],
 )
-@pytest.mark.parametrize("axis", ["data", "model", "prior", "likelihood", "guide", "network"])
+@pytest.mark.parametrize("axis", AXES)
 def test_code_from_elsewhere(run, axis, target):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config[axis] = {"_target_": target, "command": "exit 1"}
