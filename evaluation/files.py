@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from data.names import SPLITS
+from evaluation.export import by_column, write_table
 from evaluation.imputation import Imputed
 from evaluation.plain import evaluation_json, imputation_json
 from evaluation.result import Evaluation
@@ -32,9 +37,15 @@ def save_evaluation(evaluation: Evaluation, directory: Path) -> None:
 
 
 def save_imputations(imputed: Imputed) -> None:
-    """Writes imputations.json, and imputations.npz with what was filled in for every datum."""
+    """Writes imputations.json, and imputations.npz with what was filled in for every datum.
+
+    imputations.csv is a table with its missing cells filled in by their means.
+    """
     one, directory = imputed.imputation, imputed.run.path
-    arrays = {
+    data = imputed.run.dataset
+    origins = imputed.run.data(imputed.split).origins.rows(slice(len(imputed.x)))
+    arrays: dict[str, Tensor | np.ndarray] = {
+        "name": origins.names,
         "x": imputed.x,
         "missing": imputed.missing,
         "mean": one.mean,
@@ -42,7 +53,12 @@ def save_imputations(imputed: Imputed) -> None:
         "log_predictive": one.log_predictive,
         "effective_size": one.effective_size,
     }
-    digest = write_arrays(directory / of_split("imputations.npz", imputed.split), arrays)
+    path = directory / of_split("imputations.npz", imputed.split)
+    if data.columns is not None:
+        arrays["columns"] = np.array(data.columns)
+        filled = torch.where(imputed.missing, one.mean, imputed.x)
+        write_table(path.with_suffix(".csv"), origins, by_column("x", filled, data.columns))
+    digest = write_arrays(path, arrays)
     content = imputation_json(imputed) | {"npz_sha256": digest}
     write_json(directory / of_split("imputations.json", imputed.split), content)
 

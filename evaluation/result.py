@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 from torch import Tensor
 
+from data.origins import Origins
 from evaluation.bounds import Bounds, Tightest
 from evaluation.codes import Codes, encode
 from evaluation.diagnostics import Diagnostics
@@ -53,6 +54,17 @@ class Evaluation:
         if self.bounds.exact is None:
             return None
         return self.bounds.exact.per_datum - self.bounds.elbo.per_datum
+
+    @property
+    def origins(self) -> Origins:
+        """Where the data that were measured come from."""
+        return self.run.data(self.split).origins.rows(slice(self.num_examples))
+
+    @property
+    def labels(self) -> Int[Tensor, " data"] | None:
+        """The labels of the data that were measured, as numbers of the data set's classes."""
+        labels = self.run.data(self.split).labels
+        return None if labels is None else labels[: self.num_examples]
 
     @cached_property
     def codes(self) -> Codes:

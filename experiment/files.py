@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -138,12 +139,15 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, (text + "\n").encode(errors="backslashreplace"))
 
 
-def write_arrays(path: Path, arrays: Mapping[str, "Tensor"]) -> str:
-    """Writes tensors as a compressed .npz, whole or not at all; returns the file's SHA-256."""
+def write_arrays(path: Path, arrays: Mapping[str, "Tensor | np.ndarray"]) -> str:
+    """Writes arrays as a compressed .npz, whole or not at all; returns the file's SHA-256."""
     import numpy as np
 
     buffer = io.BytesIO()
-    plain = {name: values.cpu().numpy() for name, values in arrays.items()}
+    plain = {
+        name: values if isinstance(values, np.ndarray) else values.cpu().numpy()
+        for name, values in arrays.items()
+    }
     np.savez_compressed(buffer, **plain)  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()

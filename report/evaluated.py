@@ -26,7 +26,7 @@ def show_evaluation(evaluation: Evaluation, options: Options) -> None:
     print(printable(evaluation_table(evaluation), keep="\n"))
     save_evaluation(evaluation, run.path)
     for what in options.export:
-        print(printable(f"wrote {export(evaluation, what)}"))
+        print(printable(f"wrote {', '.join(map(str, export(evaluation, what)))}"))
     drawn = figures.draw_all(run, evaluation)
     file = run.path / of_split("evaluation.json", evaluation.split)
     print(printable(f"wrote {file} and .npz; figures: {', '.join(drawn)}"))

@@ -63,14 +63,19 @@ class Doubtful(TypedDict):
 
 
 class ExplorerContent(TypedDict):
-    """All of it; `labels` are those of the data, if they have any."""
+    """All of it.
+
+    `names` say where the data come from; `labels` are numbers of `classes`, if there are any.
+    """
 
     look: LookContent
     sheets: Sheets
     axes: list[Axis]
     measured: list[Measured]
     doubtful: Doubtful
+    names: list[str]
     labels: list[int] | None
+    classes: list[str]
     plane: bool
     starts: list[int]
     notes: list[str]

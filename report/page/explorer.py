@@ -5,9 +5,12 @@ A page has no decoder: everything that it shows is computed beforehand, by
 """
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
+from data import Dataset
+from errors import printable
 from evaluation.exploration import Exploration, explore
 from evaluation.result import Evaluation
 from evaluation.summary import effort
@@ -16,27 +19,41 @@ from report.page.content import Axis, ExplorerContent, Measured, Values
 from report.page.sprites import Look
 
 PARETO_K = "k̂"
+# Columns of a table that are named.
+MOST_COLUMNS = 20
 
 
 def explorer(evaluation: Evaluation) -> ExplorerContent:
     """Returns the content of the latent explorer."""
     shown = explore(evaluation)
-    look = Look.of(shown.batch.x)
+    data = evaluation.run.dataset
+    drawn = in_standard_units(data)
+    look = Look.of(drawn(shown.batch.x))
     return {
         "look": look.content,
         "sheets": {
-            "x": look.sheet(shown.batch.x),
-            "mean": look.sheet(shown.reconstruction),
-            "decoded": look.sheet(shown.decoded),
+            "x": look.sheet(drawn(shown.batch.x)),
+            "mean": look.sheet(drawn(shown.reconstruction)),
+            "decoded": look.sheet(drawn(shown.decoded)),
         },
         "axes": _axes(shown),
         "measured": _measured(evaluation, shown.batch.size),
         "doubtful": {"name": PARETO_K, "above": evaluation.diagnostics.reliability.threshold},
+        "names": [printable(evaluation.origins[i]) for i in range(shown.batch.size)],
         "labels": shown.labels,
+        "classes": [printable(label) for label in data.classes],
         "plane": shown.plane,
         "starts": shown.starts,
         "notes": _notes(evaluation, shown) + ([] if look.note is None else [look.note]),
     }
+
+
+def in_standard_units(data: Dataset) -> Callable[[Tensor], Tensor]:
+    """Returns how data are drawn: as they are, or columns of different units side by side."""
+    units = data.units
+    if units is None:
+        return lambda x: x
+    return lambda x: (x - units.mean.to(x.device)) / units.sd.to(x.device)
 
 
 def _axes(shown: Exploration) -> list[Axis]:
@@ -71,6 +88,13 @@ def _notes(evaluation: Evaluation, shown: Exploration) -> list[str]:
         f"These are the first {shown.batch.size:,} of {there:,} data of the "
         f"{evaluation.measured_on}, each at its E_q[z]."
     ]
+    data = evaluation.run.dataset
+    if data.columns is not None:
+        named = ", ".join(map(printable, data.columns[:MOST_COLUMNS]))
+        more = ", …" if len(data.columns) > MOST_COLUMNS else ""
+        notes.append(f"The dimensions are {named}{more}.")
+    if data.units is not None:
+        notes.append("They are drawn in standard deviations from the mean of the training data.")
     if shown.redrawn:
         notes.append(
             "This split draws its noise at every access, so these are not the very values that "

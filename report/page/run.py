@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.result import Evaluation
-from evaluation.summary import ladder
+from evaluation.summary import effort, ladder
 from experiment import Run
 from experiment.directory import of_split
 from experiment.files import write_whole
+from report.names import bound_name
 from report.page.explorer import explorer
 from report.page.pictures import picture
 from report.page.run_charts import ladder_chart, learning_charts
 from report.page.template import render
+from report.page.unusual import unusual_cards
 from report.table import identity_rows
 
 # The figures whose content the page's own charts do not show, with their headings.
@@ -50,6 +52,8 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         ladder=ladder_chart(ladder(bounds, evaluation.tightest)),
         curves=learning_charts(run.metrics, run.epoch),
         explorer=explorer(evaluation),
+        unusual=unusual_cards(evaluation),
+        tightest=bound_name(evaluation.tightest, effort(evaluation.bounds.tightest)),
         figures=figures,
         settings=run.request.identity,
     )

@@ -78,17 +78,28 @@ class Look:
         """The look for the page's script."""
         return {"picture": self.picture, "drawn": self.drawn, "low": self.low, "high": self.high}
 
+    def addresses(self, x: Float[Tensor, " N *shape"]) -> list[str]:
+        """Returns each of the pictures `x` by itself."""
+        return [_address(_as_bytes(image.permute(1, 2, 0))) for image in self._images(x)]
+
     def sheet(self, x: Float[Tensor, " N *shape"]) -> Sheet:
         """Returns all of `x` as one sheet."""
-        levels = ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
+        levels = self._levels(x)
         if not self.picture:
             last = levels[0].numel() - 1
             kept = torch.linspace(0, last, self.drawn[0], device=x.device).round().long()
             return {"bytes": _base64(_as_bytes(levels.flatten(1)[:, kept]).tobytes())}
+        pixels = _as_bytes(_side_by_side(self._images(x)))
+        return {"source": _address(pixels), "columns": COLUMNS}
+
+    def _levels(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N *shape"]:
+        return ((x.float() - self.low) / (self.high - self.low)).nan_to_num(0.5).clamp(0, 1)
+
+    def _images(self, x: Float[Tensor, " N *shape"]) -> Float[Tensor, " N C H W"]:
+        levels = self._levels(x)
         images = levels.unsqueeze(1) if levels.dim() == 3 else levels
-        if images.shape[-2:] != self.drawn:
-            images = F.interpolate(images, self.drawn, mode="area")
-        return {"source": _address(_as_bytes(_side_by_side(images))), "columns": COLUMNS}
+        same = images.shape[-2:] == self.drawn
+        return images if same else F.interpolate(images, self.drawn, mode="area")
 
 
 def _side_by_side(images: Float[Tensor, " N C H W"]) -> Float[Tensor, " rows columns C"]:

@@ -261,7 +261,7 @@ def test_an_integral_that_fits_no_box_is_a_note(pictures, monkeypatch):
     def fails(*_):
         raise ArithmeticError("p(x) has a share of 1e-2 beyond the box")
 
-    monkeypatch.setattr(measuring, "exact", fails)
+    monkeypatch.setattr(measuring, "integral", fails)
     found = measuring.evaluate(load_run(pictures[0]), FEW)
     assert found.bounds.exact is None and found.tightest == "iwae"
     assert "! no exact log p(x): the integral fits no box" in evaluation_table(found)
@@ -295,7 +295,7 @@ def test_a_gap_without_parts_is_a_note_and_the_rest_is_kept(pictures, monkeypatc
 def test_data_beyond_the_tolerance_are_counted(pictures, monkeypatch):
     details = Quadrature(1e-3, error=0.001, largest_error=0.02, exceeding=3, outside=0.0)
     known = Estimate(torch.zeros(10, dtype=torch.float64), "exact", details=details)
-    monkeypatch.setattr(measuring, "exact", lambda *_: known)
+    monkeypatch.setattr(measuring, "integral", lambda *_: known)
     found = measuring.evaluate(load_run(pictures[0]), FEW)
     assert "! log p(x) of 3 of 10 data is not within 0.001 nats" in evaluation_table(found)
 

@@ -1,6 +1,6 @@
 const at = (id) => document.getElementById(id);
 const content = JSON.parse(at("content").textContent);
-const { look, sheets, axes, measured, labels, starts } = content;
+const { look, sheets, axes, measured, names, labels, classes, starts } = content;
 const count = axes[0].values.length;
 const side = axes[0].places.length;
 const choices = [...axes, ...measured];
@@ -58,7 +58,8 @@ const opened = Object.values(sheets).map((sheet) => {
 // The axes of the map are any two of the latent dimensions and the measured values.
 const map = at("map");
 const frame = { left: 56, right: 510, top: 10, bottom: 452 };
-const label = (i) => `datum ${i + 1}` + (labels ? `, label ${labels[i]}` : "");
+const label = (i) =>
+  `datum ${i + 1}: ${names[i]}` + (labels ? `, label ${classes[labels[i]]}` : "");
 const points = Array.from({ length: count }, (_, i) => {
   return make(at("points"), "circle", {
     r: count > 200 ? 4.5 : 5.5,
@@ -124,14 +125,14 @@ const drawMap = () => {
 const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
 const drawNames = () => {
   document.querySelectorAll("#points text").forEach((name) => name.remove());
-  const names = new Set(labels ?? []);
-  if (names.size > 30) return;
-  for (const name of names) {
-    const those = points.filter((point, i) => labels[i] === name && !point.hasAttribute("hidden"));
+  const shown = new Set(labels ?? []);
+  if (shown.size > 30) return;
+  for (const number of shown) {
+    const those = points.filter((point, i) => labels[i] === number && !point.hasAttribute("hidden"));
     if (those.length === 0) continue;
     const [x, y] = [0, 1].map((axis) => middle(those.map((point) => point.place[axis])));
     const place = { x, y: y + 6, "text-anchor": "middle", "aria-hidden": true };
-    make(at("points"), "text", place, name);
+    make(at("points"), "text", place, classes[number]);
   }
 };
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.origins import Origins
 from evaluation.measure import Wanted, evaluate
 from evidence.batch import Batch
 from experiment import load_run
@@ -47,9 +48,18 @@ class Page:
             sys.argv = before
         self.path = path
 
-    def write(self, **renamed):
+    def write(self, hostile=""):
         self.run = load_run(self.path)
-        self.run.dataset = dataclasses.replace(self.run.dataset, **renamed)
+        data = self.run.dataset
+        if hostile:
+            names = np.array([f"{hostile}\x1b[2J{n}" for n in range(len(data.test))])
+            self.run.dataset = dataclasses.replace(
+                data,
+                name=hostile,
+                description=hostile,
+                classes=tuple(f"{hostile}{label}" for label in data.classes),
+                test=dataclasses.replace(data.test, origins=Origins("file", names)),
+            )
         self.evaluation = evaluate(self.run, Wanted(particles=30, elbo_particles=4, limit=60))
         self.file = write_report(self.run, self.evaluation, [])
         block = re.search(
@@ -78,9 +88,9 @@ def wait(browser, script):
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory):
-    """Pictures with a 2-d latent; the name of the data and their description are an attack."""
+    """Pictures with a 2-d latent; all names of the data, rows and classes are an attack."""
     page = Page(tmp_path_factory.mktemp("plane") / "run", "data.limit=60")
-    return page.write(name=HOSTILE, description=HOSTILE)
+    return page.write(HOSTILE)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +125,7 @@ def profile(browser, view, content):
 
 
 def which(browser):
-    return int(browser.find_element("id", "which").text.split(",")[0].split()[1]) - 1
+    return int(browser.find_element("id", "which").text.split(":")[0].split()[1]) - 1
 
 
 def place_of(browser, number):
@@ -171,6 +181,23 @@ def test_a_hostile_name_is_only_words(plane, browser):
     assert "sprung" not in opened.title[:8] and not opened.find_elements(
         "css selector", "img[src=x]"
     )
+    assert HOSTILE[:20] in opened.find_element("id", "which").text
+    assert "\x1b" not in plane.file.read_text()
+
+
+def test_the_most_unusual_data_are_listed_with_their_pictures(plane, browser):
+    opened = plane.open(browser)
+    exact = plane.evaluation.bounds.exact.per_datum
+    cards = opened.find_elements("css selector", ".unusual li")
+    lowest = exact.argsort()[:6].tolist()
+    assert [int(card.text.split(":")[0].split()[1]) - 1 for card in cards] == lowest
+    for card, number in zip(cards, lowest, strict=True):
+        assert f"{exact[number]:.3f}".replace("-", "−") in card.text
+        assert HOSTILE[:20] in card.text
+        assert (
+            opened.execute_script("return arguments[0].querySelector('img').naturalWidth", card)
+            == plane.x.shape[-1]
+        )
 
 
 def test_pointing_at_a_datum_shows_it(plane, browser):
