@@ -1,5 +1,8 @@
 """The errors that are the user's to mend, as opposed to bugs."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 
 class RequestError(ValueError):
     """The request was wrong (exit status 2).
@@ -29,6 +32,17 @@ def printable(text: object, keep: str = "") -> str:
         c if c.isprintable() or c in keep else c.encode("unicode_escape").decode()
         for c in str(text)
     )
+
+
+def choose_from(given: str, known: Sequence[str]) -> str:
+    """Returns what there is to choose from, the nearest first.
+
+    >>> choose_from("vampp", ["flow", "vamp"])
+    'did you mean vamp? there are flow, vamp'
+    """
+    near = get_close_matches(given.lower(), known, n=1)
+    there = ", ".join(known)
+    return f"did you mean {near[0]}? there are {there}" if near else f"choose from {there}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

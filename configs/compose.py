@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 import configs.schema  # noqa: F401 - its import registers the schema with Hydra
 from configs.messages import one_line
 from configs.quoting import quoted
+from configs.words import check_words
 from errors import RequestError
 from experiment.checks import checked_train
 from experiment.choices import AXES, CONFIGS
@@ -62,9 +63,9 @@ def request_from(*words: str, config_dir: str | Path | None = None) -> Request:
     >>> request_from("prior=vamp", "seed=1").prior.name
     'vamp'
     """
-    own = []
-    if config_dir is not None:
-        own = [f'hydra.searchpath=["file://{importable(config_dir)}"]']
+    folder = None if config_dir is None else str(importable(config_dir))
+    check_words(words, folder)
+    own = [] if folder is None else [f'hydra.searchpath=["file://{folder}"]']
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):

@@ -1,7 +1,9 @@
 """How the project's own command lines are declared and refused, without torch or Hydra."""
 
 import argparse
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +17,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with status 2 and one line that names what was wrong."""
-        self.exit(2, f"error: {RequestError(' '.join(message.split()))}; see {self.prog} --help\n")
+        if found := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            known = sorted({*re.findall(r"--[\w-]+", self.format_usage())})
+            near = get_close_matches(found[1], known, n=1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        joint = "" if message.endswith("?") else ";"
+        line = RequestError(" ".join(message.split()))
+        self.exit(2, f"error: {line}{joint} see {self.prog} --help\n")
 
 
 def add_number(

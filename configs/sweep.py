@@ -40,7 +40,8 @@ class Failures(Callback):
             FAILURES.append(failure)
             return
         given = (word for word in job_return.overrides or () if not word.startswith("run_dir="))
-        what = {"message": f"{' '.join(given)}: {failure.message}", "status": failure.status}
+        message = ": ".join(filter(None, (" ".join(given), failure.message)))
+        what = {"message": message, "status": failure.status}
         file = _folder(config) / f"{config.hydra.job.num}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(what), encoding="utf-8")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from errors import RequestError
@@ -74,6 +75,12 @@ def runs_and_places(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 f"by data.{', data.'.join(PLACES)}"
             )
     runs = [word for word in words if word not in options]
+    for word in runs:
+        if re.match(r"[\w.]+=", word) and not Path(word).exists():
+            raise RequestError(
+                f"{word}: a run keeps the request that it was trained by; only where its data are "
+                f"now can be said here, by data.{', data.'.join(PLACES)}"
+            )
     if not runs:
         raise RequestError("no run directory was given")
     return runs, places

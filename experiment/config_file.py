@@ -1,5 +1,7 @@
 """config.yaml, the request that a run was made by. The file may be anybody's."""
 
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def read_plain(file: Path) -> dict[str, Any]:
         check_yaml(text)
         plain = yaml.safe_load(text)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RequestError(f"{file.parent}: not a run directory (no {file.name})") from error
+        what = f"not a run directory (no {file.name}){instead_of(file.parent)}"
+        raise RequestError(f"{file.parent}: {what}") from error
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -38,6 +41,20 @@ def read_plain(file: Path) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise RequestError(f"{file}: not a configuration")
     return plain
+
+
+def instead_of(folder: Path) -> str:
+    """Returns which run may have been meant by `folder`, which is none; nothing if none is near."""
+    with suppress(OSError):
+        if folder.is_file() and (folder.parent / "config.yaml").exists():
+            return f"; did you mean {folder.parent}?"
+        for below in ("*", "*/*") if folder.is_dir() else ():
+            if count := sum(1 for _ in folder.glob(f"{below}/config.yaml")):
+                return f"; {count} below it: {folder}/{below}"
+        beside = [] if folder.exists() else [path.name for path in folder.parent.iterdir()]
+        if near := get_close_matches(folder.name, beside, n=1):
+            return f"; did you mean {folder.parent / near[0]}?"
+    return ""
 
 
 def check_yaml(text: str) -> None:

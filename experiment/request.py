@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from errors import RequestError
+from errors import RequestError, choose_from
 from experiment import choices
 from experiment.checks import check_options, checked_train
 from experiment.choices import AXES, Option
@@ -207,6 +207,5 @@ def _is(axis: str, name: str, target: str) -> bool:
 
 def no_such_choice(axis: str, name: str) -> RequestError:
     """Returns the refusal of a choice that does not exist."""
-    return RequestError(
-        f"{axis}={name}: no such choice; choose from {', '.join(choices.names(axis))}"
-    )
+    known = choose_from(name, choices.names(axis))
+    return RequestError(f"{axis}={name}: no such choice; {known}")

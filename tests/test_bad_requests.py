@@ -28,6 +28,23 @@ def refused(result, *words):
         (["prior=foo"], ["prior=foo", "standard_normal"]),
         (["likelihood=bernouli"], ["likelihood=bernouli", "bernoulli", "gaussian"]),
         (["data=minst"], ["data=minst", "mnist", "digits"]),
+        (["prior=Vamp"], ["prior=Vamp", "did you mean vamp?"]),
+        (["proir=vamp"], ["proir", "did you mean prior?"]),
+        (["prior", "vamp"], ["prior: expected axis=choice", "did you mean prior=…?"]),
+        (["data=mine.npy"], ["data=arrays data.path=mine.npy"]),
+        (["seed=0,1"], ["seed=0,1", "add -m"]),
+        (["prior=vamp,flow"], ["prior=vamp,flow", "add -m"]),
+        (["lr=0.1"], ["lr", "did you mean train.learning_rate?"]),
+        (["epochs=3"], ["epochs", "did you mean train.epochs?"]),
+        (["latent-dim=3"], ["did you mean latent_dim?"]),
+        (["network.blocks=3"], ["network=mlp", "width, layers", "belongs to network=resnet"]),
+        (["prior.components=3"], ["prior=standard_normal", "none", "prior=mixture, vamp"]),
+        (["objective=beta", "objective.beta=4"], ["objective=beta", "weight, warmup_epochs"]),
+        (["data.path=x.npy"], ["data=digits", "belongs to data=arrays, images"]),
+        (["-m", "network=mlp,conv", "network.blocks=3"], ["network=mlp,conv", "network=resnet"]),
+        (["prior=null"], ["prior=null", "standard_normal"]),
+        (["~prior"], ["~prior", "nothing can be taken away"]),
+        (["--config-dir", "/nowhere", "prior=mine"], ["--config-dir /nowhere", "no such folder"]),
         (["trian.epochs=3"], ["trian.epochs", "train.epochs"]),
         (["train.epohcs=3"], ["train.epohcs", "train.epochs"]),
         (["network.widht=3"], ["network.widht", "network.width"]),
@@ -197,6 +214,14 @@ def copy_of(finished, tmp_path):
 def test_evaluate_what_is_no_run(capsys, tmp_path):
     refused(evaluated(capsys, tmp_path), str(tmp_path), "not a run directory")
     refused(evaluated(capsys, tmp_path / "absent"), "absent", "not a run directory")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("seed: 0")
+    refused(evaluated(capsys, tmp_path), "not a run directory", f"2 below it: {tmp_path}/*")
+    refused(evaluated(capsys, tmp_path / "ones"), f"did you mean {tmp_path / 'one'}?")
+    refused(
+        evaluated(capsys, tmp_path / "one" / "config.yaml"), f"did you mean {tmp_path / 'one'}?"
+    )
 
 
 def test_evaluate_an_unfinished_run(capsys, finished, tmp_path):
@@ -224,6 +249,8 @@ def test_wrong_options_of_evaluate(capsys, finished):
         (["--particles", "0"], "--particles"),
         (["--split", "all"], "--split"),
         (["--foo"], "--foo"),
+        (["--splt", "test"], "did you mean --split?"),
+        (["prior=vamp"], "prior=vamp: a run keeps the request"),
     ):
         with pytest.raises(SystemExit) as stopped:
             evaluate.main([str(finished), *arguments])
