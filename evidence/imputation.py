@@ -25,6 +25,7 @@ from torch.distributions import Distribution, Independent
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.joint import Joint
+from evidence.means import mean_of
 from evidence.observed import is_same
 from evidence.offers import OffersFactors
 from evidence.reliability import effective_size
@@ -234,7 +235,7 @@ class Weighted:
         for u, log_w in zip(self.chunks(), weights, strict=True):
             _, likelihood = conditional(self.joint, u)
             log_w = log_w.reshape(*log_w.shape, *[1] * (self.x.dim() - 1))
-            mean += (log_w.exp() * likelihood.mean.unflatten(0, log_w.shape[:2])).sum(0)
+            mean += (log_w.exp() * mean_of(likelihood).unflatten(0, log_w.shape[:2])).sum(0)
             terms = (log_w + self.factors(likelihood)).logsumexp(0)
             log_predictive = torch.logaddexp(log_predictive, terms)
         return mean, log_predictive

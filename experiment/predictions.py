@@ -15,6 +15,7 @@ from torch import Tensor
 
 from data import Dataset
 from evidence.batch import Batch
+from evidence.means import mean_of
 from evidence.structure import latent_sites, observed_site, traced
 from evidence.weights import Program, draw, rows_per_chunk
 
@@ -59,7 +60,7 @@ def sampled(model: Program, batch: Batch, means: bool = False) -> Float[Tensor, 
     """Returns x ~ p(x), or E[x|z] at z ~ p(z), for every row, beside the labels of `batch`."""
     trace = _run(model, batch)
     law = observed_site(trace, [site["name"] for site in latent_sites(trace)])["fn"]
-    return cast(Tensor, law.mean if means else law.sample())
+    return mean_of(law) if means else cast(Tensor, law.sample())
 
 
 def code(
@@ -97,4 +98,4 @@ def _run(model: Program, batch: Batch) -> Trace:
 
 
 def _mean_of_x(trace: Trace, latents: Latents | list[str]) -> Tensor:
-    return cast(Tensor, observed_site(trace, latents)["fn"].mean)
+    return mean_of(observed_site(trace, latents)["fn"])

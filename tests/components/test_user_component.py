@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import torch
 
 from errors import RequestError
+from experiment import train
 from experiment.components import importable, locate
 from experiment.request import Choice
 from tests.components.factories import CONFIGS
@@ -14,15 +16,14 @@ ROOT = CONFIGS.parent
 
 @pytest.fixture
 def my_choices(tmp_path):
-    """The two files of the page, as it prints them."""
+    """The files of the page, as it prints them."""
     page = (ROOT / "docs" / "extending.md").read_text()
-    folder = tmp_path / "my_choices"
-    (folder / "prior").mkdir(parents=True)
-    (folder / "mine.py").write_text(re.search(r"```python[^\n]*\n(.*?)```", page, re.DOTALL)[1])
-    (folder / "prior" / "mine.yaml").write_text(
-        re.search(r"```yaml[^\n]*\n(.*?)```", page, re.DOTALL)[1]
-    )
-    return folder
+    for name, text in re.findall(
+        r'^```\w+ title="(my_choices/[^"]*)"\n(.*?)```', page, re.M | re.S
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "my_choices"
 
 
 def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
@@ -63,3 +64,24 @@ def test_a_trusted_folder_lends_its_trust_to_nothing_that_it_imports(tmp_path):
     for target in ("lender_of_trust.system", "os.system", "shutil.rmtree", "__main__.own"):
         with pytest.raises(RequestError, match="prior"):
             locate("prior", Choice("mine", {}, target), folder)
+
+
+def test_a_likelihood_without_a_mean(my_choices, tmp_path):
+    """The page's likelihood: it starts at the data, and shows the average of what it draws."""
+    options = ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu"]
+    words = "likelihood=logit_normal", "likelihood.width=0.5", f"run_dir={tmp_path}/run"
+    run = train(*words, *options, config_dir=my_choices)
+    x = run.data("valid")[:20]
+    assert run.dataset.space.name == "unit"
+    start = run.model.likelihood.start(run.dataset.mean)[None]
+    with pytest.raises(NotImplementedError):
+        assert run.model.likelihood(start).mean is None
+    drawn = run.model.likelihood(start).sample((2000,)).mean((0, 1))
+    assert (drawn - run.dataset.mean).abs().max() < 0.03
+    shown, one = run.reconstruct(x), run.sample(500, means=True, seed=0)
+    assert ((shown > 0) & (shown < 1)).all() and one.std(0).mean() < run.sample(500).std(0).mean()
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[:4] = True
+    assert run.impute(x, mask, particles=20).mean.isfinite().all()
+    with pytest.raises(RequestError, match=r"likelihood\.width=-1"):
+        train("likelihood=logit_normal", "likelihood.width=-1", config_dir=my_choices)
