@@ -28,7 +28,7 @@ def request_of(config: DictConfig, chosen: Mapping[str, str]) -> Request:
     """
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
-    known = {*AXES, "train", "seed", "device", "latent_dim", "run_dir"}
+    known = {*AXES, "train", "seed", "device", "latent_dim", "run_dir", "extend", "init_from"}
     for name in {str(key) for key in values} - known:
         raise RequestError(f"{name}: no such option; there are {', '.join(sorted(known))}")
     components = {axis: _choice(axis, chosen[axis], values[axis]) for axis in AXES}
@@ -39,6 +39,8 @@ def request_of(config: DictConfig, chosen: Mapping[str, str]) -> Request:
         device=values["device"],
         latent_dim=values["latent_dim"],
         run_dir=values["run_dir"] or "",
+        extend=values["extend"],
+        init_from=values["init_from"],
         trained_in=str(Path.cwd()),
     )
 

@@ -26,6 +26,8 @@ class Schema:
     device: str = "auto"
     latent_dim: int = 2
     run_dir: str | None = None
+    extend: str | None = None
+    init_from: str | None = None
     train: Train = field(default_factory=Train)
 
 

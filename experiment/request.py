@@ -31,6 +31,8 @@ CAME_LATER = {
     "data.index": None,
     "data.label_column": None,
     "data.skip_broken": False,
+    "extend": None,
+    "init_from": None,
 }
 # These options of `data` name files and folders.
 PLACES = ("root", "path", "labels", "cache")
@@ -58,8 +60,10 @@ class Choice:
 class Request:
     """A checked request, with one choice on every axis.
 
-    `trained_in` is the folder that relative paths among the options of `data` start from. An empty
-    `run_dir` stands for the default one, which is derived from what makes the run what it is.
+    `extend` names a finished run that this one goes on from, and `init_from` one whose weights it
+    starts with. `trained_in` is the folder that relative paths among the options of `data` start
+    from. An empty `run_dir` stands for the default one, which is derived from what makes the run
+    what it is.
 
     Raises:
         RequestError: an option does not exist, or has a value that is not accepted.
@@ -77,10 +81,14 @@ class Request:
     device: str = "auto"
     latent_dim: int = 2
     run_dir: str = ""
+    extend: str | None = None
+    init_from: str | None = None
     trained_in: str = "."
 
     def __post_init__(self) -> None:
         check_options(self.seed, self.device, self.latent_dim, self.data.options)
+        if self.extend is not None and self.init_from is not None:
+            raise RequestError("extend and init_from: a run starts from one of them; say one")
         if not self.run_dir:
             object.__setattr__(self, "run_dir", self._default_run_dir())
 
@@ -103,6 +111,8 @@ class Request:
             "device": self.device,
             "latent_dim": self.latent_dim,
             "run_dir": self.run_dir,
+            "extend": self.extend,
+            "init_from": self.init_from,
             "train": asdict(self.train),
             "trained_in": self.trained_in,
         }
@@ -142,6 +152,9 @@ class Request:
         for name in ("run_dir", "trained_in"):
             if not isinstance(rest.get(name, ""), str):
                 raise RequestError(f"{name}={rest[name]}: must be the name of a folder")
+        for name in ("extend", "init_from"):
+            if not isinstance(rest.get(name), str | None):
+                raise RequestError(f"{name}={rest[name]}: must be a run directory")
         return Request(**chosen, train=checked_train(plain.get("train", {})), **rest)
 
 

@@ -20,6 +20,7 @@ from experiment.files import write_json
 from experiment.recipes.base import Pair
 from experiment.request import Request
 from experiment.shared import SharedRunDirectory
+from experiment.start import start
 from inference.loop import Observer, fit, ignore
 from inference.objectives.base import Objective
 from inference.training import DoesNotFit, Training
@@ -57,12 +58,17 @@ def _train(request: Request, observe: Observer) -> RunDirectory:
     directory = SharedRunDirectory(request.run_dir)
     request = directory.as_there(request)
     opened = group.agreed(lambda: open_request(request))
+    fingerprint = opened.data.fingerprint
+    state = group.from_first(lambda: start(directory.files, request, opened.pair, fingerprint))
     with directory.claim(request, resume=request.train.resume == "auto"):
-        directory.accept_data(opened.data.fingerprint)
+        directory.accept_data(fingerprint)
         if directory.is_done:
             where = shlex.quote(str(directory.path))
             print(f"{directory.path} is done already; evaluate it: python evaluate.py {where}")
+            print(f"or train it longer: the same command with train.epochs=N extend={where}")
             return directory.files
+        if state is not None:
+            directory.save(state, state["best"])
         if group.is_first():
             write_json(directory.path / "environment.json", environment(opened.device))
         print(summary(opened))

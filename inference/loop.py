@@ -78,7 +78,7 @@ def fit(
     optimizer = FusedAdam(
         (model, guide), plan.learning_rate, rate, plan.weight_decay, plan.clip_norm
     )
-    training = continued(Training(model, guide, optimizer), keep)
+    training = continued(Training(model, guide, optimizer), keep, plan.epochs, tell)
     compiled = chosen(plan, steps, training, tell)
     svi = FastSVI(model, guide, optimizer, PerDatum(objective), compiled, tell)
     saved = time.monotonic()
@@ -150,10 +150,13 @@ def seed_epoch(*key: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
 
 
-def continued(training: Training, keep: Keeper) -> Training:
-    """Returns `training`, restored to what `keep` holds, if anything."""
+def continued(
+    training: Training, keep: Keeper, epochs: int, tell: Callable[[str], None]
+) -> Training:
+    """Returns `training`, restored to what `keep` holds, if anything, and tells from where."""
     if (state := keep.saved_state()) is not None:
         training.restore(state)
+        tell(f"goes on from epoch {training.epoch} of {epochs}")
     keep.write_metrics(training.metrics)
     return training
 
