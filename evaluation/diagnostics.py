@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 
 from evaluation.bracket import SimulatedBracket
-from evaluation.explain import explain
 from evaluation.gap import Gap
 from evaluation.rate_distortion import RateDistortion
 from evidence.batch import Batch
@@ -51,10 +50,6 @@ class Diagnostics:
             self.calibration,
         )
         return [part for part in every if part is not None]
-
-    def sentences(self) -> list[str]:
-        """Returns what each diagnostic says, with what to do about a bad value."""
-        return [explain(part) for part in self.parts]
 
 
 @torch.no_grad()

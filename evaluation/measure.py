@@ -15,6 +15,7 @@ from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
 from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
 from evaluation.integral import MOST_SECONDS, TooLong, integral
 from evaluation.local_fit import Fit, LocalFits, deeper
+from evaluation.notes import Note, Severity
 from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
 from evidence import Annealing, Estimate, elbo_terms, iw_eubo, iwae
@@ -94,7 +95,7 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
     with recorded(wanted.compiles(batch.size)) as calls:
         found = _Measurement(run, Pair(run.model, run.guide), batch, wanted).evaluation()
     if calls.why_eager:
-        return replace(found, notes=[*found.notes, f"ran eagerly: {calls.why_eager}"])
+        return replace(found, notes=[*found.notes, Note(f"ran eagerly: {calls.why_eager}")])
     return found
 
 
@@ -106,7 +107,7 @@ class _Measurement:
     pair: Pair
     batch: Batch
     wanted: Wanted
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def evaluation(self) -> Evaluation:
         """Measures everything that is wanted; the noise is drawn in this order."""
@@ -136,6 +137,10 @@ class _Measurement:
             self.notes,
         )
 
+    def note(self, text: str, severity: Severity = "note") -> None:
+        """Adds a sentence about what could not be measured."""
+        self.notes.append(Note(text, severity))
+
     def terms(self) -> Terms:
         """Measures the two terms of the ELBO."""
         count = self.wanted.elbo_particles
@@ -162,16 +167,17 @@ class _Measurement:
             if self.wanted.exact != "off":
                 known = integral(self.pair, self.batch, self.wanted.most_seconds)
         except TooLong as error:
-            self.notes.append(f"no exact log p(x): {error}")
+            self.note(f"no exact log p(x): {error}")
         except ArithmeticError as error:
-            self.notes.append(
+            self.note(
                 f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
             )
         if known is not None and isinstance(known.details, Quadrature) and known.details.exceeding:
-            self.notes.append(
+            self.note(
                 f"log p(x) of {known.details.exceeding} of {known.num_examples:,} data is not "
                 f"within {known.details.tolerance:g} nats: the last halving of the grid still "
-                f"changed one by {known.details.largest_error:.1g}"
+                f"changed one by {known.details.largest_error:.1g}",
+                "warning",
             )
         return known
 
@@ -216,7 +222,7 @@ class _Measurement:
             try:
                 found[split] = self.parts(data.first(self.wanted.gap), bounds if own else None)
             except ArithmeticError as error:
-                self.notes.append(f"the gap on {split} data has no parts: {error}")
+                self.note(f"the gap on {split} data has no parts: {error}", "warning")
         return Gap(found) if found else None
 
     def parts(self, batch: Batch, known: Bounds | None) -> GapParts:

@@ -1,6 +1,7 @@
 """A mean with its standard error, as every measured number is reported. Needs no torch."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -37,3 +38,12 @@ def shown(value: float, digits: int) -> str:
     ('-2.35', '–')
     """
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def typeset(text: str) -> str:
+    """Returns `text` with the minus sign of print before negative numbers.
+
+    >>> typeset("-2.35 ± 0.10 above IWAE-200, within 1e-07")
+    '−2.35 ± 0.10 above IWAE-200, within 1e-07'
+    """
+    return re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)

@@ -41,7 +41,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
         "nats": _nats(evaluation),
         "bits_per_dim": {"mean": bits.mean, "se": bits.standard_error, "from": evaluation.tightest},
         "diagnostics": diagnostics,
-        "notes": evaluation.notes,
+        "notes": [note.text for note in evaluation.notes],
     }
 
 

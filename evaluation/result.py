@@ -12,7 +12,9 @@ from evaluation.bounds import Bounds, Tightest
 from evaluation.codes import Codes, encode
 from evaluation.diagnostics import Diagnostics
 from evaluation.measured import Measured
+from evaluation.notes import Note
 from experiment import Run
+from models.priors.base import Prior
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Evaluation:
     bounds: Bounds
     fingerprint: str
     diagnostics: Diagnostics
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     @property
     def num_examples(self) -> int:
@@ -65,6 +67,12 @@ class Evaluation:
         """The labels of the data that were measured, as numbers of the data set's classes."""
         labels = self.run.data(self.split).labels
         return None if labels is None else labels[: self.num_examples]
+
+    @property
+    def learns_prior(self) -> bool:
+        """Whether p(z) has parameters."""
+        priors = (part for part in self.run.model.modules() if isinstance(part, Prior))
+        return any(True for prior in priors for _ in prior.parameters())
 
     @cached_property
     def codes(self) -> Codes:

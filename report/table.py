@@ -3,12 +3,16 @@
 import textwrap
 from typing import NamedTuple
 
-from evaluation.explain import SOURCES
+from evaluation.bounds import Bounds
 from evaluation.imputation import Error, Filler, Imputed
 from evaluation.measured import Measured, shown
+from evaluation.notes import Note
 from evaluation.result import Evaluation
 from evidence import Estimate
 from evidence.estimate import Annealed, Enumeration, Exactly, Quadrature, paired
+from report.explain import remarks
+from report.names import source_name
+from report.situation import what_helps
 
 WIDTH = 110
 FILLERS: dict[Filler, str] = {
@@ -16,6 +20,8 @@ FILLERS: dict[Filler, str] = {
     "nothing_observed": "E[x_mis], nothing observed",
     "training_mean": "training mean",
 }
+# The effective sample size below which a single particle decides what is filled in.
+POOR = 2
 
 
 class Row(NamedTuple):
@@ -26,31 +32,58 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def identity_rows(evaluation: Evaluation) -> list[Row]:
-    """Returns the identity term by term in nats per datum, then the bits per dimension.
+class Group(NamedTuple):
+    """Rows that were measured on the same data, `data` in words."""
 
-    The bounds are in the order of the ladder.
+    data: str
+    rows: list[Row]
+
+
+def identity_groups(evaluation: Evaluation) -> list[Group]:
+    """Returns the identity term by term in nats per datum, and the bits per dimension.
+
+    What was measured on fewer data stands apart, beside the bounds on these data: means over
+    different data say how hard the data are. The bounds are in the order of the ladder.
     """
-    bounds = evaluation.bounds
-    iwae = f"IWAE-{bounds.iwae.particles}"
-    rows = [
-        Row("reconstruction  E_q[log p(x|z)]", Measured.of(evaluation.reconstruction)),
-        Row("− rate  KL(q(z|x)‖p(z))", Measured.of(evaluation.kl)),
-        _row("= ELBO", bounds.elbo, f"lower bound, {bounds.elbo.particles} particles"),
-        _row(iwae, bounds.iwae, f"lower bound, {bounds.iwae.particles} particles"),
-    ]
-    if bounds.ais is not None:
-        rows += _annealed(bounds.ais, bounds.iwae)
-    if bounds.exact is not None:
-        rows.append(_row("log p(x)", bounds.exact, f"exact{_how(bounds.exact)}"))
-    if bounds.upper is not None:
-        name = f"IW-EUBO-{bounds.upper.particles}"
-        rows.append(_row(name, bounds.upper, "upper bound, from an exact draw of p(z|x)"))
-    rows += _gap(evaluation)
+    bounds, total = evaluation.bounds, evaluation.num_examples
+    rows: dict[int, list[Row]] = {
+        total: [
+            Row("reconstruction  E_q[log p(x|z)]", Measured.of(evaluation.reconstruction)),
+            Row("− rate  KL(q(z|x)‖p(z))", Measured.of(evaluation.kl)),
+            _row("= ELBO", bounds.elbo, f"lower bound, {bounds.elbo.particles} particles"),
+        ]
+    }
+    counts = [total] if bounds.ais is None else sorted({total, bounds.ais.num_examples})[::-1]
+    for count in counts:
+        rows.setdefault(count, []).extend(_ladder(bounds, count))
+    rows[total] += _gap(evaluation)
+    parts = _parts(evaluation)
+    for row in parts:
+        rows.setdefault(row.value.num_examples, []).append(row)
     if bounds.truth is not None:
         note = "exact; no model is better on average"
-        rows.append(_row("log p(x) of the data's own law", bounds.truth, note))
-    return [*rows, _bits(evaluation)]
+        rows[total].append(_row("log p(x) of the data's own law", bounds.truth, note))
+    rows[total].append(_bits(evaluation))
+    return [
+        Group(f"all {count:,} data" if count == total else f"the first {count:,} of them", those)
+        for count, those in rows.items()
+    ]
+
+
+def _ladder(bounds: Bounds, count: int) -> list[Row]:
+    """Returns the bounds on the first `count` data."""
+    iwae = bounds.iwae.first(count)
+    rows = [_row(f"IWAE-{iwae.particles}", iwae, f"lower bound, {iwae.particles} particles")]
+    if bounds.ais is not None and bounds.ais.num_examples == count:
+        rows += _annealed(bounds.ais, iwae)
+    if bounds.exact is not None:
+        note = f"exact{_how(bounds.exact)}"
+        rows.append(_row("log p(x)", bounds.exact.first(count), note))
+    if bounds.upper is not None:
+        name = f"IW-EUBO-{bounds.upper.particles}"
+        note = "upper bound, from an exact draw of p(z|x)"
+        rows.append(_row(name, bounds.upper.first(count), note))
+    return rows
 
 
 def _row(name: str, estimate: Estimate, note: str) -> Row:
@@ -59,38 +92,35 @@ def _row(name: str, estimate: Estimate, note: str) -> Row:
 
 def _annealed(ais: Estimate, iwae: Estimate) -> list[Row]:
     assert isinstance(ais.details, Annealed)
-    bound, above = Measured.of(ais.per_datum), Measured.of(paired(ais, iwae))
-    how = f"lower bound, {ais.particles} chains from the {ais.details.start}; {_count(bound)}"
-    return [
-        Row(f"AIS-{ais.details.temperatures}", bound, how),
-        Row(f"  above IWAE-{iwae.particles}", above, f"paired; {_count(above)}"),
-    ]
+    how = f"lower bound, {ais.particles} chains from the {ais.details.start}"
+    above = Row(f"  above IWAE-{iwae.particles}", Measured.of(paired(ais, iwae)), "paired")
+    return [_row(f"AIS-{ais.details.temperatures}", ais, how), above]
 
 
 def _gap(evaluation: Evaluation) -> list[Row]:
-    rows = []
-    if evaluation.gap is not None:
-        note = "paired per datum; KL(q(z|x)‖p(z|x))"
-        rows.append(Row("gap  log p(x) − ELBO", Measured.of(evaluation.gap), note))
+    if evaluation.gap is None:
+        return []
+    note = "paired per datum; KL(q(z|x)‖p(z|x))"
+    return [Row("gap  log p(x) − ELBO", Measured.of(evaluation.gap), note)]
+
+
+def _parts(evaluation: Evaluation) -> list[Row]:
     gap = evaluation.diagnostics.gap
-    if gap is not None and evaluation.split in gap.by_split:
-        parts = gap.by_split[evaluation.split]
-        for whose, values in (("family", parts.approximation), ("encoder", parts.amortization)):
-            part = Measured.of(values)
-            note = f"paired, log p(x) from {SOURCES[parts.source]}; {_count(part)}"
-            rows.append(Row(f"  the {whose}'s part", part, note))
-    return rows
+    if gap is None or evaluation.split not in gap.by_split:
+        return []
+    parts = gap.by_split[evaluation.split]
+    note = f"paired, log p(x) from {source_name(parts.source)}"
+    return [
+        Row("the gap's part of the family", Measured.of(parts.approximation), note),
+        Row("the gap's part of the encoder", Measured.of(parts.amortization), note),
+    ]
 
 
 def _bits(evaluation: Evaluation) -> Row:
     data, source = evaluation.run.dataset, evaluation.tightest
     density = data.space.measure != "counting" and data.quantum is not None
     side = "" if source == "exact" and not density else ", an upper bound"
-    return Row("bits per dimension", evaluation.bits_per_dim(), f"from {source}{side}")
-
-
-def _count(measured: Measured) -> str:
-    return f"the first {measured.num_examples:,} data"
+    return Row("bits per dimension", evaluation.bits_per_dim(), f"from {source_name(source)}{side}")
 
 
 def _how(exact: Estimate) -> str:
@@ -104,29 +134,32 @@ def _how(exact: Estimate) -> str:
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
-    """Returns every number with its standard error and side, and what the diagnostics say."""
+    """Returns every number with its standard error and side, and what is to be said of them."""
     run, data = evaluation.run, evaluation.run.dataset
-    rows = identity_rows(evaluation)
-    width = max(len(row.name) for row in rows)
+    groups = identity_groups(evaluation)
+    width = max(len(row.name) for group in groups for row in group.rows)
     head = (
         f"{run.path}\n{data.name}, {evaluation.measured_on}, {evaluation.num_examples:,} examples, "
         f"space {data.description} ({data.space.measure} measure), epoch {run.epoch}\n"
     )
     lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
-    for name, value, note in rows:
-        numbers = f"{shown(value.mean, 3):>10}  {shown(value.standard_error, 3):>7}"
-        lines.append(f"  {name:<{width}}  {numbers}  {note}".rstrip())
-    notes = [f"! {note}" for note in evaluation.notes]
-    sentences = [
-        textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
-        for sentence in notes + evaluation.diagnostics.sentences()
-    ]
-    return "\n".join([head, *lines, "", *sentences])
+    for words, rows in groups:
+        lines += ["", f"  {words}"] if words != groups[0].data else []
+        for name, value, note in rows:
+            numbers = f"{shown(value.mean, 3):>10}  {shown(value.standard_error, 3):>7}"
+            lines.append(f"  {name:<{width}}  {numbers}  {note}".rstrip())
+    return "\n".join([head, *lines, "", *map(_paragraph, remarks(evaluation))])
+
+
+def _paragraph(note: Note) -> str:
+    """Returns a remark in lines of the terminal; only warnings are marked."""
+    mark = "  ! " if note.severity == "warning" else "  "
+    return textwrap.fill(note.text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
 
 
 def imputation_table(imputed: Imputed) -> str:
     """Returns the errors of each filler on the dimensions that were held back."""
-    size = imputed.imputation.effective_size
+    size, particles = imputed.imputation.effective_size, imputed.imputation.particles
     lines = [
         f"  missing ({imputed.mask}): {imputed.share_missing:.0%} of the dimensions "
         f"of {len(imputed.x):,} {imputed.split} data",
@@ -139,9 +172,12 @@ def imputation_table(imputed: Imputed) -> str:
         lines.append(f"  {FILLERS[filler]:<28}{numbers}")
     lines.append(
         f"  effective sample size: median {float(size.median()):.1f}, smallest "
-        f"{float(size.min()):.1f} of {imputed.imputation.particles:,} particles; "
-        "where it is near 1, take more (--impute-particles)"
+        f"{float(size.min()):.1f} of {particles:,} particles"
     )
+    if poor := int((size < POOR).sum()):
+        text = f"it is below {POOR} for {poor} of {len(size):,} data"
+        text += what_helps("more particles (--impute-particles)")
+        lines.append(_paragraph(Note(text, "warning")))
     return "\n".join(lines)
 
 

@@ -8,13 +8,14 @@ from evaluation.summary import effort, ladder
 from experiment import Run
 from experiment.directory import of_split
 from experiment.files import write_whole
+from report.explain import remarks
 from report.names import bound_name
 from report.page.explorer import explorer
 from report.page.pictures import picture
 from report.page.run_charts import ladder_chart, learning_charts
 from report.page.template import render
 from report.page.unusual import unusual_cards
-from report.table import identity_rows
+from report.table import identity_groups
 
 # The figures whose content the page's own charts do not show, with their headings.
 FIGURES = {
@@ -48,7 +49,8 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         title=f"{run.dataset.name}: {run.path.resolve().name}",
         run=run,
         evaluation=evaluation,
-        rows=identity_rows(evaluation),
+        groups=identity_groups(evaluation),
+        remarks=remarks(evaluation),
         ladder=ladder_chart(ladder(bounds, evaluation.tightest)),
         curves=learning_charts(run.metrics, run.epoch),
         explorer=explorer(evaluation),

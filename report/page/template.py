@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluation.measured import shown
+from evaluation.measured import shown, typeset
 
 HERE = Path(__file__).parent / "templates"
 
@@ -19,8 +19,9 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["typeset"] = typeset
     return environment.get_template(template).render(**values)
 
 
 def _number(value: object) -> str:
-    return shown(value, 3).replace("-", "−") if isinstance(value, int | float) else str(value)
+    return typeset(shown(value, 3)) if isinstance(value, int | float) else str(value)

@@ -15,7 +15,7 @@ from evaluation.result import Evaluation
 from evidence import Estimate
 from evidence.estimate import Exactly
 from experiment import Run
-from report.table import identity_rows
+from report.table import identity_groups
 
 LEVELS, COUNT = 16, 20_000
 LAW = stats.beta(2.0, 3.0)
@@ -64,7 +64,7 @@ def test_an_exact_density_still_bounds_the_bits_of_the_levels(space: str) -> Non
     found = evaluation(space)
     exact = Estimate(found.bounds.iwae.per_datum, "exact", details=Exactly("closed form"))
     found = replace(found, bounds=replace(found.bounds, exact=exact))
-    assert identity_rows(found)[-1].note == "from exact, an upper bound"
+    assert identity_groups(found)[0].rows[-1].note == "from exact, an upper bound"
 
 
 @pytest.mark.parametrize("space", ["unit", "real"])

@@ -18,7 +18,8 @@ from evidence import Annealing, Estimate, UnsupportedPair
 from evidence.estimate import Quadrature
 from experiment import load_run
 from report.comparison.reading import read_run
-from report.table import evaluation_table
+from report.explain import remarks
+from report.table import evaluation_table, identity_groups
 
 FIGURES = {"learning_curves", "identity", "reconstructions", "samples", "latent_space"}
 SMALL = ("network.width=16", "device=cpu")
@@ -222,11 +223,11 @@ def test_calibration_and_rate_distortion_are_reported(bracketed):
 
 
 def test_sentences_carry_errors_counts_and_sides(pictures):
-    """The sentences on the gap and on rate and distortion say what evaluation.json has."""
+    """The sentence on the gap says what evaluation.json has."""
     found = measuring.evaluate(
         load_run(pictures[0]), dataclasses.replace(FEW, gap=6, fit=Fit(steps=2, measured=20))
     )
-    said, content = found.diagnostics.sentences(), evaluation_json(found)
+    said, content = [note.text for note in remarks(found)], evaluation_json(found)
     (gap,) = [sentence for sentence in said if sentence.startswith("The gap")]
     for name, parts in content["diagnostics"]["gap"].items():
         family, encoder = (
@@ -235,11 +236,23 @@ def test_sentences_carry_errors_counts_and_sides(pictures):
         )
         assert f"on 6 {name} data {family} nats are the family's and {encoder} the encoder's" in gap
     assert "log p(x) exact; ELBOs of 20 draws" in gap
-    (rate,) = [sentence for sentence in said if sentence.startswith("Rate")]
-    kl, reconstruction = content["nats"]["kl"], content["nats"]["reconstruction"]
-    assert f"Rate {kl['mean']:.2f} ± {kl['se']:.2f}" in rate
-    assert f"distortion {-reconstruction['mean']:.2f} ± {reconstruction['se']:.2f}" in rate
-    assert "10 data, 2 draws each" in rate and "an upper bound on −log p(x)" in rate
+
+
+def test_what_was_measured_on_the_same_data_stands_together(pictures):
+    """A mean over other data says how hard they are: its row stands under their number."""
+    plan = Annealing(4, 2)
+    found = measuring.evaluate(
+        load_run(pictures[0]), dataclasses.replace(FEW, annealing=plan, annealed=3)
+    )
+    everything, few = identity_groups(found)
+    assert (everything.data, few.data) == ("all 10 data", "the first 3 of them")
+    for group, count in ((everything, 10), (few, 3)):
+        assert {row.value.num_examples for row in group.rows} == {count}
+    assert [row.name.strip() for row in few.rows] == ["IWAE-4", "AIS-4", "above IWAE-4", "log p(x)"]
+    iwae, ais, above, _ = (row.value.mean for row in few.rows)
+    assert iwae == float(found.bounds.iwae.per_datum[:3].mean())
+    assert above == pytest.approx(ais - iwae)
+    assert "\n  the first 3 of them\n" in evaluation_table(found)
 
 
 def test_everything_measured_has_a_figure(bracketed):
@@ -264,8 +277,8 @@ def test_an_integral_that_fits_no_box_is_a_note(pictures, monkeypatch):
     monkeypatch.setattr(measuring, "integral", fails)
     found = measuring.evaluate(load_run(pictures[0]), FEW)
     assert found.bounds.exact is None and found.tightest == "iwae"
-    assert "! no exact log p(x): the integral fits no box" in evaluation_table(found)
-    assert evaluation_json(found)["notes"] == found.notes
+    assert "\n  no exact log p(x): the integral fits no box" in evaluation_table(found)
+    assert evaluation_json(found)["notes"] == [note.text for note in found.notes]
 
 
 @pytest.mark.parametrize("broken", [{"train"}, {"test", "train"}])
@@ -283,11 +296,12 @@ def test_a_gap_without_parts_is_a_note_and_the_rest_is_kept(pictures, monkeypatc
     monkeypatch.setattr(measuring, "gap_parts", breaks)
     found = measuring.evaluate(run, wanted)
     content = evaluation_json(found)
-    assert found.notes == [
+    said = [note.text for note in found.notes]
+    assert said == [
         f"the gap on {split} data has no parts: log p(x) of 5 of 5 data is not finite"
         for split in sorted(broken)
     ]
-    assert f"! {found.notes[0]}" in evaluation_table(found) and "iwae" in content["nats"]
+    assert f"! {said[0]}" in evaluation_table(found) and "iwae" in content["nats"]
     assert set(content["diagnostics"].get("gap", {})) == {"test", "train"} - broken
     assert ("approximation_gap" in content["nats"]) == ("test" not in broken)
 

@@ -24,7 +24,7 @@ def test_how_long_it_may_take(run, monkeypatch, most, exact, known):
     monkeypatch.setattr("evaluation.measure.MOST_SECONDS", most)
     found = evaluate(run, Wanted(**FEW, exact=exact))
     assert (found.bounds.exact is not None) == known
-    said = [note for note in found.notes if "would take about" in note]
+    said = [note.text for note in found.notes if "would take about" in note.text]
     assert bool(said) == (not known and exact == "auto")
     assert not said or ("10 data" in said[0] and "--exact" in said[0])
 

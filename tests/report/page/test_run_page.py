@@ -11,8 +11,10 @@ import torch
 
 from data.origins import Origins
 from evaluation.measure import Wanted, evaluate
+from evaluation.measured import typeset
 from evidence.batch import Batch
 from experiment import load_run
+from report.explain import remarks
 from report.names import latent_name
 from report.page.run import write_report
 
@@ -171,8 +173,16 @@ def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
         f"{plane.evaluation.bounds.exact.mean:.3f}" in headline
         and "lower bound, 30 particles" in headline
     )
-    for sentence in plane.evaluation.diagnostics.sentences():
-        assert sentence in opened.page_source.replace("&gt;", ">").replace("&lt;", "<")
+    shown = [
+        (" ".join(note.text.split()), "warning" in note.get_attribute("class"))
+        for note in opened.find_elements("css selector", "p.note")
+    ]
+    said = [
+        ("Warning: " * warns + typeset(note.text), warns)
+        for note in remarks(plane.evaluation)
+        for warns in [note.severity == "warning"]
+    ]
+    assert shown == said
 
 
 def test_a_hostile_name_is_only_words(plane, browser):
