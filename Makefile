@@ -1,5 +1,6 @@
 # make demo    train the default VAE on digits, evaluate it, draw its figures
 # make test    ruff, mypy and the default tests        make verify   the slow statistical checks
+# make mutants MUTANTS="guides --number 20 --seed 1"    how many small changes of the packages the tests notice
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu make demo    installs the light, CPU-only torch
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 DEMO := runs/demo
 
-.PHONY: demo test verify clean
+.PHONY: demo test verify mutants clean
 
 demo: $(VENV)/.core
 	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=200
@@ -23,6 +24,9 @@ test: $(VENV)/.dev
 
 verify: $(VENV)/.dev $(VENV)/.cluster
 	$(BIN)/python -m pytest -m verify
+
+mutants: $(VENV)/.dev
+	nice -n 15 $(BIN)/python -m tests.mutation $(MUTANTS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
@@ -41,4 +45,4 @@ $(VENV)/.cluster: $(VENV)/.dev requirements/slurm.txt requirements/ray.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .mutants

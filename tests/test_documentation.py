@@ -50,7 +50,7 @@ VALUES_OF_A_SWEEP = 2
 NOT_RUN = {
     r"^(\.venv/bin/)?pip install": "needs a package index",
     r"^python3 -m venv": "makes the environment that these tests run in",
-    r"^make (test|verify)$": "runs these tests",
+    r"^make (test|verify|mutants)$": "runs these tests",
     r"hydra/launcher=submitit_slurm": "needs a cluster; test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",

@@ -6,6 +6,7 @@ What was found stays in `.mutants/`, so a stopped run goes on where it stopped.
 """
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
@@ -25,8 +26,9 @@ from tests.mutation import reach, trial
 from tests.mutation.operators import Mutant, mutants
 
 PACKAGES = ("evidence", "models", "guides", "data", "inference/objectives", "report/comparison")
-# What the tests of this project load, and no mutant changes: loaded once, before any fork.
-LIBRARIES = ("torch", "pyro", "scipy.stats", "sklearn.datasets", "hypothesis", "jaxtyping", "PIL")
+# What the tests of this project load and no mutant changes: loaded once, before any fork. pytest
+# loads its plugins, hypothesis and jaxtyping among them, itself.
+LIBRARIES = ("torch", "pyro", "scipy.stats", "sklearn.datasets", "PIL.Image")
 EQUIVALENTS = Path("tests/mutation/equivalents.txt")
 
 
@@ -88,7 +90,15 @@ def attempt_all(
     reached: reach.Reach,
     attempt: Callable[[Mutant, Sequence[str]], dict],
 ) -> None:
-    """Tries mutants one after the other and writes down what becomes of each."""
+    """Tries mutants one after the other and writes down what becomes of each.
+
+    Raises RuntimeError if tests fail here though nothing is changed.
+    """
+    if todo:
+        nothing = dataclasses.replace(todo[0], span=(0, 0), text="")
+        found = attempt(nothing, reached.tests(nothing.file, 0, 0, 5))
+        if found["status"] != "survived":
+            raise RuntimeError(f"without any change, {found}")
     for mutant in tqdm(todo, file=sys.__stderr__, unit="mutant", desc="mutants"):
         tests = reached.tests(mutant.file, mutant.line, mutant.last_line, request.budget)
         found = attempt(mutant, tests) if tests else {"status": "unreached", "by": "", "seconds": 0}
@@ -112,9 +122,13 @@ def attempt_here(request: Request, todo: Sequence[Mutant]) -> None:
                 attempt_all(request, inside, reached, attempt)
 
             files = reach.files_of_tests(request.root)
-            pytest.main([*reach.QUIET, *files], plugins=[trial.Loop(serve)])
-            os._exit(0)
-        os.waitpid(pid, 0)
+            status = 1
+            try:
+                status = int(pytest.main([*reach.QUIET, *files], plugins=[trial.Loop(serve)]))
+            finally:
+                os._exit(status)
+        if os.waitpid(pid, 0)[1]:
+            raise RuntimeError("the process that has loaded all tests ended early")
     done = known(request)
     rest = [m for m in todo if done.get(m.key, {}).get("status") in (None, "not in place")]
     rest += [m for m in todo if not m.in_function and m.key in done]

@@ -69,7 +69,7 @@ class Mutant:
 
     @property
     def in_function(self) -> bool:
-        """Whether the change is in the body of a function, which can be put in when all is loaded."""
+        """Whether the change is in a function, where it can be put in when all is loaded."""
         return self.place.endswith("()")
 
 
@@ -111,14 +111,10 @@ class _Visitor:
         elif isinstance(node, ast.ClassDef):
             inner = f"{place.removesuffix('()')}{'.' if place else ''}{node.name}"
             yield from self.statements(node.body, inner)
-        elif isinstance(node, ast.Import | ast.ImportFrom | ast.Raise | ast.Assert):
-            return
-        elif isinstance(node, ast.Expr) and _speaks(node.value):
-            return
         elif isinstance(node, ast.AnnAssign):
             if node.value:
                 yield from self.expression(node.value, place or "module", node)
-        elif _names_types_only(node):
+        elif _is_left_alone(node):
             return
         else:
             yield from self.parts(node, place or "module")
@@ -130,8 +126,8 @@ class _Visitor:
         if isinstance(node, ast.If | ast.While):
             for forced in (True, False)[isinstance(node, ast.While) :]:
                 yield self.change(node.test, node, ast.Constant(forced), place)
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.BinOp):
-            if isinstance(node.value.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+        match node:
+            case ast.Return(value=ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div())):
                 yield self.change(node.value, node, ast.UnaryOp(ast.USub(), node.value), place)
         for name, value in ast.iter_fields(node):
             values = value if isinstance(value, list) else [value]
@@ -165,8 +161,9 @@ class _Visitor:
                     yield from self.expression(condition, place, within)
 
     def change(self, node: ast.AST, within: ast.AST, now: ast.expr | str, place: str) -> Mutant:
-        span = self.offset(node.lineno, node.col_offset), self.offset(
-            node.end_lineno, node.end_col_offset
+        span = (
+            self.offset(node.lineno, node.col_offset),
+            self.offset(node.end_lineno, node.end_col_offset),
         )
         new = now if isinstance(now, str) else ast.unparse(ast.fix_missing_locations(now))
         lines = "\n" * (node.end_lineno - node.lineno)  # what follows keeps its line
@@ -218,8 +215,8 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
 
 def _calls(node: ast.Call) -> Iterator[ast.expr]:
     """A call without one of its keywords, or nothing but what its method is called on."""
-    if isinstance(node.func, ast.Attribute) and not node.args and not node.keywords:
-        if node.func.attr in DROPPED:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name), args=[], keywords=[]) if name in DROPPED:
             yield node.func.value
     for i, keyword in enumerate(node.keywords):
         if keyword.arg:
@@ -256,8 +253,12 @@ def _deletable(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr | ast.AugAssign | ast.Delete | ast.Continue | ast.Break)
 
 
-def _names_types_only(node: ast.stmt) -> bool:
-    """Whether this is `if TYPE_CHECKING:`, a type's name, or the list of what is public."""
+def _is_left_alone(node: ast.stmt) -> bool:
+    """Whether this only speaks to people, or names types or what is public."""
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Raise | ast.Assert):
+        return True
+    if isinstance(node, ast.Expr):
+        return _speaks(node.value)
     if isinstance(node, ast.If):
         return ast.unparse(node.test).endswith("TYPE_CHECKING")
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

@@ -18,7 +18,11 @@ import pytest
 # Tests that start processes or browsers, or read sources: they execute no line of a mutant here.
 ELSEWHERE = (
     *("tests/benchmarks", "tests/examples", "tests/mutation", "tests/parallel"),
-    *("tests/report/page", "tests/inference/test_compiled.py", "tests/inference/test_cuda_graph.py"),
+    *(
+        "tests/report/page",
+        "tests/inference/test_compiled.py",
+        "tests/inference/test_cuda_graph.py",
+    ),
     *("tests/test_architecture.py", "tests/test_docstrings.py", "tests/test_documentation.py"),
     *("tests/test_sweeps.py", "tests/test_typechecker.py", "tests/test_private_hydra.py"),
 )

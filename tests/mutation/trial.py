@@ -1,4 +1,4 @@
-"""One mutant in one forked process: it is put in place of its file, and its tests run until one fails.
+"""One mutant in one forked process: it takes its file's place, and tests run until one fails.
 
 All that the tests need is loaded before the fork. A change inside a function is put into the loaded
 functions; any other change needs a process that has loaded nothing of the mutated packages.
@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,14 +24,14 @@ import pytest
 from tests.mutation.operators import Mutant
 from tests.mutation.reach import QUIET, Reach
 
-SURVIVED, KILLED, NOT_IN_PLACE = 0, 1, 3
+SURVIVED, KILLED, NOT_IN_PLACE, BROKEN = 0, 1, 3, 4
 # What a mutant may allocate beyond what is loaded.
 MEMORY = 4 * 2**30
 Functions = dict[str, list[FunctionType]]
 
 
 class Loop:
-    """A pytest plugin that does `action` with the collected session in place of running all tests."""
+    """A pytest plugin that does `action` with the collected tests in place of running them all."""
 
     def __init__(self, action: Callable[[pytest.Session], None]) -> None:
         self.action = action
@@ -49,14 +50,18 @@ def fork(mutant: Mutant, root: Path, seconds: float, child: Callable[[Callable],
     begin, killer = time.monotonic(), folder / "killer"
     sys.stdout.flush()
     if not (pid := os.fork()):
-        status = KILLED
+        status = BROKEN
         try:
             _confine(folder)
             _load_changed(mutant, root)
             status = child(killer.write_text)
+        except BaseException:
+            (folder / "why").write_text(traceback.format_exc())
         finally:
             os._exit(status)
     code = _wait(pid, begin + 60 + 20 * seconds)
+    if code == BROKEN:
+        raise RuntimeError(f"{mutant.key}: {(folder / 'why').read_text()}")
     by = killer.read_text() if killer.exists() else ""
     shutil.rmtree(folder, ignore_errors=True)
     outcome = {SURVIVED: "survived", KILLED: "killed", NOT_IN_PLACE: "not in place"}
@@ -107,7 +112,7 @@ def loaded_functions(root: Path) -> Functions:
     """All functions that this process has, by their file."""
     found: Functions = defaultdict(list)
     for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(str(root)):
+        if type(thing) is FunctionType and thing.__code__.co_filename.startswith(str(root)):
             found[thing.__code__.co_filename].append(thing)
     return found
 
@@ -115,7 +120,7 @@ def loaded_functions(root: Path) -> Functions:
 def put_in(mutant: Mutant, root: Path, functions: Functions) -> bool:
     """Gives loaded functions the mutant's code; returns whether the mutant is in place."""
     path = str(root / mutant.file)
-    modules = [m for m in [*sys.modules.values()] if vars(m).get("__file__") == path]
+    modules = [m for m in [*sys.modules.values()] if m.__dict__.get("__file__") == path]
     if not modules:
         return True  # it is loaded later, changed
     code = modules[0].__loader__.source_to_code(modules[0].__loader__.get_data(path), path)
@@ -161,7 +166,7 @@ def in_loaded(session: pytest.Session, root: Path, reach: Reach) -> Callable[...
 
     def attempt(mutant: Mutant, tests: Sequence[str]) -> dict:
         def child(tell: Callable) -> int:
-            if not put_in(mutant, root, functions):
+            if mutant.text and not put_in(mutant, root, functions):
                 return NOT_IN_PLACE
             return run_tests(session, tests, reach, tell)
 
