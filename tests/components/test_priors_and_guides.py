@@ -347,3 +347,24 @@ def test_a_prior_is_a_prior(name, options):
 def test_a_family_is_a_family(name, options):
     family = family_of(name, options, 2)
     assert isinstance(family, Family) and family.note is None
+
+
+def test_planar_layers_have_the_slope_that_makes_them_invertible():
+    """wᵀû = m(wᵀu) with m(a) = −1 + log(1 + (e − 1) eᵃ): above −1, and 0 at 0."""
+    u, w = torch.randn(2, 7, 3, dtype=torch.float64)
+    along = (w * u).sum(-1)
+    u_hat = InvertiblePlanar([torch.zeros(7, 1), u, w]).u_hat(u, w)
+    expected = torch.log1p(torch.expm1(torch.tensor(1.0).double()) * along.exp()) - 1
+    torch.testing.assert_close((w * u_hat).sum(-1), expected)
+    moved = u_hat - u
+    torch.testing.assert_close(moved * w.square().sum(-1, True), (moved * w).sum(-1, True) * w)
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_a_flow_that_starts_as_the_identity_is_its_base(dim):
+    flow = make("guide", "coupling", {"width": 8, "layers": 3}, latent_dim=dim).double()
+    h = torch.randn(4, flow.num_parameters, dtype=torch.float64)
+    z = torch.randn(4, dim, dtype=torch.float64)
+    base = flow.base(h[:, : flow.base.num_parameters])
+    q = flow.start_as_identity()(h)
+    torch.testing.assert_close(q.log_prob(z), base.log_prob(z), rtol=0, atol=1e-9)

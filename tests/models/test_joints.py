@@ -60,7 +60,7 @@ def simulate(joint: Tractable, size: int, seed: int = 0) -> torch.Tensor:
 def test_every_particle_of_the_exact_posterior_weighs_p_of_x(joint: Tractable) -> None:
     x = simulate(joint, 20)
     weights = log_weights(joint, ExactPosterior(joint), x, 7)
-    torch.testing.assert_close(weights, joint.log_prob(x).expand(7, -1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(weights, joint.log_prob(x).expand(7, -1), atol=1e-10, rtol=0)
 
 
 def test_posterior_is_bayes_rule_at_any_z(joint: Tractable) -> None:
@@ -72,7 +72,7 @@ def test_posterior_is_bayes_rule_at_any_z(joint: Tractable) -> None:
         + joint.conditional(z).log_prob(x)
         - joint.posterior(x).log_prob(z)
     )
-    torch.testing.assert_close(bayes, joint.log_prob(x), atol=1e-5, rtol=1e-8)
+    torch.testing.assert_close(bayes, joint.log_prob(x), atol=1e-10, rtol=1e-10)
 
 
 def test_elbo_of_another_guide_is_below(joint: Tractable) -> None:

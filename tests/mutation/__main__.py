@@ -54,8 +54,9 @@ class Request:
             for file in sorted((self.root / package).rglob("*.py"))
             for mutant in mutants(str(file.relative_to(self.root)), file.read_bytes())
         ]
-        number = min(self.number or len(found), len(found))
-        chosen = set(random.Random(self.seed).sample(range(len(found)), number))
+        order = list(range(len(found)))
+        random.Random(self.seed).shuffle(order)  # a larger sample has all of a smaller one
+        chosen = set(order[: self.number or len(found)])
         return [mutant for i, mutant in enumerate(found) if i in chosen]
 
 

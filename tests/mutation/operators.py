@@ -214,12 +214,15 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _calls(node: ast.Call) -> Iterator[ast.expr]:
-    """A call without one of its keywords, or nothing but what its method is called on."""
+    """A call without one of its keywords, or nothing but what its method is called on.
+
+    Without `device=` nothing changes on a machine that has one device.
+    """
     match node:
         case ast.Call(func=ast.Attribute(attr=name), args=[], keywords=[]) if name in DROPPED:
             yield node.func.value
     for i, keyword in enumerate(node.keywords):
-        if keyword.arg:
+        if keyword.arg not in (None, "device"):
             yield _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
 
 
