@@ -195,3 +195,16 @@ def test_only_the_optimal_scale_is_refitted_and_couples_the_data(name, options):
     optimal = options.get("scale") == "optimal"
     assert module.needs_refit == optimal
     assert (module.couples_data is not None) == optimal
+
+
+@pytest.mark.parametrize("name", [*REFERENCES])
+def test_training_starts_at_the_means_of_any_data(name):
+    """Also where a column is always at the end of its space, or nearly."""
+    module = likelihood(name, {}).double()
+    ends = {"binary": (0, 1), "unit": (0, 1), "bytes": (0, LEVELS - 1), "counts": (0, 1000)}
+    low, high = ends.get(module.spaces[0], (-1000, 1000))
+    for share in (0.0, 1e-3, 0.1, 0.45, 0.5, 0.55, 0.9, 1.0):
+        mean = torch.full(SHAPE, low + share * (high - low))
+        found = module.mean(module.start(mean).double()[None])[0]
+        near = 0.011 + (0.1 * LEVELS if module.spaces[0] == "bytes" else 1e-5 * abs(mean))
+        assert ((found - mean).abs() < near).all(), share

@@ -11,6 +11,7 @@ from errors import RequestError
 from guides.families import Family, LowRank
 from guides.families.planar import InvertiblePlanar
 from models.priors import Mixture, Prior, Vamp
+from models.priors.flow import LAYERS
 from tests.components.factories import cases, make
 
 DIMS = (1, 2, 5)
@@ -368,3 +369,32 @@ def test_a_flow_that_starts_as_the_identity_is_its_base(dim):
     base = flow.base(h[:, : flow.base.num_parameters])
     q = flow.start_as_identity()(h)
     torch.testing.assert_close(q.log_prob(z), base.log_prob(z), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "options"),
+    [(axis, *case.values) for axis in ("prior", "guide") for case in cases(axis)],
+)
+def test_what_the_options_determine_is_not_saved(axis, name, options):
+    """Pyro's masks are; a constant in a file would be one more thing to disagree with."""
+    module = prior(name, options, 3) if axis == "prior" else family_of(name, options, 3)
+    saved = set(module.state_dict()) - {key for key, _ in module.named_parameters()}
+    assert {key.rpartition(".")[2] for key in saved} <= {"mask", "permutation"}
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "options"),
+    [
+        *(("prior", "flow", {"kind": kind, "width": 8}) for kind in LAYERS),
+        *(("guide", name, {"width": 8}) for name in ("coupling", "iaf")),
+    ],
+)
+def test_two_dimensions_are_coupled(axis, name, options):
+    """log q of two independent dimensions is a sum, whose mixed difference is zero."""
+    module = prior(name, options, 2).double() if axis == "prior" else family_of(name, options, 2)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    q = module() if axis == "prior" else module(torch.randn(1, module.num_parameters).double())
+    a, b, c, d = q.log_prob(torch.tensor([[0, 0], [1, 1], [0, 1], [1, 0]]).double().unsqueeze(1))
+    assert abs(float((a + b - c - d).detach())) > 1e-3

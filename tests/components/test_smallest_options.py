@@ -9,7 +9,6 @@ from tests.components.factories import ALL, choice, likelihood, make
 from tests.components.test_priors_and_guides import family_of, prior
 
 
-
 def build(axis, name, **options):
     if axis == "likelihood":
         return likelihood(name, options)

@@ -1,5 +1,6 @@
 """Real columns in units of their own: networks work in standard units, densities in the data's."""
 
+import itertools
 import math
 
 import numpy as np
@@ -73,15 +74,22 @@ def test_networks_work_in_standard_units():
     torch.testing.assert_close(two(x)[0], start)
 
 
-@pytest.mark.parametrize("family", [Gaussian, Laplace, StudentT])
-@pytest.mark.parametrize("scale", ["learned", "per_dimension", "predicted"])
+@pytest.mark.parametrize(
+    ("family", "scale"),
+    [
+        *itertools.product(
+            (Gaussian, Laplace, StudentT), ("learned", "per_dimension", "predicted")
+        ),
+        (Gaussian, "optimal"),
+    ],
+)
 def test_densities_keep_the_units_of_the_data(family, scale):
     """log p(x) in units u is log p of standardised x less Σ log u, at the same parameters.
 
     A density in standard units, without that sum, is noticed.
     """
-    sd = torch.tensor(UNITS if scale != "learned" else np.full(6, 300.0)).float()
-    plain, scaled = (family((6,), scale=scale) for _ in range(2))
+    sd = torch.tensor(UNITS if scale not in ("learned", "optimal") else np.full(6, 300.0)).float()
+    plain, scaled = (family((6,), scale=scale).eval() for _ in range(2))
     scaled.in_units(sd)
     h = torch.randn(5, *plain.parameter_shape)
     wide = h.clone()
@@ -90,6 +98,8 @@ def test_densities_keep_the_units_of_the_data(family, scale):
     found, expected = scaled(wide).log_prob(x * sd), plain(h).log_prob(x) - sd.log().sum()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(found, plain(h).log_prob(x), atol=1e-2)
+    if scale == "optimal":
+        assert scaled.floor == pytest.approx(300 * plain.floor)
 
 
 LIKELIHOODS = {

@@ -131,8 +131,8 @@ def attempt_here(request: Request, todo: Sequence[Mutant]) -> None:
         if os.waitpid(pid, 0)[1]:
             raise RuntimeError("the process that has loaded all tests ended early")
     done = known(request)
-    rest = [m for m in todo if done.get(m.key, {}).get("status") in (None, "not in place")]
-    rest += [m for m in todo if not m.in_function and m.key in done]
+    undecided = {mutant for mutant in inside if done[mutant.key]["status"] == "undecided"}
+    rest = [mutant for mutant in todo if not mutant.in_function or mutant in undecided]
     attempt_all(request, rest, reached, trial.from_the_start(request.root, reached))
 
 
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
         print("some tests fail without any mutant: they are left out")
     samples = {package: request.sample(package) for package in request.packages}
     done, same = known(request), equivalents(request.root)
-    settled = ("killed", "timed out") if request.again else ("killed", "timed out", "survived")
+    settled = {"killed", "timed out"} | (set() if request.again else {"survived", "unreached"})
     todo = [
         mutant
         for sample in samples.values()

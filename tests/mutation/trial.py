@@ -25,6 +25,7 @@ from tests.mutation.operators import Mutant
 from tests.mutation.reach import QUIET, Reach
 
 SURVIVED, KILLED, NOT_IN_PLACE, BROKEN = 0, 1, 3, 4
+OUTCOMES = {SURVIVED: "survived", KILLED: "killed", NOT_IN_PLACE: "undecided"}
 # What a mutant may allocate beyond what is loaded.
 MEMORY = 4 * 2**30
 Functions = dict[str, list[FunctionType]]
@@ -64,9 +65,8 @@ def fork(mutant: Mutant, root: Path, seconds: float, child: Callable[[Callable],
         raise RuntimeError(f"{mutant.key}: {(folder / 'why').read_text()}")
     by = killer.read_text() if killer.exists() else ""
     shutil.rmtree(folder, ignore_errors=True)
-    outcome = {SURVIVED: "survived", KILLED: "killed", NOT_IN_PLACE: "not in place"}
     timed_out = code in (-signal.SIGPROF, -signal.SIGKILL)
-    status = "timed out" if timed_out else outcome.get(code, "killed")
+    status = "timed out" if timed_out else OUTCOMES.get(code, "killed")
     return {"status": status, "by": by, "seconds": round(time.monotonic() - begin, 1)}
 
 
@@ -159,7 +159,10 @@ def run_tests(session: pytest.Session, tests: Sequence[str], reach: Reach, tell:
 
 
 def in_loaded(session: pytest.Session, root: Path, reach: Reach) -> Callable[..., dict]:
-    """Returns what tries a mutant of a function in a fork of this process, which has loaded all."""
+    """Returns what tries a mutant of a function in a fork of this process, which has loaded all.
+
+    Whether no test sees it stays undecided: what test files made as they were loaded is unchanged.
+    """
     functions = loaded_functions(root)
     gc.collect()
     gc.freeze()
@@ -170,7 +173,9 @@ def in_loaded(session: pytest.Session, root: Path, reach: Reach) -> Callable[...
                 return NOT_IN_PLACE
             return run_tests(session, tests, reach, tell)
 
-        return fork(mutant, root, sum(reach.seconds[test] for test in tests), child)
+        found = fork(mutant, root, sum(reach.seconds[test] for test in tests), child)
+        survived = mutant.text and found["status"] == "survived"
+        return found | ({"status": "undecided"} if survived else {})
 
     return attempt
 
