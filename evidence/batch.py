@@ -1,13 +1,23 @@
 """What a Pyro program is called with: the columns of some data, one row a datum."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+
+@runtime_checkable
+class HasArray(Protocol):
+    """What NumPy makes an array of: a DataFrame, say."""
+
+    def __array__(self) -> np.ndarray:
+        """Returns the array."""
+
+
 # A column of numbers, a row a datum.
-Column = Tensor | np.ndarray
+Column = Tensor | np.ndarray | HasArray
 
 # What public functions take: a batch, or its columns, or x alone.
 Data = Column | Sequence[Column]
@@ -26,13 +36,13 @@ class Batch(tuple[Tensor, ...]):
 
     @classmethod
     def of(cls, given: Data) -> "Batch":
-        """Returns `given` as a batch: a tensor, or an array, is its only column.
+        """Returns `given` as a batch: a tensor, an array or a DataFrame is its only column.
 
         Raises ValueError if it is not made of columns of numbers with as many rows each.
         """
         if isinstance(given, Batch):
             return given
-        columns = [given] if isinstance(given, (Tensor, np.ndarray)) else given
+        columns = given if isinstance(given, Sequence) else [given]
         batch = cls(as_tensor(column) for column in columns)
         rows = [len(column) for column in batch]
         if not batch or len(set(rows)) > 1:
@@ -91,6 +101,8 @@ def as_tensor(column: object) -> Tensor:
 
     Raises ValueError for what is no tensor and no array of numbers, or has no rows to count.
     """
+    if isinstance(column, HasArray) and not isinstance(column, Tensor | np.ndarray):
+        column = np.array(column)
     if isinstance(column, np.ndarray):
         try:
             column = torch.as_tensor(column.astype(column.dtype.newbyteorder("="), copy=False))

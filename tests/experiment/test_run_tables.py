@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from errors import RequestError
+from evidence.batch import Batch
 from experiment import train
 
 
@@ -35,3 +36,8 @@ def test_a_table_with_holes_is_filled_in(table, tmp_path):
         assert found.mean[2, 1].isfinite() and torch.equal(found.mean[:2], x[:2])
     exact = torch.tensor(frame[["a", "b", "c"]].to_numpy(np.float32))
     assert torch.equal(run.read(frame)[0], exact) and run.encode(run.read(frame)).shape == (60, 2)
+
+
+def test_a_frame_is_data_for_the_library_too():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    assert Batch.of(frame).x.tolist() == Batch.of((frame,)).x.tolist() == [[1.0, 3.0], [2.0, 4.0]]
