@@ -79,7 +79,7 @@ def lines(script):
 
 
 class Newcomer:
-    """Follows a page in a folder that has its data alone: DIR, FOLDER, FILE.npy and mine.npy."""
+    """Follows a page in a folder with its data alone: DIR, FOLDER, FILE.npy, mine.npy and .csv."""
 
     def __init__(self, folder, monkeypatch, capsys):
         self.folder, self.monkeypatch, self.capsys = folder, monkeypatch, capsys
@@ -127,6 +127,8 @@ class Newcomer:
             if "--help" in arguments
             else SHORT[script] + ["--ais=5"] * bool({"--ais", "--full"} & {*arguments})
         )
+        if any(word.startswith("extend=") for word in arguments):
+            short = [*short, "train.epochs=2"]
         status = run(script, [shorter(word) for word in arguments] + short, self.monkeypatch)
         out, err = self.capsys.readouterr()
         assert status == 0, f"{line}\n{err}"
@@ -209,6 +211,9 @@ def write_data(folder):
         Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(
             folder / f"FOLDER/{number}.png"
         )
+    table = [f"p{n},{n % 7 + 20},{n * 0.01:.2f},{'old' if n % 3 else 'young'}" for n in range(100)]
+    for name in ("mine.csv", "new.csv"):
+        (folder / name).write_text("\n".join(["who,age,size,group", *table]))
     for name in ("FILE.npy", "mine.npy"):
         np.save(folder / name, generator.normal(size=(100, 6)).astype(np.float32))
 
