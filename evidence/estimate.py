@@ -65,6 +65,22 @@ class Annealed(Details):
 
 
 @dataclass(frozen=True)
+class Coupled(Details):
+    """An upper bound from coupled chains; see `evidence.posterior_draws`.
+
+    `late` data needed corrections, the chains of `never_met` have not met, and `total_variation`
+    bounds the mean distance of the draws from the posterior before corrections.
+    """
+
+    lag: int
+    burn_in: int
+    late: int
+    never_met: int
+    total_variation: float
+    of: Details | None = None
+
+
+@dataclass(frozen=True)
 class Fitted(Details):
     """The best of `restarts` fits per datum; `diverged` counts data with a fit that diverged."""
 

@@ -116,18 +116,40 @@ class Path:
         return joint.draw_prior(chains) if self.start == "prior" else joint.draw_guide(chains)
 
 
+@dataclass(frozen=True)
+class Noise:
+    """All that a transition draws: momenta, and uniforms for the step size and the acceptance."""
+
+    momentum: Float[Tensor, " rows dimensions"]
+    size: Float64[Tensor, " rows"]
+    acceptance: Float64[Tensor, " rows"]
+
+    @classmethod
+    def fresh(cls, point: Point) -> "Noise":
+        """Returns independent noise for every chain."""
+        row = point.log_end
+        return cls(torch.randn_like(point.u), torch.rand_like(row), torch.rand_like(row))
+
+
 def transition(
-    path: Path, point: Point, beta: float, step: Float64[Tensor, " rows"], leapfrogs: int
+    path: Path,
+    point: Point,
+    beta: float,
+    step: Float64[Tensor, " rows"],
+    leapfrogs: int,
+    scale: Float[Tensor, " rows dimensions"] | float = 1.0,
+    noise: Noise | None = None,
 ) -> tuple[Point, Float64[Tensor, " rows"]]:
     """Makes one step that leaves f_β invariant; returns where it leads, and how likely it was.
 
     Fresh momentum, `leapfrogs` leapfrog steps of size `step` (Neal 2011, eqs. 18 to 20), accepted
     with probability min(1, exp(−ΔH)). Forces may be rounded, as long as they are the same at the
-    same place; energies are not.
+    same place; energies are not. A `scale` makes it a step in u / scale.
     """
-    momentum = torch.randn_like(point.u)
+    noise = noise or Noise.fresh(point)
+    momentum = noise.momentum
     before = point.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    size = (step * (1 + JITTER * (2 * torch.rand_like(step) - 1))).unsqueeze(1).to(point.u)
+    size = scale * (step * (1 + JITTER * (2 * noise.size - 1))).unsqueeze(1).to(point.u)
     u, momentum = point.u, momentum + 0.5 * size * point.force(beta)
     for k in range(leapfrogs):
         u = u + size * momentum
@@ -138,5 +160,5 @@ def transition(
     after = new.energy(beta) + 0.5 * momentum.double().square().sum(1)
     # NaN is an energy that diverged: such a trajectory is rejected.
     acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)
-    accepted = torch.rand_like(acceptance) < acceptance
+    accepted = noise.acceptance < acceptance
     return new.where(accepted, point), acceptance
