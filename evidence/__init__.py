@@ -17,6 +17,7 @@ it, and one observed site. Nothing else is asked of them.
 from evidence.annealing import Annealing, Bracket, ais, bidirectional, reverse_ais
 from evidence.batch import Batch
 from evidence.calibration import Calibration, simulation_based_calibration
+from evidence.coupling import Coupling, PosteriorDraws, posterior_draws
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate
 from evidence.exact import exact, posterior_draw
@@ -26,6 +27,7 @@ from evidence.offers import OffersExact, OffersFactors, OffersSize
 from evidence.quadrature import quadrature
 from evidence.recording import recorded
 from evidence.reliability import Reliability, reliability
+from evidence.two_sided import bracket
 from evidence.unsupported import UnsupportedPair
 from evidence.upper import eubo, iw_eubo, simulate
 from evidence.usage import LatentUsage, latent_usage
@@ -37,18 +39,21 @@ __all__ = [
     "Batch",
     "Bracket",
     "Calibration",
+    "Coupling",
     "Estimate",
     "Imputation",
     "LatentUsage",
     "OffersExact",
     "OffersFactors",
     "OffersSize",
+    "PosteriorDraws",
     "Reliability",
     "Terms",
     "UnsupportedPair",
     "__version__",
     "ais",
     "bidirectional",
+    "bracket",
     "elbo",
     "elbo_terms",
     "enumeration",
@@ -60,6 +65,7 @@ __all__ = [
     "latent_usage",
     "log_weights",
     "posterior_draw",
+    "posterior_draws",
     "quadrature",
     "recorded",
     "reliability",

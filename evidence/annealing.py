@@ -188,10 +188,10 @@ def reverse_ais(
 
 @dataclass(frozen=True)
 class Bracket:
-    """Bounds from both sides of log p(x) of the same data, simulated from the model.
+    """Bounds from both sides of log p(x) of the same data: simulated ones, or any.
 
-    For other data only the lower side can be computed; `gap` says how far annealing is from
-    log p(x) on data like the simulated ones.
+    Data that the model drew come with an exact draw of p(z|x) (`bidirectional`); for others coupled
+    chains draw one (`bracket`).
     """
 
     lower: Estimate
@@ -199,7 +199,7 @@ class Bracket:
 
     @property
     def gap(self) -> Float64[Tensor, " batch"]:
-        """Upper − lower in nats, per simulated datum: not negative on average."""
+        """Upper − lower in nats, per datum: not negative on average."""
         return self.upper.per_datum - self.lower.per_datum
 
 

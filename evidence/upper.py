@@ -1,8 +1,9 @@
 """Upper bounds on log p(x), from exact draws of the posterior p(z|x).
 
 A tractable joint gives such draws (`evidence.posterior_draw`), and so does simulation: for x and z*
-drawn together from p(x, z), z* *is* an exact draw of p(z|x). For other data there is none, and no
-upper bound: estimates of χ² bounds (CUBO) fall below the bound that they estimate.
+drawn together from p(x, z), z* *is* an exact draw of p(z|x). For other data coupled chains stand in
+for it (`evidence.posterior_draws`). Estimates of χ² bounds (CUBO) fall below the bound that they
+estimate.
 """
 
 import math

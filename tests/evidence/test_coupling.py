@@ -1,0 +1,271 @@
+"""Draws of p(z|x) by coupled chains: without bias where the truth is known, and bugs are seen.
+
+Every check is of a mean over independent data, at a two-sided normal quantile of α = 1e-6.
+"""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+
+from evidence import Coupling, UnsupportedPair, elbo, eubo, iw_eubo, posterior_draws
+from evidence import coupling as module
+from evidence.coupling import Kernel, PosteriorDraws, coupled_chains
+from evidence.hmc import Path
+from evidence.joint import Joint
+from models.joints import FactorAnalysis, GammaPoisson, Posterior
+
+Z99 = 4.9
+# Two chains that have met by few: most need corrections, which are what is tested.
+EARLY = Coupling(leapfrogs=3, lag=2, burn_in=3)
+DATA = 2000
+
+
+@pytest.fixture(autouse=True)
+def frozen_noise():
+    torch.manual_seed(0)
+
+
+def z_score(values, truth):
+    return abs(float(values.mean()) - truth) / (float(values.std()) / math.sqrt(len(values)))
+
+
+def linear(data=DATA):
+    """A posterior with a correlation of 0.38, a guide without, and `data` times one datum."""
+    weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    joint = FactorAnalysis(weight, torch.tensor([0.0, 1.0, -1.0, 2.0]), 0.64)
+    x = joint.conditional(joint.prior().sample((1,))).sample().repeat(data, 1)
+    return joint, Posterior(joint.best_mean_field), x
+
+
+def scores(plan=EARLY):
+    """How far means, squares and a product of the latents are from those of the posterior."""
+    joint, guide, x = linear()
+    truth = joint.posterior(x[:1])
+    mean, covariance = truth.mean[0], truth.covariance_matrix[0]
+    draws = posterior_draws(joint, guide, x, plan)
+    assert draws.never_met == 0
+    found = [
+        z_score(draws.expectation(lambda x, z, d=d: z["z"][:, d]), float(mean[d])) for d in (0, 1)
+    ]
+    seconds = covariance + torch.outer(mean, mean)
+    for i, j in ((0, 0), (0, 1), (1, 1)):
+        product = draws.expectation(lambda x, z, i=i, j=j: z["z"][:, i] * z["z"][:, j])
+        found.append(z_score(product, float(seconds[i, j])))
+    return found, draws
+
+
+def test_moments_are_those_of_the_posterior():
+    found, draws = scores()
+    assert max(found) < Z99, found
+    assert len(draws.rows.unique()) > DATA / 4, "too few corrections to test"
+
+
+def without_corrections(patch):
+    """corrections left out although chains met late"""
+    right = PosteriorDraws.expectation
+
+    def wrong(draws, h):
+        return right(draws, h) if not len(draws.rows) else h(draws.x, draws.latents).double()
+
+    patch.setattr(PosteriorDraws, "expectation", wrong)
+
+
+def without_a_lag(patch):
+    """the second chain starts with the first"""
+    patch.setattr(Kernel, "alone", lambda kernel, point: point)
+
+
+def first_ones_proposal(patch):
+    """the second chain is offered the first one's proposal"""
+    patch.setattr(
+        module,
+        "reflection_maximal",
+        lambda apart, walk: (walk + apart, torch.ones(len(walk), dtype=torch.bool)),
+    )
+
+
+def second_marginal_off(patch):
+    """a coupling whose second marginal is no normal distribution"""
+    right = module.reflection_maximal
+
+    def wrong(apart, walk):
+        other, meets = right(apart, walk)
+        return torch.where(meets.unsqueeze(1), other, walk + 0.5 * apart), meets
+
+    patch.setattr(module, "reflection_maximal", wrong)
+
+
+def adapted_along_the_way(patch):
+    """step sizes adapted to where the chains are"""
+    right = Kernel.alone, Kernel.coupled
+
+    def adapt(kernel, point):
+        kernel.step = torch.where(point.u[:, 0] > 0, 0.02, 0.6).double()
+
+    def alone(kernel, point):
+        adapt(kernel, point)
+        return right[0](kernel, point)
+
+    def coupled(kernel, one, other):
+        adapt(kernel, one)
+        return right[1](kernel, one, other)
+
+    patch.setattr(Kernel, "alone", alone)
+    patch.setattr(Kernel, "coupled", coupled)
+
+
+def starts_of_two_kinds(patch):
+    """the first chain always starts from q, the second from p"""
+
+    def wrong(kernel):
+        joint = kernel.path.joint
+        return kernel.path.at(joint.draw_guide(1)), kernel.path.at(joint.draw_prior(1))
+
+    patch.setattr(Kernel, "starts", wrong)
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        without_corrections,
+        without_a_lag,
+        first_ones_proposal,
+        second_marginal_off,
+        adapted_along_the_way,
+        starts_of_two_kinds,
+    ],
+    ids=lambda bug: bug.__doc__,
+)
+def test_a_planted_bug_is_seen(bug, monkeypatch):
+    bug(monkeypatch)
+    # A walk as wide as the posterior, so that what is wrong with it shows.
+    monkeypatch.setattr(module, "WALK", 0.7)
+    found, _ = scores(Coupling(leapfrogs=1, lag=4, burn_in=0))
+    assert max(found) > Z99, found
+
+
+def test_the_wide_walk_itself_is_right(monkeypatch):
+    """What the bugs are planted in passes."""
+    monkeypatch.setattr(module, "WALK", 0.7)
+    found, _ = scores(Coupling(leapfrogs=1, lag=4, burn_in=0))
+    assert max(found) < Z99, found
+
+
+@pytest.mark.parametrize("plan", [EARLY, Coupling()], ids=["early", "tuned"])
+def test_the_upper_bound_has_its_expectation(plan):
+    """The EUBO is log p(x) + KL(p(z|x)‖q(z|x)), which is known here."""
+    joint, guide, x = linear(DATA if plan is EARLY else 300)
+    p, q = joint.posterior(x[:1]), joint.best_mean_field(x[:1])
+    p = dist.MultivariateNormal(p.mean, p.covariance_matrix)
+    q = dist.MultivariateNormal(q.mean, q.variance.diag_embed())
+    kl = float(torch.distributions.kl_divergence(p, q))
+    found = posterior_draws(joint, guide, x, plan).upper(lambda x, z: eubo(joint, guide, x, z))
+    assert found.kind == "upper"
+    assert z_score(found.per_datum, float(joint.log_prob(x[:1])) + kl) < Z99
+
+
+def test_chains_that_have_not_met_are_infinite_and_counted():
+    joint, guide, x = linear(50)
+    plan = Coupling(leapfrogs=1, most_steps=3, lag=1, burn_in=1)
+    found = posterior_draws(joint, guide, x, plan).upper(lambda x, z: eubo(joint, guide, x, z))
+    assert found.details.never_met == int(found.per_datum.isinf().sum()) > 0
+    assert found.details.total_variation == math.inf
+
+
+def test_every_evaluation_has_noise_of_its_own():
+    joint, guide, x = linear(20)
+    draws = posterior_draws(joint, guide, x, EARLY)
+    same = {name: z[:1].expand(len(z), -1) for name, z in draws.latents.items()}
+    noisy = iw_eubo(joint, guide, draws.x, same, 5).per_datum
+    assert len(noisy.unique()) == len(noisy)
+
+
+def test_a_datum_keeps_its_own_rows(monkeypatch):
+    """More data than a part, all different: each posterior's mean is its own."""
+    monkeypatch.setattr("evidence.chunks.CHUNK_FLOATS", 2**10)
+    joint, guide, _ = linear(1)
+    x = joint.conditional(joint.prior().sample((40,))).sample().repeat_interleave(8, 0)
+    draws = posterior_draws(joint, guide, x, EARLY)
+    truth = joint.posterior(x)
+    for d in (0, 1):
+        error = draws.expectation(lambda x, z, d=d: z["z"][:, d]) - truth.mean[:, d]
+        assert z_score(error * truth.mean[:, d].sign(), 0.0) < Z99
+        assert z_score(error * x[:, 0], 0.0) < Z99
+    assert torch.equal(draws.x.x, x) and int(draws.rows.max()) > 250
+
+
+def test_constrained_latents():
+    """A positive latent, and a posterior in closed form: its mean is (a + Σx)/(b + n)."""
+    joint = GammaPoisson(2.0, 0.5, counts=3)
+    x = torch.tensor([[1.0, 4.0, 2.0]]).repeat(1000, 1)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Gamma(2.0, 1.0).expand((1,)).to_event(1))
+
+    draws = posterior_draws(joint, guide, x, EARLY)
+    assert z_score(draws.expectation(lambda x, z: z["z"][:, 0]), 9.0 / 3.5) < Z99
+
+
+def test_a_mode_that_no_start_leads_to_remains_unseen():
+    """The chains have met, and the upper bound is below log p(x): what `bracket` cannot promise."""
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+            # x = 0 where z is near 1, and more likely where it is near −9.
+            logit = torch.logaddexp(-0.5 * (z - 1) ** 2, 45 - 0.5 * ((z + 9) / 0.1) ** 2) - 60.0
+            pyro.sample("x", dist.Bernoulli(logits=logit).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.full((len(x), 1), 0.5), 0.7).to_event(1))
+
+    x = torch.ones(10, 1)
+    z = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
+    spike, wide = 45 - 0.5 * ((z + 9) / 0.1) ** 2, -0.5 * (z - 1) ** 2
+    likelihood = torch.nn.functional.logsigmoid(torch.logaddexp(wide, spike) - 60.0)
+    prior = dist.Normal(0.0, 1.0).log_prob(z)
+    truth = float((likelihood + prior).logsumexp(0)) + math.log(1e-4)
+    draws = posterior_draws(model, guide, x)
+    upper = draws.upper(lambda x, z: iw_eubo(model, guide, x, z, 50))
+    assert upper.details.never_met == 0
+    assert upper.mean < truth - 1
+
+
+def test_what_is_no_upper_bound_is_refused():
+    joint, guide, x = linear(5)
+    draws = posterior_draws(joint, guide, x, EARLY)
+    with pytest.raises(ValueError, match="give an upper bound"):
+        draws.upper(lambda x, z: elbo(joint, guide, x, 3))
+    with pytest.raises(ValueError, match="lag=0: must be at least 1"):
+        Coupling(lag=0)
+    with pytest.raises(UnsupportedPair):
+        posterior_draws(lambda x: None, guide, x)
+
+
+def test_the_law_of_the_second_chain_is_that_of_the_first():
+    """Each marginal of a coupled step is the kernel: both leave exact posterior draws in place."""
+    joint, guide, x = linear()
+    kernel = Kernel(Path(Joint(joint, guide, x), "prior"), 2)
+    p = joint.posterior(x)
+    one, other = (kernel.path.at(p.sample().to(x)) for _ in range(2))
+    for _ in range(4):
+        one, other, _ = kernel.coupled(one, other)
+    for point in (one, other):
+        for d in (0, 1):
+            assert z_score(point.u[:, d].double(), float(p.mean[0, d])) < Z99
+            square = (point.u[:, d].double() - p.mean[0, d]).square()
+            assert z_score(square, float(p.covariance_matrix[0, d, d])) < Z99
+
+
+def test_chains_stop_only_when_all_have_met():
+    joint, guide, x = linear(30)
+    kernel = Kernel(Path(Joint(joint, guide, x), "prior"), 3)
+    found = coupled_chains(kernel, 1, 0, 2000)
+    assert found.never_met == 0
+    late = found.meeting[found.rows]
+    assert bool((late > 1).all()) and len(found.rows) == 2 * int((found.meeting - 1).sum())
