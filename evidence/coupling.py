@@ -70,7 +70,7 @@ class Coupling:
 
 @dataclass(frozen=True)
 class PosteriorDraws:
-    """For every datum a draw of its p(z|x), and what takes away the bias that it still has.
+    """A draw of p(z|x) for every datum comes with what takes away the bias that it still has.
 
     `latents` are X_k by site name, (N, *event). `corrections` are draws too, one for every entry of
     `rows`, which says of which datum, and of `signs`: they are X_{k+jL} (+1) and Y_{k+(j−1)L} (−1)

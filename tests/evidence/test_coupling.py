@@ -20,6 +20,9 @@ from models.joints import FactorAnalysis, GammaPoisson, Posterior
 Z99 = 4.9
 # Two chains that have met by few: most need corrections, which are what is tested.
 EARLY = Coupling(leapfrogs=3, lag=2, burn_in=3)
+# For the bugs: chains that walk widely, so that what is wrong with the walk shows.
+WALKING = Coupling(leapfrogs=1, lag=4, burn_in=4)
+WIDE_WALK = 0.7
 DATA = 2000
 
 
@@ -141,16 +144,15 @@ def starts_of_two_kinds(patch):
 )
 def test_a_planted_bug_is_seen(bug, monkeypatch):
     bug(monkeypatch)
-    # A walk as wide as the posterior, so that what is wrong with it shows.
-    monkeypatch.setattr(module, "WALK", 0.7)
-    found, _ = scores(Coupling(leapfrogs=1, lag=4, burn_in=0))
+    monkeypatch.setattr(module, "WALK", WIDE_WALK)
+    found, _ = scores(WALKING)
     assert max(found) > Z99, found
 
 
 def test_the_wide_walk_itself_is_right(monkeypatch):
     """What the bugs are planted in passes."""
-    monkeypatch.setattr(module, "WALK", 0.7)
-    found, _ = scores(Coupling(leapfrogs=1, lag=4, burn_in=0))
+    monkeypatch.setattr(module, "WALK", WIDE_WALK)
+    found, _ = scores(WALKING)
     assert max(found) < Z99, found
 
 
