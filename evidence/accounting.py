@@ -1,35 +1,20 @@
 """Every site of a pair is counted, bookkeeping without a density, or refused by name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pyro.distributions as dist
 import torch
 from pyro.distributions.transforms import BatchNorm
 from pyro.poutine import Trace
 from torch import Tensor
-from torch.distributions import Distribution, Transform
+from torch.distributions import Distribution
 
+from evidence.parts import parts_of
 from evidence.structure import Site, latent_sites, observed_site, sample_sites
 from evidence.unsupported import UnsupportedPair
 
 # What has no density of a variable: atoms, and a measure that is no probability.
 WITHOUT_DENSITY = (dist.Delta, dist.Empirical, dist.ImproperUniform, dist.Unit)
-
-
-def parts_of(value: object) -> Iterator[object]:
-    """Yields a distribution or a transform and all that it is made of, at whatever depth."""
-    seen: dict[int, object] = {}
-    left = [value]
-    while left:
-        part = left.pop()
-        if id(part) in seen:
-            continue
-        seen[id(part)] = part
-        if isinstance(part, (Distribution, Transform)):
-            yield part
-            left.extend(vars(part).values())
-        elif isinstance(part, (list, tuple, torch.nn.ModuleList)):
-            left.extend(part)
 
 
 def check_pair(model: Trace, guide: Trace, rows: int) -> None:

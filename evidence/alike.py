@@ -17,7 +17,7 @@ from evidence.batch import Batch
 from evidence.chunks import rows_per_chunk
 from evidence.joint import Joint
 from evidence.noise import forked
-from evidence.structure import at, log_prob_of, site_log_prob, site_of
+from evidence.structure import at, log_likelihood_of, log_prob_of, site_log_prob, site_of
 
 # At how many draws of q(z|x), and of p(z), every datum is looked at.
 LOOKS = 4
@@ -61,7 +61,7 @@ def alike(
     latents = joint.latents(u)
     trace = at(joint.model, latents, joint.rows(len(u)))
     x = site_of(trace, joint.observed)["value"]
-    expected = log_prob_of(trace, latents) + log_prob_of(trace, [joint.observed])
+    expected = log_prob_of(trace, latents) + log_likelihood_of(trace, joint.observed)
     agreed = torch.ones_like(expected, dtype=torch.bool)
     for row in (0, batch.size - 1):
         one = Batch(column[[row]].expand(len(u), *column.shape[1:]) for column in batch)
@@ -69,7 +69,7 @@ def alike(
             other = at(joint.model, latents, one)
             site = site_of(other, joint.observed).copy()
             site["value"] = x
-            found = log_prob_of(other, latents) + site_log_prob(site)
+            found = log_prob_of(other, latents) + site_log_prob(site, is_data=True)
         agreed &= _close(found, expected, tolerance)
     return agreed
 

@@ -17,9 +17,10 @@ from evidence.structure import (
     Program,
     at,
     latent_sites,
+    log_prob_of,
     observed_site,
     sample_sites,
-    sum_log_probs,
+    site_log_prob,
     traced,
 )
 
@@ -116,7 +117,8 @@ def _log_joint(
         for name, support, column in zip(names, supports, chunk.T, strict=True)
     }
     trace = at(model, values, batch.repeat(len(chunk)))
-    return sum_log_probs(sample_sites(trace)).reshape(len(chunk), batch.size)
+    log_likelihood = site_log_prob(observed_site(trace, names), is_data=True)
+    return (log_prob_of(trace, names) + log_likelihood).reshape(len(chunk), batch.size)
 
 
 def support(distribution: Distribution) -> Tensor | None:

@@ -28,6 +28,7 @@ from evidence.joint import Joint
 from evidence.means import mean_of
 from evidence.observed import is_same
 from evidence.offers import OffersFactors
+from evidence.precision import log_prob
 from evidence.reliability import effective_size
 from evidence.structure import Program, at, log_prob_of, observed_site
 from evidence.unsupported import UnsupportedPair
@@ -214,7 +215,7 @@ class Weighted:
         x = repeat_rows(self.x, rows)
         if isinstance(likelihood, OffersFactors):
             return likelihood.log_factors(x).unflatten(0, (rows, len(self.x)))
-        return likelihood.log_prob(x).unflatten(0, (rows, len(self.x)))
+        return log_prob(likelihood, x, is_data=True).unflatten(0, (rows, len(self.x)))
 
     @property
     def log_evidence(self) -> Float64[Tensor, " N"]:

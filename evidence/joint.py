@@ -20,6 +20,7 @@ from evidence.structure import (
     at,
     latent_sites,
     log_density,
+    log_likelihood_of,
     log_prob_of,
     masked,
     observed_site,
@@ -165,7 +166,7 @@ class Joint:
         latents = self.latents(u)
         trace = at(self.model, latents, self.rows(len(u)))
         log_prior = log_prob_of(trace, latents) + self.log_jacobian(u)
-        return log_prior, log_prob_of(trace, [self.observed])
+        return log_prior, log_likelihood_of(trace, self.observed)
 
     def log_guide(self, u: Float[Tensor, " rows dimensions"]) -> Float64[Tensor, " rows"]:
         """Returns log q(z|x) + log |dz/du|."""

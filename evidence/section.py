@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from evidence.offers import OffersNatural
+from evidence.precision import log_prob
 
 Table = Callable[[Tensor], Tensor]
 
@@ -72,7 +73,7 @@ def one_by_one(
     likelihood: Distribution, x: Shaped[Tensor, " N *shape"]
 ) -> Float64[Tensor, " N points"]:
     """Returns log p(x|z) as the distribution computes it; its dimensions may be undeclared."""
-    terms = (likelihood.log_prob(datum).double() for datum in x)
+    terms = (log_prob(likelihood, datum, is_data=True).double() for datum in x)
     return torch.stack([term.flatten(1).sum(1) if term.dim() > 1 else term for term in terms])
 
 

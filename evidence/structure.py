@@ -13,6 +13,7 @@ from pyro.poutine import Trace
 from pyro.poutine.indep_messenger import CondIndepStackFrame
 from torch import Tensor
 
+from evidence.precision import log_prob
 from evidence.surroundings import AnyNumber, evaluation_mode
 from evidence.unsupported import UnsupportedPair
 
@@ -125,16 +126,21 @@ def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
     return observed[0]
 
 
-def site_log_prob(site: Site) -> Float64[Tensor, " rows"]:
+def site_log_prob(site: Site, is_data: bool = False) -> Float64[Tensor, " rows"]:
     """Returns the log-density of the site's value, masked as the program says, never scaled."""
-    return masked(log_density(site, site["value"]), site).double()
+    return masked(log_density(site, site["value"], is_data), site).double()
 
 
-def log_density(site: Site, value: Tensor) -> Tensor:
-    """Returns the log-density of a site at `value`, neither masked nor scaled."""
+def log_density(site: Site, value: Tensor, is_data: bool = False) -> Tensor:
+    """Returns the log-density of a site at `value`, neither masked nor scaled.
+
+    Its large terms are taken in float64: see `evidence.precision`.
+    """
     with fitting(f"site {site['name']!r} has no density of {len(value)} rows"):
         try:
-            return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
+            if site["args"] or site["kwargs"]:
+                return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
+            return log_prob(site["fn"], value, is_data)
         except (KeyError, NotImplementedError) as error:  # of torch's and Pyro's transforms
             raise UnsupportedPair(
                 f"site {site['name']!r} has no log-density at values that it has not just drawn: "
@@ -148,8 +154,13 @@ def sum_log_probs(sites: Iterable[Site]) -> Float64[Tensor, " rows"]:
 
 
 def log_prob_of(trace: Trace, names: Iterable[str]) -> Float64[Tensor, " rows"]:
-    """Returns the joint log-density of the sites of these names."""
+    """Returns the joint log-density of the latent sites of these names."""
     return sum_log_probs(site_of(trace, name) for name in names)
+
+
+def log_likelihood_of(trace: Trace, observed: str) -> Float64[Tensor, " rows"]:
+    """Returns log p(x|z), the log-density of the observed site."""
+    return site_log_prob(site_of(trace, observed), is_data=True)
 
 
 def masked(log_prob: Float[Tensor, " *shape"], site: Site) -> Float[Tensor, " *shape"]:

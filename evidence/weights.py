@@ -17,6 +17,7 @@ from torch import Tensor
 from evidence.accounting import check_guide, check_pair
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
+from evidence.precision import log_prob
 from evidence.recording.calls import run
 from evidence.structure import (
     Latents,
@@ -127,7 +128,7 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
         q = site["fn"]
         # Flows without an inverse know log q of the very tensor that they have drawn.
         values = q.sample(shape[:1]) if num_particles > 1 else site["value"]
-        log_guide = masked(q.log_prob(values), site).double()
+        log_guide = masked(log_prob(q, values), site).double()
         values = values.reshape(shape + site["value"].shape[1:])
         latents = {site["name"]: values.flatten(0, 1)}
     else:
@@ -138,7 +139,9 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
     if len(sites) > 1:
         log_guide = log_prob_of(guide_trace, latents)
     return Particles(
-        log_likelihood=site_log_prob(observed_site(model_trace, latents)).reshape(shape),
+        log_likelihood=site_log_prob(observed_site(model_trace, latents), is_data=True).reshape(
+            shape
+        ),
         log_prior=log_prob_of(model_trace, latents).reshape(shape),
         log_guide=log_guide.reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},

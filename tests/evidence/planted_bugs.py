@@ -94,8 +94,8 @@ def normaliser_dropped(patch):
     """½ log 2π dropped from p(x|z)"""
     right = structure.site_log_prob
 
-    def wrong(site):
-        return right(site) + (
+    def wrong(site, *of_data, **of_it):
+        return right(site, *of_data, **of_it) + (
             0.5 * math.log(2 * math.pi) * site["value"][0].numel() if site["is_observed"] else 0
         )
 
@@ -107,8 +107,12 @@ def normaliser_dropped(patch):
 def plate_scale(patch):
     """scale of the plate exponentiated with the density"""
     right = structure.site_log_prob
+
+    def wrong(site, *of_data, **of_it):
+        return right(site, *of_data, **of_it) * site["scale"]
+
     for module in (structure, weights):
-        patch.setattr(module, "site_log_prob", lambda site: right(site) * site["scale"])
+        patch.setattr(module, "site_log_prob", wrong)
 
 
 @bug
