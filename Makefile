@@ -14,7 +14,7 @@ DEMO := runs/demo
 demo: $(VENV)/.core
 	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=200
 	$(BIN)/python evaluate.py $(DEMO)
-	@echo "look at the figures in $(DEMO)/figures"
+	@echo "open $(DEMO)/report.html in a browser; the figures are in $(DEMO)/figures"
 
 test: $(VENV)/.dev
 	$(BIN)/ruff format --check .

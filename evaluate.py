@@ -6,7 +6,7 @@ from functools import partial
 from configs.parser import Parser, add_choice, add_number, add_switch, folder, some_of
 from configs.process import complain, run_script, spin_briefly
 from errors import RequestError, TrainingError
-from evaluation.options import EXPORTS, Options, runs_and_places
+from evaluation.options import EXPORTS, FORMATS, Options, runs_and_places
 from experiment.directory import RunDirectory
 from parallel import launch
 
@@ -49,6 +49,11 @@ def parser() -> Parser:
     new.add_argument("--seed", type=int, default=0, help="the seed of all draws (0)")
     words, some = partial(some_of, EXPORTS), f"also write {', '.join(EXPORTS)} as .npz"
     new.add_argument("--export", type=words, default=[], metavar="WHAT[,…]", help=some)
+    formats, drawn = (
+        partial(some_of, FORMATS),
+        "also draw figures/ as pdf or svg; png is always drawn",
+    )
+    new.add_argument("--figures", type=formats, default=[], metavar="FORMAT[,…]", help=drawn)
     new.add_argument("--impute", metavar="MASK", help=IMPUTE)
     number("--impute-particles", 1000, "importance samples per datum for --impute")
     own = "run components of your own that lie in this folder, as train.py --config-dir does"

@@ -157,25 +157,36 @@ def _lines(
 class Manifold:
     """E[x|z] on a grid over a two-dimensional latent space, row by row from the top.
 
-    `across` and `up` are the coordinates of columns and rows: `up` falls, as rows run down.
+    `across` and `up` are the coordinates of columns and rows: `up` falls, as rows run down. `label`
+    is the one that the decoder is given besides, if it takes one.
     """
 
     across: Float[Tensor, " side"]
     up: Float[Tensor, " side"]
     means: Float[Tensor, " cells *shape"]
+    label: int | None = None
 
 
-def manifold_of(model: Program, data: Dataset, side: int) -> Manifold | None:
+def manifolds_of(model: Program, data: Dataset, side: int, side_given: int) -> list[Manifold]:
     """Returns the manifold between the prior's 2 % and 98 % quantiles of both dimensions.
 
-    Returns None for a model whose latent is not a single site of two dimensions.
+    There is none for a model whose latent is not a single site of two dimensions, and one of
+    `side_given` cells a side for each of the first MOST_STARTS labels if the model is given labels.
     """
     batch = blank(data, MANIFOLD_DRAWS)
     drawn = prior_draws(model, batch)
     if [z.shape[1:] for z in drawn.values()] != [(2,)]:
-        return None
+        return []
     ((name, z),) = drawn.items()
+    side = side_given if batch.others else side
     steps = torch.linspace(0.02, 0.98, side, device=z.device)
     across, up = z[:, 0].quantile(steps), z[:, 1].quantile(steps.flip(0))
     grid = torch.stack([across.repeat(side), up.repeat_interleave(side)], dim=-1)
-    return Manifold(across, up, expected_x(model, batch.first(side**2), {name: grid}))
+    cells = batch.first(side**2)
+    if not batch.others:
+        return [Manifold(across, up, expected_x(model, cells, {name: grid}))]
+    given = [torch.full_like(cells.others[0], y) for y in range(min(data.num_classes, MOST_STARTS))]
+    return [
+        Manifold(across, up, expected_x(model, Batch((cells.x, y)), {name: grid}), int(y[0]))
+        for y in given
+    ]

@@ -13,7 +13,7 @@ from evaluation.result import Evaluation
 from evidence.batch import Batch
 from experiment.directory import of_split
 from experiment.files import write_arrays, write_whole
-from experiment.predictions import generate, reconstruct
+from experiment.predictions import blank, law_of_x, mean_of, reconstruct
 
 BLOCK = 250
 
@@ -25,7 +25,7 @@ def export(evaluation: Evaluation, what: Export) -> list[Path]:
     - latents: E_q[z] by site name (N, latent), and `labels` where the data have them
     - scores: every per-datum bound on log p(x) in nats (N,) float64; low ones are unusual data
     - reconstructions: `x` as it was measured and its E_q[E[x|z]], both (N, *shape)
-    - samples: E[x|z] at as many draws z ~ p(z)
+    - samples: as many draws x ~ p(x|z), and `means`, E[x|z] at the same z ~ p(z); labels in turn
 
     All but samples have `name` (N,), where each datum comes from, and `columns` of a table. What
     has a number or a few for each datum is a .csv, too.
@@ -102,5 +102,6 @@ def _arrays(evaluation: Evaluation, what: Export) -> dict[str, Tensor]:
             blocks = [reconstruct(run.model, run.guide, part) for part in batch.parts(BLOCK)]
             return {"x": batch.x, "reconstruction": torch.cat(blocks)}
         case "samples":
-            drawn = [generate(run.model, run.dataset, part.size) for part in batch.parts(BLOCK)]
-            return {"samples": torch.cat(drawn)}
+            laws = [law_of_x(run.model, part) for part in blank(run.dataset, count).parts(BLOCK)]
+            samples = torch.cat([law.sample() for law in laws])
+            return {"samples": samples, "means": torch.cat([mean_of(law) for law in laws])}

@@ -11,6 +11,8 @@ from experiment.request import PLACES
 
 Export = Literal["latents", "scores", "reconstructions", "samples"]
 EXPORTS: tuple[Export, ...] = get_args(Export)
+Format = Literal["png", "pdf", "svg"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 # Temperatures of annealing if everything is asked for.
 FULL_TEMPERATURES = 1000
 
@@ -44,6 +46,7 @@ class Options:
     device: str
     seed: int
     export: list[Export]
+    figures: list[Format]
     impute: str | None
     impute_particles: int
     trust: bool

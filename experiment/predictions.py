@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from pyro import poutine
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.poutine import Trace
 from torch import Tensor
 
@@ -58,9 +59,15 @@ def generate(model: Program, data: Dataset, count: int) -> Float[Tensor, " count
 
 def sampled(model: Program, batch: Batch, means: bool = False) -> Float[Tensor, " N *shape"]:
     """Returns x ~ p(x), or E[x|z] at z ~ p(z), for every row, beside the labels of `batch`."""
+    law = law_of_x(model, batch)
+    return mean_of(law) if means else cast(Tensor, law.sample())
+
+
+def law_of_x(model: Program, batch: Batch) -> TorchDistributionMixin:
+    """Returns p(x|z) at z ~ p(z), for every row beside the labels of `batch`."""
     trace = _run(model, batch)
     law = observed_site(trace, [site["name"] for site in latent_sites(trace)])["fn"]
-    return mean_of(law) if means else cast(Tensor, law.sample())
+    return cast(TorchDistributionMixin, law)
 
 
 def code(

@@ -17,7 +17,7 @@ def show(found: Evaluation | Imputed, options: Options) -> None:
     if isinstance(found, Evaluation):
         show_evaluation(found, options)
     else:
-        show_imputations(found)
+        show_imputations(found, options)
 
 
 def show_evaluation(evaluation: Evaluation, options: Options) -> None:
@@ -27,17 +27,17 @@ def show_evaluation(evaluation: Evaluation, options: Options) -> None:
     save_evaluation(evaluation, run.path)
     for what in options.export:
         print(printable(f"wrote {', '.join(map(str, export(evaluation, what)))}"))
-    drawn = figures.draw_all(run, evaluation)
+    drawn = figures.draw_all(run, evaluation, options.figures)
     file = run.path / of_split("evaluation.json", evaluation.split)
     print(printable(f"wrote {file} and .npz; figures: {', '.join(drawn)}"))
     print(printable(f"wrote {write_report(run, evaluation, drawn)}") + "\n")
 
 
-def show_imputations(imputed: Imputed) -> None:
+def show_imputations(imputed: Imputed, options: Options) -> None:
     """Prints how far off the filled in dimensions are, and writes them and a figure of some."""
     print(printable(imputation_table(imputed), keep="\n"))
     save_imputations(imputed)
-    figures.draw_imputations(imputed)
+    drawn = figures.draw_imputations(imputed, options.figures)
     arrays, folder = (of_split(name, imputed.split) for name in ("imputations.npz", "figures"))
-    wrote = f"wrote {imputed.run.path / arrays} and .json, {folder}/imputations.png"
+    wrote = f"wrote {imputed.run.path / arrays} and .json; {folder}/{', '.join(drawn)}"
     print(printable(wrote) + "\n")

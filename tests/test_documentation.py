@@ -220,7 +220,7 @@ def write_data(folder):
 
 def test_a_newcomer_follows_the_readme(tmp_path, monkeypatch, capsys):
     """Without the figures, which take longest, and are looked at in tests/test_evaluate.py."""
-    monkeypatch.setattr("report.figures.draw_all", lambda run, evaluation: [])
+    monkeypatch.setattr("report.figures.draw_all", lambda *_: [])
     Newcomer(tmp_path, monkeypatch, capsys).follow(ROOT / "README.md")
 
 

@@ -5,7 +5,7 @@ makes no sense for this run. Every figure begins with the same random numbers.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import matplotlib
@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from evaluation.imputation import Imputed
+from evaluation.options import Format
 from evaluation.result import Evaluation
 from experiment import Run
 from experiment.directory import of_split
@@ -45,25 +46,30 @@ FIGURES: dict[str, Callable[[Run, Evaluation], Figure | None]] = {
     "calibration": calibration,
 }
 
+# The same figure is the same file: no date is written into it.
+UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
-def draw_all(run: Run, evaluation: Evaluation) -> list[str]:
-    """Writes figures/<name>.png for every figure that the run has; returns the files' names."""
+
+def draw_all(run: Run, evaluation: Evaluation, formats: Sequence[Format] = ()) -> list[str]:
+    """Writes figures/<name>.png for every figure that the run has; returns the files' names.
+
+    It is written in each of `formats`, too: the page and other commands read the .png.
+    """
     drawn = []
     for name, draw in FIGURES.items():
         torch.manual_seed(0)
         with torch.no_grad(), style():
             figure = draw(run, evaluation)
         if figure is not None:
-            save(figure, run, name, evaluation.split)
-            drawn.append(f"{name}.png")
+            drawn += save(figure, run, name, evaluation.split, formats)
     return drawn
 
 
-def draw_imputations(imputed: Imputed) -> None:
-    """Writes figures/imputations.png."""
+def draw_imputations(imputed: Imputed, formats: Sequence[Format] = ()) -> list[str]:
+    """Writes figures/imputations.png, and in each of `formats`; returns the files' names."""
     with style():
         figure = imputations(imputed)
-    save(figure, imputed.run, "imputations", imputed.split)
+    return save(figure, imputed.run, "imputations", imputed.split, formats)
 
 
 def style() -> AbstractContextManager[None]:
@@ -71,10 +77,20 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
-def save(figure: Figure, run: Run, name: str, split: str) -> None:
-    """Writes figures/<name>.png, whole or not at all; every split but test has its own folder."""
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight")
+def save(
+    figure: Figure, run: Run, name: str, split: str, formats: Sequence[Format] = ()
+) -> list[str]:
+    """Writes figures/<name>.png and in `formats`, whole or not at all; returns the files' names.
+
+    Every split but test has its own folder.
+    """
     folder = make_folder(run.path / of_split("figures", split))
-    write_whole(folder / f"{name}.png", buffer.getvalue())
+    files = {f"{name}.{form}": form for form in ("png", *formats)}
+    for file, form in files.items():
+        buffer = io.BytesIO()
+        with style():
+            figure.savefig(
+                buffer, format=form, dpi=150, bbox_inches="tight", metadata=UNDATED.get(form)
+            )
+        write_whole(folder / file, buffer.getvalue())
+    return list(files)

@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.measured import Measured
+from evaluation.measured import Measured, typeset
 from evaluation.quantities import Ladder
 from evaluation.result import Evaluation
 from evaluation.summary import ladder
 from experiment import Run
-from report.figures.ladder import draw_rungs
+from report.figures.ladder import draw_rungs, explain_marks
 from report.figures.style import ZERO
 
 SHOWN = ("iwae", "ais", "exact")
@@ -20,16 +20,18 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
     bounds = dict(evaluation.bounds.items())
     if simulated is None or "ais" not in bounds:
         return None
-    figure = Figure(figsize=(10, 2.6))
+    figure = Figure(figsize=(10, 2.9))
     left, right = figure.subplots(1, 2)
-    shown = {name: bound for name, bound in bounds.items() if name in SHOWN}
-    _panel(left, ladder(shown, "ais"))
+    real = ladder({name: bound for name, bound in bounds.items() if name in SHOWN}, "ais")
+    _panel(left, real)
     left.set_title(f"The first {bounds['ais'].num_examples} {evaluation.split} data")
     lower, upper = simulated.bracket.lower, simulated.bracket.upper
     both_sides = {"iwae": simulated.iwae, "ais": lower, "reverse_ais": upper}
-    _panel(right, ladder(both_sides, "ais"))
+    drawn = ladder(both_sides, "ais")
+    _panel(right, drawn)
     gap = Measured.of(simulated.bracket.gap)
-    right.set_title(f"{gap.num_examples} simulated data: a gap of {gap.mean:.2f} nats")
+    right.set_title(typeset(f"{gap.num_examples} simulated data: a gap of {gap.mean:.2f} nats"))
+    explain_marks(figure, real.kinds | drawn.kinds)
     return figure
 
 

@@ -10,6 +10,10 @@ from evidence.reliability import Reliability
 from evidence.usage import COLLAPSED, LatentUsage
 from experiment import Run
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE
+from report.names import latent_name
+
+# Dimensions whose names find room below an axis.
+MOST_NAMED = 12
 
 
 def diagnostics(run: Run, evaluation: Evaluation) -> Figure | None:
@@ -26,8 +30,10 @@ def diagnostics(run: Run, evaluation: Evaluation) -> Figure | None:
 def _reliability(axis: Axes, weighed: Reliability) -> None:
     k = weighed.pareto_k[weighed.pareto_k.isfinite()].numpy()
     if len(k):
-        axis.hist(k, bins=30, color=LIGHT, edgecolor=MIDDLE)
-    axis.axvline(weighed.threshold, color=ACCENT, linewidth=1)
+        axis.hist(k, bins=min(30, 5 + len(k) // 10), color=LIGHT, edgecolor=MIDDLE)
+    axis.axvline(weighed.threshold, color=ACCENT, linewidth=1, label="above: not to be trusted")
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize=8, loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
     share = f"{weighed.bad:.0%} of the data beyond {weighed.threshold:.2f}"
     axis.set_title(f"k̂ of the weights: {share}")
     axis.set_xlabel(f"Pareto k̂ ({weighed.particles} particles)")
@@ -36,12 +42,21 @@ def _reliability(axis: Axes, weighed: Reliability) -> None:
 
 def _activity(axis: Axes, usage: LatentUsage) -> None:
     """Draws the variance over data of E_q[z_d], in falling order."""
-    activity = np.sort(usage.activity.cpu().numpy())[::-1].clip(1e-5)
-    colours = np.where(activity > COLLAPSED, DARK, LIGHT)
-    axis.bar(range(1, len(activity) + 1), activity, color=colours)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.axhline(COLLAPSED, color=ACCENT, linewidth=1)
+    activity = usage.activity.cpu().numpy().clip(1e-5)
+    order = np.argsort(-activity)
+    place = np.arange(1, len(order) + 1)
+    used = activity[order] > COLLAPSED
+    for mine, face in ((used, DARK), (~used, "white")):
+        axis.plot(place[mine], activity[order][mine], "o", color=DARK, markerfacecolor=face)
+    axis.axhline(COLLAPSED, color=ACCENT, linewidth=1, label="below: not in use")
     axis.set_yscale("log")
+    axis.set_ylim(min(COLLAPSED, activity.min()) / 3, 10 * max(1.0, activity.max()))
+    axis.set_xlim(0.5, len(order) + 0.5)
+    if len(order) <= MOST_NAMED:
+        axis.set_xticks(place, [latent_name("z", d) for d in order])
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize=8, loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     axis.set_title(f"{usage.active_units} of {len(activity)} latent dimensions in use")
     axis.set_xlabel("latent dimension, by use")
     axis.set_ylabel("variance of E_q[z] over data")

@@ -23,7 +23,9 @@ def imputations(imputed: Imputed) -> Figure:
         return _profiles(x, missing, mean, draw)
     figure = Figure(figsize=(10, 3.6))
     axis = figure.subplots()
-    rows = torch.cat([x.masked_fill(missing, torch.nan), mean, draw, x])
+    # A pixel of which a channel is missing has no colour to show.
+    hidden = missing.any(1, keepdim=True).expand_as(x) if x.dim() == 4 else missing
+    rows = torch.cat([x.masked_fill(hidden, torch.nan), mean, draw, x])
     axis.imshow(mosaic(rows, len(ROWS), len(x)), vmin=0, vmax=1)
     # Missing values and the lines between pictures are NaN: there the background shows.
     axis.set_facecolor(LIGHT)

@@ -1,31 +1,57 @@
 """A two-dimensional latent space, decoded point by point."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.exploration import manifold_of
+from evaluation.exploration import Manifold, manifolds_of
+from evaluation.measured import typeset
 from evaluation.result import Evaluation
 from experiment import Run
 from report.figures.mosaic import is_picture, mosaic
 
 SIDE = 20
+# Where there is a panel for every label: cells along a side, and panels in a row.
+SIDE_GIVEN, IN_A_ROW = 8, 5
 
 
 def manifold(run: Run, evaluation: Evaluation) -> Figure | None:
-    """Draws E[x|z] between the prior's 2 % and 98 % quantiles in each of two dimensions."""
+    """Draws E[x|z] between the prior's 2 % and 98 % quantiles in each of two dimensions.
+
+    A model that is given labels has a panel for each.
+    """
     if not is_picture(run.dataset.shape):
         return None
-    found = manifold_of(run.model, run.dataset, SIDE)
-    if found is None:
+    found = manifolds_of(run.model, run.dataset, SIDE, SIDE_GIVEN)
+    if not found:
         return None
-    figure = Figure(figsize=(6.2, 6.2))
-    axis = figure.subplots()
-    axis.imshow(mosaic(found.means, SIDE, SIDE), vmin=0, vmax=1)
-    cells = [0, SIDE // 2, SIDE - 1]
-    height, width = run.dataset.shape[-2] + 1, run.dataset.shape[-1] + 1
-    across, up = found.across.tolist(), found.up.tolist()
-    axis.set_xticks([(c + 0.5) * width for c in cells], [f"{across[c]:.1f}" for c in cells])
-    axis.set_yticks([(c + 0.5) * height for c in cells], [f"{up[c]:.1f}" for c in cells])
-    axis.set_xlabel("z₁")
-    axis.set_ylabel("z₂")
-    axis.set_title("E[x | z] over the plane, 2 % to 98 % of the prior")
+    rows = -(-len(found) // IN_A_ROW)
+    columns = -(-len(found) // rows)
+    figure = Figure(figsize=(6.2, 6.2) if rows * columns == 1 else (2 * columns, 2.2 * rows + 0.5))
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for axis, shown in zip(axes, found, strict=False):
+        _panel(axis, shown, run.dataset.shape)
+    for axis in figure.axes[len(found) :]:
+        axis.set_axis_off()
+    what = "E[x | z]" if found[0].label is None else "E[x | z, y]"
+    figure.supxlabel("z₁", fontsize=10)
+    figure.supylabel("z₂", fontsize=10)
+    figure.suptitle(f"{what} over the plane, 2 % to 98 % of the prior", fontsize=11)
     return figure
+
+
+def _panel(axis: Axes, shown: Manifold, shape: tuple[int, ...]) -> None:
+    side = len(shown.across)
+    axis.imshow(mosaic(shown.means, side, side), vmin=0, vmax=1)
+    height, width = shape[-2] + 1, shape[-1] + 1
+    cells = [0, side // 2, side - 1] if shown.label is None else [0, side - 1]
+    across, up = shown.across.tolist(), shown.up.tolist()
+    axis.set_xticks([(c + 0.5) * width for c in cells], [_place(across[c]) for c in cells])
+    axis.set_yticks([(c + 0.5) * height for c in cells], [_place(up[c]) for c in cells])
+    if shown.label is not None:
+        axis.tick_params(labelsize=7)
+        axis.set_title(f"y = {shown.label}", fontsize=9)
+
+
+def _place(value: float) -> str:
+    """Returns a coordinate with one decimal, and 0 without a sign."""
+    return typeset(f"{round(value, 1) + 0.0:.1f}")

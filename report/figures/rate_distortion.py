@@ -1,13 +1,24 @@
 """Rate against distortion, on the way through training and at the end."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.measured import Measured
+from evaluation.measured import Measured, typeset
 from evaluation.quantities import equal_elbos, path_of_rates
 from evaluation.result import Evaluation
 from experiment import Run
 from report.figures.style import ACCENT, LIGHT, MIDDLE
+
+SAME = "the same ELBO, whose value is at the end"
+LABEL: Any = {
+    "ha": "right",
+    "va": "bottom",
+    "xytext": (-2, 1),
+    "textcoords": "offset points",
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+}
 
 
 def rate_distortion(run: Run, evaluation: Evaluation) -> Figure | None:
@@ -15,7 +26,7 @@ def rate_distortion(run: Run, evaluation: Evaluation) -> Figure | None:
 
     Along a straight line, rate + distortion = −ELBO is the same.
     """
-    figure = Figure(figsize=(4.6, 4))
+    figure = Figure(figsize=(5, 4.4))
     axis = figure.subplots()
     path = path_of_rates(run.metrics)
     if path:
@@ -38,18 +49,18 @@ def rate_distortion(run: Run, evaluation: Evaluation) -> Figure | None:
     axis.set_xlabel("rate  KL(q(z|x)‖p(z)), nats")
     axis.set_ylabel("distortion  −E_q[log p(x|z)], nats")
     axis.set_title("Rate and distortion")
-    axis.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
 def _same_elbo(axis: Axes) -> None:
     """Draws lines of one ELBO behind everything else, each with its value where it ends."""
     rates, distortions = axis.get_xlim(), axis.get_ylim()
-    for line in equal_elbos(rates, distortions):
+    for number, line in enumerate(equal_elbos(rates, distortions)):
         (first, top), (last, bottom) = line.start, line.end
-        axis.plot([first, last], [top, bottom], color=LIGHT, linewidth=0.9, zorder=0)
-        axis.annotate(
-            f"{line.elbo:.1f} ", line.end, color="#777777", fontsize=7, ha="right", va="bottom"
-        )
+        label = None if number else SAME
+        axis.plot([first, last], [top, bottom], color=LIGHT, linewidth=0.9, zorder=0, label=label)
+        text = typeset(f"{line.elbo:.1f}")
+        axis.annotate(text, line.end, color="#666666", fontsize=7, **LABEL)
     axis.set_xlim(rates)
     axis.set_ylim(distortions)

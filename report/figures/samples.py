@@ -12,12 +12,17 @@ ROWS, COLUMNS = 8, 16
 
 
 def samples(run: Run, evaluation: Evaluation) -> Figure | None:
-    """Draws means of p(x|z) at draws from the prior; vectors as profiles upon each other."""
-    means = generate(run.model, run.dataset, ROWS * COLUMNS)
+    """Draws means of p(x|z) at draws from the prior; vectors as profiles upon each other.
+
+    A model that is given labels has a column for each, if there are no more than COLUMNS.
+    """
+    labels = run.dataset.num_classes if run.data("train").given_labels else 0
+    columns = labels if 0 < labels <= COLUMNS else COLUMNS
+    means = generate(run.model, run.dataset, ROWS * columns)
     if is_picture(run.dataset.shape):
-        figure = Figure(figsize=(10, 10 * ROWS / COLUMNS + 0.4))
+        figure = Figure(figsize=(10, 10 * ROWS / columns + 0.4))
         axis = figure.subplots()
-        axis.imshow(mosaic(means, ROWS, COLUMNS), vmin=0, vmax=1)
+        axis.imshow(mosaic(means, ROWS, columns), vmin=0, vmax=1)
         axis.set_axis_off()
     else:
         figure = Figure(figsize=(10, 3))
@@ -25,5 +30,6 @@ def samples(run: Run, evaluation: Evaluation) -> Figure | None:
         axis.plot(means.flatten(1).cpu().T, color=MIDDLE, alpha=0.25, linewidth=0.8)
         axis.set_xlabel("dimension")
         axis.set_ylabel("value")
-    axis.set_title("E[x | z] at z ~ p(z)")
+    what = "E[x | z, y] at z ~ p(z), y in turn" if labels else "E[x | z] at z ~ p(z)"
+    axis.set_title(what)
     return figure

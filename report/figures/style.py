@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 # The mark of an estimate by its kind.
-MARKS = {"lower": ">", "exact": "D", "upper": "<"}
+MARKS: dict[str, str] = {"lower": ">", "exact": "D", "upper": "<"}
 DARK, ACCENT, MIDDLE, LIGHT = "#1b1b1b", "#c2410c", "#5b7fa6", "#c9d3de"
 # The line at zero.
 ZERO = "#888888"
@@ -31,6 +31,9 @@ STYLE: Any = {
     "lines.linewidth": 1.6,
     "image.cmap": "gray_r",
     "image.interpolation": "nearest",
+    # Fonts are embedded as a journal asks, and the same figure is the same file.
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "figure",
 }
 
 

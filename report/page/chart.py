@@ -4,8 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from report.epochs import epoch_ticks
+
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 40
+# Pixels from the frame of a chart at which whatever lies outside is cut anyway.
+FARTHEST = 1e5
 # The height of a row, in a chart that has rows instead of a vertical scale.
 ROW = 18
 # The mark of a bound by the side of log p(x) that it is on.
@@ -14,20 +18,25 @@ GLYPHS = {"lower": "▶", "exact": "◆", "upper": "◀"}
 
 @dataclass(frozen=True)
 class Scale:
-    """A map from values to pixels, with ticks at round numbers."""
+    """A map from values to pixels, with ticks at `places` or else at round numbers."""
 
     low: float
     high: float
     start: float
     end: float
+    places: tuple[int, ...] = ()
 
     def __call__(self, value: float) -> float:
+        """Returns the pixel of `value`, at most FARTHEST away: a browser draws no farther."""
         share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
+        pixel = self.start + share * (self.end - self.start)
+        return round(min(max(pixel, -FARTHEST), FARTHEST), 1)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """About four places and their labels, at multiples of 1, 2 or 5 times a power of ten."""
+        if self.places:
+            return [(self(place), str(place)) for place in self.places]
         rough = (self.high - self.low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
@@ -43,6 +52,12 @@ def scale(values: Sequence[float], start: float, end: float, margin: float = 0.0
     low, high = min(finite), max(finite)
     room = margin * (high - low) or 0.5 * max(abs(high), 1e-3) * 0.1
     return Scale(low - room, high + room, start, end)
+
+
+def epochs(numbers: Sequence[int]) -> Scale:
+    """Returns a scale over epochs from the left to the right of a chart."""
+    first, last = min(numbers), max(numbers)
+    return Scale(first, max(last, first + 1), LEFT, WIDTH - RIGHT, tuple(epoch_ticks(first, last)))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from report.page.chart import (
     WIDTH,
     Chart,
     Mark,
+    epochs,
     polyline,
     scale,
 )
@@ -58,11 +59,11 @@ def learning_curves(runs: Sequence[Shown]) -> Chart | None:
     lines = [(shown, line) for shown, line in lines if len(line.points) > 1]
     if not lines:
         return None
-    x = scale([epoch for _, line in lines for epoch in line.epochs], LEFT, WIDTH - RIGHT, 0.0)
+    x = epochs([epoch for _, line in lines for epoch in line.epochs])
     y = scale([value for _, line in lines for value in line.settled], HEIGHT - BOTTOM, TOP)
     marks = []
     for shown, line in lines:
-        points = [(x(epoch), y(max(value, y.low))) for epoch, value in line.thinned(MOST_POINTS)]
+        points = [(x(epoch), y(value)) for epoch, value in line.thinned(MOST_POINTS)]
         marks.append(Mark(shown.series, shown.label, path=polyline(points)))
     return Chart(
         name="learning",

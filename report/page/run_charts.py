@@ -8,13 +8,13 @@ from report.page.chart import (
     BOTTOM,
     GLYPHS,
     HEIGHT,
-    LEFT,
     RIGHT,
     ROW,
     TOP,
     WIDTH,
     Chart,
     Mark,
+    epochs,
     polyline,
     scale,
 )
@@ -70,13 +70,13 @@ def learning_charts(metrics: Sequence[Mapping[str, object]], kept: int) -> list[
 
 
 def _learning_chart(term: Term, lines: list[Curve], kept: int) -> Chart:
-    """Returns the chart of one term; early values that leave its scale run along the edge."""
-    x = scale([epoch for line in lines for epoch in line.epochs], LEFT, WIDTH - RIGHT, 0.0)
+    """Returns the chart of one term; early values may lie outside its frame, which cuts them."""
+    x = epochs([epoch for line in lines for epoch in line.epochs])
     floor = HEIGHT - BOTTOM
     y = scale([value for line in lines for value in line.settled], floor, TOP)
     marks = []
     for line in lines:
-        points = [(x(e), min(max(y(value), TOP), floor)) for e, value in line.thinned(MOST_POINTS)]
+        points = [(x(epoch), y(value)) for epoch, value in line.thinned(MOST_POINTS)]
         marks.append(Mark(SPLITS.index(line.split), line.split, path=polyline(points)))
     return Chart(
         name=term,

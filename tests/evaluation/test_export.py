@@ -41,12 +41,20 @@ def test_every_array_has_a_row_a_datum(mine):
         "latents": {"z": (3, 2)},
         "scores": {"elbo": (3,), "iwae": (3,)},
         "reconstructions": {"x": (3, 3, 6, 6), "reconstruction": (3, 3, 6, 6)},
-        "samples": {"samples": (3, 3, 6, 6)},
+        "samples": {"samples": (3, 3, 6, 6), "means": (3, 3, 6, 6)},
     }
     for what, shapes in expected.items():
         with np.load(mine / f"runs/mine/export-{what}.npz", allow_pickle=False) as arrays:
             for name, shape in shapes.items():
                 assert arrays[name].shape == shape and np.isfinite(arrays[name]).all()
+
+
+def test_samples_are_draws_around_their_means(mine):
+    """Levels of pixels are whole numbers, and their means are not."""
+    with np.load(mine / "runs/mine/export-samples.npz") as arrays:
+        samples, means = arrays["samples"], arrays["means"]
+    assert (samples == samples.round()).all() and not (means == means.round()).all()
+    assert abs(samples.mean() - means.mean()) < 5 * samples.std() / samples.size**0.5
 
 
 def test_scores_are_those_of_the_evaluation(mine):

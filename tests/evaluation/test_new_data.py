@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("report.figures.draw_all", lambda run, evaluation: [])
+    monkeypatch.setattr("report.figures.draw_all", lambda *_: [])
 
 
 def files(run):
