@@ -25,6 +25,7 @@ def check_words(words: Sequence[str], folder: str | None = None, sweep: bool = F
         raise RequestError(f"--config-dir {folder}: no such folder")
     files = {axis: files_of([CONFIGS, *([Path(folder)] if folder else [])], axis) for axis in AXES}
     given = [pair for word in words if (pair := _pair(word)) is not None]
+    elsewhere = any(word.lstrip("+").startswith("hydra.searchpath=") for word in words)
     chosen = {axis: [default_of(axis)] for axis in AXES}
     for name, value in given:
         if "," in value and not sweep and not re.search(r"[\[{('\"]", value):
@@ -32,7 +33,8 @@ def check_words(words: Sequence[str], folder: str | None = None, sweep: bool = F
         if name in AXES:
             chosen[name] = value.split(",") if sweep else [value]
             for one in chosen[name]:
-                if one not in files[name] and not re.search(r"[\[{('\"$]", one):
+                unknown = one not in files[name] and not elsewhere
+                if unknown and not re.search(r"[\[{('\"$]", one):
                     raise no_such_choice(name, one, list(files[name]))
     for axis in AXES:
         for one in chosen[axis]:

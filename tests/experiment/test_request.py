@@ -68,7 +68,7 @@ def test_a_choice_of_ones_own_that_names_our_class_is_stored_by_our_name(tmp_pat
 )
 def test_code_of_this_project_that_is_no_choice_is_refused(path):
     with pytest.raises(RequestError, match="is no choice of prior; choose from flow"):
-        request_from(f"prior._target_={path}")
+        request_from(f"++prior._target_={path}")
 
 
 @pytest.mark.parametrize(("axis", "name"), EVERY)
