@@ -14,8 +14,8 @@ class Bounds:
     """Estimates of log p(x) per datum, by the names that they have in evaluation.json.
 
     `exact` is there where log p(x) can be computed, `upper` where p(z|x) can be drawn from, `ais`
-    if it was asked for, on the first data only. `truth` is the log-density of the distribution that
-    synthetic data were drawn from, which no model beats on average.
+    and `reverse_ais` if they were asked for, on the first data only. `truth` is the log-density of
+    the distribution that synthetic data were drawn from, which no model beats on average.
     """
 
     elbo: Estimate
@@ -24,6 +24,7 @@ class Bounds:
     upper: Estimate | None = None
     truth: Estimate | None = None
     ais: Estimate | None = None
+    reverse_ais: Estimate | None = None
 
     def items(self) -> Iterator[tuple[str, Estimate]]:
         """Yields every estimate that there is with its name."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evaluation.blocks import estimate_blockwise
-from evidence import Annealing, Estimate, ais, iwae, reverse_ais, simulate
+from evidence import Annealing, Estimate, ais, iwae, posterior_draws, reverse_ais, simulate
 from evidence.annealing import Bracket
 from evidence.batch import Batch
 from experiment.recipes.base import Pair
@@ -26,6 +26,18 @@ class SimulatedBracket:
 def anneal(pair: Pair, batch: Batch, plan: Annealing) -> Estimate:
     """Returns a lower bound on log p(x) for every datum of `batch`."""
     return estimate_blockwise(lambda part: ais(*pair, part, plan), batch, _name(plan), BLOCK)
+
+
+def anneal_back(pair: Pair, batch: Batch, plan: Annealing) -> Estimate:
+    """Returns an upper bound on log p(x) for every datum of `batch`, in expectation.
+
+    Coupled chains stand in for the exact draws of p(z|x), which are not known for real data.
+    """
+
+    def backward(part: Batch) -> Estimate:
+        return posterior_draws(*pair, part).upper(lambda x, z: reverse_ais(*pair, x, z, plan))
+
+    return estimate_blockwise(backward, batch, f"reverse {_name(plan)}", BLOCK)
 
 
 def bracket_simulated(pair: Pair, like: Batch, plan: Annealing, particles: int) -> SimulatedBracket:

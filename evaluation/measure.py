@@ -10,7 +10,7 @@ import torch
 
 from evaluation.blocks import blockwise, estimate_blockwise
 from evaluation.bounds import Bounds
-from evaluation.bracket import SimulatedBracket, anneal, bracket_simulated
+from evaluation.bracket import SimulatedBracket, anneal, anneal_back, bracket_simulated
 from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
 from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
 from evaluation.integral import MOST_SECONDS, TooLong, integral
@@ -23,6 +23,7 @@ from evidence.batch import Batch
 from evidence.estimate import Details, Quadrature
 from evidence.exact import posterior_draw
 from evidence.lower import Terms
+from evidence.noise import forked
 from evidence.recording import recorded
 from experiment import Run
 from experiment.recipes.base import Pair
@@ -30,7 +31,7 @@ from inference.fast.compile_choice import has_compiler
 
 # Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md.
 COMPILED_FROM = 10_000_000
-# Passes of annealing: it is tuned and run, on data, on simulated data, and backwards.
+# Passes of annealing: it is tuned and run, on data and on simulated data, forwards and backwards.
 PASSES = 6
 
 
@@ -209,7 +210,10 @@ class _Measurement:
             return bounds, None
         few = self.batch.first(self.wanted.annealed)
         bounds = replace(bounds, ais=anneal(self.pair, few, plan))
-        return bounds, bracket_simulated(self.pair, few, plan, self.wanted.particles)
+        simulated = bracket_simulated(self.pair, few, plan, self.wanted.particles)
+        with forked(few.device, self.wanted.seed):  # what follows draws what it always has
+            bounds = replace(bounds, reverse_ais=anneal_back(self.pair, few, plan))
+        return bounds, simulated
 
     def gap(self, bounds: Bounds) -> Gap | None:
         """Measures the parts of the gap on the split, and on as many training data."""

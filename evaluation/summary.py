@@ -6,12 +6,15 @@ from evaluation.measured import Measured
 from evaluation.quantities import RUNGS, GapBar, Ladder, Rung
 from evaluation.result import Evaluation
 from evidence import Estimate
-from evidence.estimate import Annealed, paired
+from evidence.estimate import Annealed, Coupled, paired
 
 
 def annealed(estimate: Estimate) -> Annealed | None:
     """Returns how an estimate was annealed, if it was."""
-    return estimate.details if isinstance(estimate.details, Annealed) else None
+    details = estimate.details
+    if isinstance(details, Coupled):
+        details = details.of
+    return details if isinstance(details, Annealed) else None
 
 
 def effort(estimate: Estimate) -> int | None:

@@ -16,6 +16,10 @@ Kind = Literal["lower", "upper", "exact"]
 class Details:
     """What a reader needs to judge an estimate, beside its error and its counts."""
 
+    def joined(self, others: Sequence["Details | None"]) -> "Details":
+        """Returns the details of an estimate that is joined from this one's and from others."""
+        return self
+
 
 @dataclass(frozen=True)
 class Exactly(Details):
@@ -79,6 +83,18 @@ class Coupled(Details):
     total_variation: float
     of: Details | None = None
 
+    def joined(self, others: Sequence[Details | None]) -> Details:
+        """Returns the counts of all data, the longest lag and burn-in, the loosest bound."""
+        every = [self, *(other for other in others if isinstance(other, Coupled))]
+        return Coupled(
+            max(part.lag for part in every),
+            max(part.burn_in for part in every),
+            sum(part.late for part in every),
+            sum(part.never_met for part in every),
+            max(part.total_variation for part in every),
+            self.of,
+        )
+
 
 @dataclass(frozen=True)
 class Fitted(Details):
@@ -138,7 +154,11 @@ class Estimate:
     @staticmethod
     def join(parts: Sequence["Estimate"]) -> "Estimate":
         """Returns one estimate from those of consecutive blocks of data, all made alike."""
-        return replace(parts[0], per_datum=torch.cat([part.per_datum for part in parts]))
+        first, *others = parts
+        details = first.details and first.details.joined([part.details for part in others])
+        return replace(
+            first, per_datum=torch.cat([part.per_datum for part in parts]), details=details
+        )
 
 
 def paired(first: Estimate, second: Estimate) -> Float64[Tensor, " batch"]:

@@ -13,7 +13,7 @@ BOUNDS = {
     "truth": "the data's own law",
 }
 # The bounds whose number of particles or temperatures is part of their name.
-NUMBERED = ("iwae", "ais", "upper")
+NUMBERED = ("iwae", "ais", "reverse_ais", "upper")
 
 # The terms of the ELBO, by their names in metrics.jsonl and evaluation.json.
 TERMS = {

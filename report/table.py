@@ -9,7 +9,7 @@ from evaluation.measured import Measured, shown
 from evaluation.notes import Note
 from evaluation.result import Evaluation
 from evidence import Estimate
-from evidence.estimate import Annealed, Enumeration, Exactly, Quadrature, paired
+from evidence.estimate import Annealed, Coupled, Enumeration, Exactly, Quadrature, paired
 from report.explain import remarks
 from report.names import source_name
 from report.situation import what_helps
@@ -76,6 +76,8 @@ def _ladder(bounds: Bounds, count: int) -> list[Row]:
     rows = [_row(f"IWAE-{iwae.particles}", iwae, f"lower bound, {iwae.particles} particles")]
     if bounds.ais is not None and bounds.ais.num_examples == count:
         rows += _annealed(bounds.ais, iwae)
+    if bounds.reverse_ais is not None and bounds.reverse_ais.num_examples == count:
+        rows += _annealed_back(bounds.reverse_ais, bounds.ais)
     if bounds.exact is not None:
         note = f"exact{_how(bounds.exact)}"
         rows.append(_row("log p(x)", bounds.exact.first(count), note))
@@ -95,6 +97,18 @@ def _annealed(ais: Estimate, iwae: Estimate) -> list[Row]:
     how = f"lower bound, {ais.particles} chains from the {ais.details.start}"
     above = Row(f"  above IWAE-{iwae.particles}", Measured.of(paired(ais, iwae)), "paired")
     return [_row(f"AIS-{ais.details.temperatures}", ais, how), above]
+
+
+def _annealed_back(above: Estimate, below: Estimate | None) -> list[Row]:
+    details, count = above.details, above.num_examples
+    assert isinstance(details, Coupled) and isinstance(details.of, Annealed)
+    how = "upper bound in expectation, from draws of p(z|x) by coupled chains"
+    if details.never_met:
+        how += f"; those of {details.never_met} of {count} data have not met"
+    row = _row(f"reverse AIS-{details.of.temperatures}", above, how)
+    if below is None or details.never_met:
+        return [row]
+    return [row, Row("  above AIS", Measured.of(paired(above, below)), "paired")]
 
 
 def _gap(evaluation: Evaluation) -> list[Row]:

@@ -1,4 +1,6 @@
-"""Where annealing puts log p(x): on real data, and from both sides on simulated data."""
+"""Where annealing puts log p(x), from both sides: on real data, and on simulated data."""
+
+import math
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +13,7 @@ from experiment import Run
 from report.figures.ladder import draw_rungs, explain_marks
 from report.figures.style import ZERO
 
-SHOWN = ("iwae", "ais", "exact")
+SHOWN = ("iwae", "ais", "exact", "reverse_ais")
 
 
 def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
@@ -22,7 +24,8 @@ def bracket(run: Run, evaluation: Evaluation) -> Figure | None:
         return None
     figure = Figure(figsize=(10, 2.9))
     left, right = figure.subplots(1, 2)
-    real = ladder({name: bound for name, bound in bounds.items() if name in SHOWN}, "ais")
+    shown = {n: b for n, b in bounds.items() if n in SHOWN and math.isfinite(b.mean)}
+    real = ladder(shown, "ais")
     _panel(left, real)
     left.set_title(f"The first {bounds['ais'].num_examples} {evaluation.split} data")
     lower, upper = simulated.bracket.lower, simulated.bracket.upper

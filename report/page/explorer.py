@@ -72,6 +72,7 @@ def _measured(evaluation: Evaluation, count: int) -> list[Measured]:
     values = {
         bound_name(name, effort(bound)): bound.per_datum
         for name, bound in evaluation.bounds.items()
+        if bool(bound.per_datum.isfinite().all())
     }
     values[PARETO_K] = evaluation.diagnostics.reliability.pareto_k
     return [{"name": name, "values": _rounded(of[:count])} for name, of in values.items()]

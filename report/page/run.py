@@ -1,5 +1,6 @@
 """One evaluated run as a page."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         if f"{name}.png" in drawn
     ]
     # The law that synthetic data were drawn from is no bound on what this model makes of them.
-    bounds = {name: bound for name, bound in evaluation.bounds.items() if name != "truth"}
+    # Nor is an upper bound one where chains have not met.
+    every = dict(evaluation.bounds.items())
+    bounds = {n: bound for n, bound in every.items() if n != "truth" and math.isfinite(bound.mean)}
     page = render(
         "run.html.j2",
         title=f"{run.dataset.name}: {run.path.resolve().name}",
