@@ -56,6 +56,9 @@ def _nats(evaluation: Evaluation) -> dict[str, Json]:
     if bounds.ais is not None:
         above = _mean_of(paired(bounds.ais, bounds.iwae))
         nats["ais"] = bounds.ais.summary() | {"above_iwae": above}
+    if bounds.ais is not None and bounds.reverse_ais is not None:
+        above = _mean_of(paired(bounds.reverse_ais, bounds.ais))
+        nats["reverse_ais"] = bounds.reverse_ais.summary() | {"above_ais": above}
     if evaluation.gap is not None:
         nats["gap"] = _mean_of(evaluation.gap)
     if gap is not None and evaluation.split in gap.by_split:

@@ -12,9 +12,10 @@ import torch
 import compare
 import evaluate
 from evaluation import measure as measuring
+from evaluation.files import save_evaluation
 from evaluation.local_fit import Fit
 from evaluation.plain import evaluation_json
-from evidence import Annealing, Estimate, UnsupportedPair
+from evidence import Annealing, Coupling, Estimate, UnsupportedPair
 from evidence.estimate import Quadrature
 from experiment import load_run
 from report.comparison.reading import read_run
@@ -188,6 +189,35 @@ def test_annealing_is_reported_with_its_count_and_paired(bracketed):
     assert content["bits_per_dim"]["from"] == "exact", (
         "annealing of 20 of 120 data is no bound on their bits"
     )
+
+
+def test_real_data_are_bounded_from_above_as_well(bracketed):
+    """By coupled chains, paired with AIS; the exact value, known here, is within both."""
+    run, content, arrays = bracketed
+    above = content["nats"]["reverse_ais"]
+    assert above["kind"] == "upper" and above["num_examples"] == 20 and above["never_met"] == 0
+    assert above["of"]["temperatures"] == 8
+    difference = arrays["reverse_ais"] - arrays["ais"]
+    assert above["above_ais"]["mean"] == pytest.approx(difference.mean())
+    for side, name in ((1, "reverse_ais"), (-1, "ais")):
+        distance = side * (arrays[name] - arrays["exact"][:20])
+        assert distance.mean() > -4.9 * distance.std(ddof=1) / 20**0.5
+    assert "reverse_ais" in read_run(run).nats
+
+
+def test_chains_that_have_not_met_give_no_number(pictures, monkeypatch, tmp_path):
+    """The mean is null in the file, the table counts them, and a comparison reads the rest."""
+    run, plan = load_run(pictures[0]), Annealing(2, 2, 2)
+    short = Coupling(leapfrogs=1, most_steps=1, lag=1, burn_in=1)
+    monkeypatch.setattr("evidence.coupling.Coupling", lambda: short)
+    found = measuring.evaluate(run, dataclasses.replace(FEW, annealing=plan, annealed=3))
+    assert found.bounds.reverse_ais.details.never_met == 3
+    assert "those of 3 of 3 data have not met" in " ".join(evaluation_table(found).split())
+    path = shutil.copytree(run.path, tmp_path / "run")
+    save_evaluation(found, path)
+    content = json.loads((path / "evaluation.json").read_text())
+    assert content["nats"]["reverse_ais"]["mean"] is None
+    assert "reverse_ais" not in read_run(path).nats
 
 
 def test_the_gap_is_split_on_both_splits(bracketed):
