@@ -10,8 +10,10 @@ from experiment import Run
 from experiment.directory import of_split
 from experiment.files import write_whole
 from report.explain import remarks
+from report.glossary import GLOSSARY
 from report.names import bound_name
 from report.page.explorer import explorer
+from report.page.made import made
 from report.page.pictures import picture
 from report.page.run_charts import ladder_chart, learning_charts
 from report.page.template import render
@@ -61,6 +63,8 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
         tightest=bound_name(evaluation.tightest, effort(evaluation.bounds.tightest)),
         figures=figures,
         settings=run.request.identity,
+        made=made(run),
+        glossary=GLOSSARY,
     )
     path = run.path / of_split("report.html", evaluation.split)
     write_whole(path, page.encode(errors="backslashreplace"))

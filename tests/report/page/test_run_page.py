@@ -1,6 +1,7 @@
 """The page of one run, in a browser: what the latent explorer shows is what the pair computes."""
 
 import dataclasses
+import html
 import json
 import re
 import sys
@@ -15,8 +16,11 @@ from evaluation.measured import typeset
 from evidence.batch import Batch
 from experiment import load_run
 from report.explain import remarks
+from report.glossary import GLOSSARY
 from report.names import latent_name
+from report.page.made import made
 from report.page.run import write_report
+from report.table import identity_groups
 
 pytest.importorskip("selenium", reason="pip install -r requirements/dev.txt")
 from selenium.webdriver.common.action_chains import ActionChains
@@ -183,6 +187,33 @@ def test_it_opens_whole_and_without_complaint(plane, browser, complaints):
         for warns in [note.severity == "warning"]
     ]
     assert shown == said
+
+
+def test_it_says_how_it_was_made(plane):
+    """Command, dates, times, hardware and versions; and less where environment.json is no such."""
+    known = json.loads((plane.path / "environment.json").read_text())
+    told = made(plane.run)
+    assert told["command"].startswith("python train.py") and known["command"][1] in told["command"]
+    assert told["trained"] == known["started"] <= told["evaluated"]
+    assert f"torch {known['torch']}" in told["versions"] and told["device"] == known["device"]
+    assert told["training took"].endswith(" s, for 1 epochs")
+    for damaged in ("[]", "{", '{"command": {"a": 1}, "torch": [1]}'):
+        other = dataclasses.replace(plane.run, path=plane.path / "damaged")
+        other.path.mkdir(exist_ok=True)
+        (other.path / "environment.json").write_text(damaged)
+        assert {"evaluated"} <= set(made(other)) and "command" not in made(other)
+
+
+def test_every_word_of_the_table_is_explained(plane):
+    """The names of the rows and columns, but for what is a formula."""
+    words = " ".join(GLOSSARY)
+    names = [row.name for group in identity_groups(plane.evaluation) for row in group.rows]
+    assert len(names) > 5
+    for name in [*names, "side", "k̂", "s.e.", "measure", "nats"]:
+        word = re.split(r"  |-\d", name.strip("−= "))[0]
+        assert word in words, word
+    page = plane.file.read_text()
+    assert all(meaning.split("‖")[0][:30] in html.unescape(page) for meaning in GLOSSARY.values())
 
 
 def test_a_hostile_name_is_only_words(plane, browser):
