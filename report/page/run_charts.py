@@ -43,7 +43,7 @@ def ladder_chart(ladder: Ladder) -> Chart:
     return Chart(
         name="ladder",
         title="The ladder of bounds",
-        note=f"{', '.join(sides)}; paired, ± 2 s.e.",
+        note=f"{', '.join(sides)}; paired, ± 2 s.e.{_fewer(ladder)}",
         x=x,
         xlabel=f"nats per datum from {_name(ladder.reference)}",
         marks=marks,
@@ -52,6 +52,17 @@ def ladder_chart(ladder: Ladder) -> Chart:
         height=bottom + BOTTOM,
         left=LABELS,
     )
+
+
+def _fewer(ladder: Ladder) -> str:
+    """Says which bounds were compared on fewer data than there are."""
+    total = ladder.reference.distance.num_examples
+    fewer = [
+        f"{_name(rung)} on the first {rung.distance.num_examples:,} data"
+        for rung in ladder.rungs
+        if rung.distance.num_examples < total
+    ]
+    return "".join(f"; {words}" for words in fewer)
 
 
 def _name(rung: Rung) -> str:
