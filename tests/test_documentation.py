@@ -47,6 +47,8 @@ SHORT = {  # what comes last on a command line wins
     "compare.py": [],
 }
 VALUES_OF_A_SWEEP = 2
+# Lines of a page from which on it takes more than two screens.
+TWO_SCREENS = 100
 NOT_RUN = {
     r"^(\.venv/bin/)?pip install": "needs a package index",
     r"^python3 -m venv": "makes the environment that these tests run in",
@@ -256,6 +258,42 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def headings(document):
+    """The headings of a page after its title, down to the second level."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^##? (.+)$", text, re.MULTILINE)[1:]
+
+
+def anchor(heading):
+    """Where a link to a heading leads, as GitHub and the usual renderers call it."""
+    return "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS[1:], ids=lambda path: path.name)
+def test_a_long_page_begins_with_its_contents(document):
+    text = document.read_text()
+    listed = re.search(r"^On this page: ((?:.+\n)+)", text, re.MULTILINE)
+    if text.count("\n") <= TWO_SCREENS:
+        return
+    assert listed and listed.start() < 300, f"{document.name} has no line of contents"
+    links = re.findall(r"\[([^\]]+)\]\((#[^)]+)\)", listed[1])
+    assert links == [(heading, anchor(heading)) for heading in headings(document)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_into_a_page_lead_to_a_heading(document):
+    for target, place in re.findall(r"\]\(([^)#]*\.md)?(#[^)]+)\)", document.read_text()):
+        page = document.parent / target if target else document
+        assert place in map(anchor, headings(page)), f"{document.name}: {target}{place}"
+
+
+def test_the_index_names_every_document():
+    index = (ROOT / "docs/README.md").read_text()
+    named = {target for target in re.findall(r"\]\(([^)#]+)\)", index)}
+    assert {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"} <= named
+    assert "docs/README.md" in (ROOT / "README.md").read_text()
 
 
 def without_torch(command, script, *arguments):
