@@ -36,8 +36,8 @@ class Linear:
     itself: Distribution
 
     def __call__(self, x: Shaped[Tensor, " N *shape"]) -> Float64[Tensor, " N points"]:
-        flat = x.flatten(1).double()
-        statistics, base = self.statistics(flat), self.base(flat)
+        numbers = flat(x).double()
+        statistics, base = self.statistics(numbers), self.base(numbers)
         size = statistics.abs() @ self.coefficients.abs().amax(0).double()
         size = size + base.abs() + self.normalizer.abs().max()
         if not bool((size * torch.finfo(torch.float64).eps < ERROR).all()):  # or it is NaN
@@ -57,13 +57,13 @@ def table(likelihood: Distribution) -> Table:
     if likelihood.batch_shape == base.batch_shape[:1] and type(base) in FAMILIES:
         return FAMILIES[type(base)](base)
     if likelihood.batch_shape == base.batch_shape[:1] and isinstance(base, OffersNatural):
-        eta, normalizer = (part.flatten(1) for part in base.natural)
+        eta, normalizer = (flat(part) for part in base.natural)
         shape = base.batch_shape[1:]
         return Linear(
             _identity,
             eta,
             normalizer.sum(1),
-            lambda x: base.log_base(x.unflatten(1, shape)).flatten(1).sum(1),
+            lambda x: flat(base.log_base(x.reshape(-1, *shape))).sum(1),
             likelihood,
         )
     return partial(one_by_one, likelihood)
@@ -74,7 +74,12 @@ def one_by_one(
 ) -> Float64[Tensor, " N points"]:
     """Returns log p(x|z) as the distribution computes it; its dimensions may be undeclared."""
     terms = (log_prob(likelihood, datum, is_data=True).double() for datum in x)
-    return torch.stack([term.flatten(1).sum(1) if term.dim() > 1 else term for term in terms])
+    return torch.stack([flat(term).sum(1) for term in terms])
+
+
+def flat(value: Shaped[Tensor, " rows *shape"]) -> Shaped[Tensor, " rows D"]:
+    """Returns the numbers of every row side by side; a row of shape () has one."""
+    return value.reshape(len(value), -1)
 
 
 def summed_softplus(x: Float[Tensor, " points D"]) -> Float64[Tensor, " points"]:
@@ -97,7 +102,7 @@ def _identity(x: Tensor) -> Tensor:
 
 def _bernoulli(d: dist.Bernoulli) -> Linear:
     # x is 0 or 1: each product is exact in whatever precision the decoder has, but not their sum.
-    logits = d.logits.flatten(1)
+    logits = flat(d.logits)
     if (1 + logits.abs()).sum(1).max() * torch.finfo(logits.dtype).eps > ERROR:
         logits = logits.double()
     itself = dist.Bernoulli(logits=d.logits.double(), validate_args=False)
@@ -105,20 +110,20 @@ def _bernoulli(d: dist.Bernoulli) -> Linear:
 
 
 def _continuous_bernoulli(d: dist.ContinuousBernoulli) -> Linear:
-    logits = d.logits.flatten(1).double()
+    logits = flat(d.logits).double()
     itself = dist.ContinuousBernoulli(logits=d.logits.double(), lims=d._lims, validate_args=False)
-    normalizer = summed_softplus(logits) - itself._cont_bern_log_norm().flatten(1).sum(1)
+    normalizer = summed_softplus(logits) - flat(itself._cont_bern_log_norm()).sum(1)
     return Linear(_identity, logits, normalizer, _nothing, itself)
 
 
 def _poisson(d: dist.Poisson) -> Linear:
-    rate = d.rate.flatten(1).double()
+    rate = flat(d.rate).double()
     itself = dist.Poisson(d.rate.double(), validate_args=False)
     return Linear(_identity, rate.log(), rate.sum(1), lambda x: -torch.lgamma(x + 1).sum(1), itself)
 
 
 def _normal(d: dist.Normal) -> Linear:
-    loc, scale = d.loc.flatten(1).double(), d.scale.flatten(1).double()
+    loc, scale = flat(d.loc).double(), flat(d.scale).double()
     itself = dist.Normal(d.loc.double(), d.scale.double(), validate_args=False)
     precision = scale.square().reciprocal()
     normalizer = (0.5 * loc.square() * precision + scale.log() + 0.5 * math.log(2 * math.pi)).sum(1)
