@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evidence import Annealing, ais, elbo, eubo, exact, iw_eubo, iwae, simulate
 from evidence.batch import Batch
+from evidence.joint import Joint
 from evidence.weights import draw
 from inference.objectives.beta import BetaELBO
 from inference.objectives.draws import reparametrized
@@ -64,6 +65,13 @@ def every_site_is_counted_once(pair: Pair) -> None:
     likelihood, prior, guide = terms(pair, first, columns)
     above = eubo(pair.model, pair.guide, columns, first)  # through the unconstrained latents
     assert close(above.per_datum, likelihood + prior - guide)
+    joint = Joint(pair.model, pair.guide, columns)
+    u = joint.unconstrain(first).requires_grad_()
+    z = torch.cat([value.reshape(ROWS, -1) for value in joint.latents(u).values()], 1)
+    (slopes,) = torch.autograd.grad(z.sum(), u)  # every number of z is a function of one of u
+    volume = slopes.abs().log().sum(1).numpy()
+    found = torch.stack([*joint.model_terms(u), joint.log_guide(u)])
+    assert close(found, np.stack([prior + volume, likelihood, guide + volume]))
 
 
 def the_exact_evidence_is_the_integral(pair: Pair) -> None:
