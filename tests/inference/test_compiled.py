@@ -300,16 +300,43 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why(float64, spoil, reaso
     assert "\n" not in line
 
 
-def test_buffers_are_inputs(float64):
-    """A buffer that is assigned anew between steps is read anew."""
+def test_a_buffer_of_the_moment_is_an_input_of_the_one_graph(float64):
+    """A buffer that is assigned anew between steps is read anew, and nothing is recorded anew."""
     model, guide, objective, (batch, _) = opened()
     model.prior.register_buffer("shift", torch.zeros(()))
     model.prior.forward = lambda: dist.Normal(model.prior.shift.expand(3), 1.0).to_event(1)
-    both = Both(model, guide, objective)
+    both, losses, recordings = Both(model, guide, objective), [], []
     for shift in (0.0, 5.0):
         model.prior.shift = torch.tensor(shift)
         both.assert_same(batch, 0)
-    assert both.compiled.is_compiled
+        losses.append(both.measured(both.compiled, batch, 0)[0].item())
+        recordings.append(both.compiled.recorder.last)
+    assert both.compiled.is_compiled and recordings[0] is recordings[1]
+    # −log N(z; 5, 1) + log N(z; 0, 1) is 12.5 − 5z in each of three dimensions.
+    assert losses[1] - losses[0] == pytest.approx(len(batch[0]) * 3 * 12.5, rel=0.3)
+
+
+class Louder(nn.Module):
+    """A decoder whose output is three times as large in training."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z):
+        return self.decoder(z) * (3.0 if self.training else 1.0)
+
+
+def test_a_recorded_step_is_that_of_the_present_mode(float64):
+    model, guide, objective, (batch, _) = opened()
+    nn.init.normal_(model.decoder.output.weight)
+    model.decoder = Louder(model.decoder)
+    both, losses = Both(model, guide, objective), []
+    for training in (True, False):
+        both.pair.train(training)
+        both.assert_same(batch, 0)
+        losses.append(both.measured(both.compiled, batch, 0)[0].item())
+    assert both.compiled.is_compiled and abs(losses[0] - losses[1]) > 1
 
 
 def test_a_step_is_that_of_pyros_own_svi():

@@ -1,0 +1,57 @@
+"""Satterthwaite's degrees of freedom, and the intervals that follow, worked out by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from report.comparison.statistics import average, differences_to_best, paired
+
+# Four data and three seeds against three seeds, whose means are 3, 4, 8 and 1, 1, 4.
+A = np.array([[1.0, 2, 4, 5], [2.0, 3, 5, 6], [5.0, 8, 9, 10]])
+B = np.array([[0.0, 1, 1, 2], [1.0, 0, 1, 2], [3.0, 4, 4, 5]])
+
+
+def test_satterthwaite_by_hand():
+    found = paired(A, B)
+    # Per datum 8/3 − 4/3, 13/3 − 5/3, 6 − 2, 7 − 3: mean 3, squares sum to 4.888…, over 3 and 4.
+    data = (np.array([4 / 3, 8 / 3, 4, 4]).var(ddof=1)) / 4
+    seeds_a, seeds_b = 7 / 3, 3 / 3  # variances 7 and 3 of three run means each
+    assert data == pytest.approx(0.4074074)
+    variance = data + seeds_a + seeds_b
+    freedom = variance**2 / (data**2 / 3 + seeds_a**2 / 2 + seeds_b**2 / 2)
+    assert freedom == pytest.approx(4.2694, abs=1e-4)
+    assert (found.mean, found.error, found.freedom) == pytest.approx((3, variance**0.5, freedom))
+    t = 3 / variance**0.5
+    assert found.p == pytest.approx(2 * stats.t.sf(t, freedom))
+    assert found.half_width(0.9) == pytest.approx(stats.t.ppf(0.95, freedom) * variance**0.5)
+    assert found.seeds_too
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_seeds_on_one_side_alone_count_there(which):
+    one, other = (A, B[:1]) if which == "a" else (A[:1], B)
+    found = paired(one, other)
+    d = one.mean(0) - other.mean(0)
+    parts = [(d.var(ddof=1) / 4, 3), ((7 if which == "a" else 3) / 3, 2)]
+    variance = sum(v for v, _ in parts)
+    freedom = variance**2 / sum(v**2 / n for v, n in parts)
+    assert (found.error, found.freedom) == pytest.approx((variance**0.5, freedom))
+    assert not found.seeds_too
+
+
+def test_intervals_are_as_wide_as_three_pairs_ask_for():
+    """Bonferroni over all pairs of three settings, and the sign is setting minus best."""
+    best, rows = differences_to_best([B, A, B - 1])
+    assert best == 1 and rows[1] is None
+    for row, other in ((rows[0], B), (rows[2], B - 1)):
+        test = paired(other, A)
+        half = stats.t.ppf(1 - 0.05 / 3 / 2, test.freedom) * test.error
+        assert (row.mean, row.low, row.high) == pytest.approx(
+            (test.mean, test.mean - half, test.mean + half)
+        )
+        assert row.standard_error == test.error and row.p >= test.p
+
+
+def test_the_error_of_an_average_is_over_seeds():
+    found = average(A)
+    assert found == pytest.approx((5.0, np.sqrt(7 / 3)))
