@@ -33,6 +33,7 @@ def _reliability(axis: Axes, weighed: Reliability) -> None:
         axis.hist(k, bins=min(30, 5 + len(k) // 10), color=LIGHT, edgecolor=MIDDLE)
     axis.axvline(weighed.threshold, color=ACCENT, linewidth=1, label="above: not to be trusted")
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_ylim(top=1.3 * axis.get_ylim()[1])
     axis.legend(fontsize=8, loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
     share = f"{weighed.bad:.0%} of the data beyond {weighed.threshold:.2f}"
     axis.set_title(f"k̂ of the weights: {share}")
