@@ -208,3 +208,13 @@ def test_training_starts_at_the_means_of_any_data(name):
         found = module.mean(module.start(mean).double()[None])[0]
         near = 0.011 + (0.1 * LEVELS if module.spaces[0] == "bytes" else 1e-5 * abs(mean))
         assert ((found - mean).abs() < near).all(), share
+
+
+def test_several_draws_at_once_have_the_optimum_of_all():
+    """`expand` makes of one row a batch: σ is then that of the batch, and has the same floor."""
+    module = Gaussian((2,), scale="optimal").double().train()
+    h = torch.randn(1, 2, dtype=torch.float64)
+    for error in (0.0, 0.5):
+        x = h + error * torch.randn(7, 2, dtype=torch.float64)
+        found = module(h).expand((7,)).log_prob(x)
+        torch.testing.assert_close(found, module(h.expand(7, 2)).log_prob(x))

@@ -398,3 +398,9 @@ def test_two_dimensions_are_coupled(axis, name, options):
     q = module() if axis == "prior" else module(torch.randn(1, module.num_parameters).double())
     a, b, c, d = q.log_prob(torch.tensor([[0, 0], [1, 1], [0, 1], [1, 0]]).double().unsqueeze(1))
     assert abs(float((a + b - c - d).detach())) > 1e-3
+
+
+def test_planar_layers_start_along_unit_vectors():
+    b, u, w = family_of("planar", {"layers": 3}, 4).start.tensor_split([1, 5], dim=-1)
+    assert not b.any() and not u.any()
+    torch.testing.assert_close(w.square().sum(-1), torch.ones(3).double(), atol=1e-6, rtol=0)

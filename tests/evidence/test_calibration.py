@@ -1,11 +1,13 @@
 """Simulation-based calibration of guides that are right, too narrow, biased, or uncorrelated."""
 
+import math
+
 import pyro.distributions as dist
 import pytest
 import torch
 
 from evidence import calibration
-from evidence.calibration import simulation_based_calibration
+from evidence.calibration import Calibration, simulation_based_calibration
 from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from tests.evidence.small_posteriors import data, joint
 
@@ -46,3 +48,14 @@ def test_ranks_do_not_depend_on_how_the_draws_are_cut(monkeypatch: pytest.Monkey
     found = simulation_based_calibration(model, low, like, draws=17)
     assert bool((found.ranks == 17).all())
     assert found.ranks.shape == (300, 3) and found.joint_ranks.shape == (300,)
+
+
+def test_the_ecdf_and_its_band_by_hand() -> None:
+    """One rank of 0, two of 1 and one of 3, among three draws; the joint ranks are all 3."""
+    found = Calibration(torch.tensor([[0], [1], [1], [3]]), torch.full((4,), 3), draws=3)
+    expected = torch.tensor([[0.0, 0.25, 0.0, 0.0], [-0.25, -0.5, -0.75, 0.0]])
+    torch.testing.assert_close(found.excess(), expected.double())
+    assert found.departure().tolist() == [0.25, 0.75]
+    # 2 exp(−2 N band²) is the probability that one line leaves the band; there are two lines.
+    assert 2 * 2 * math.exp(-2 * 4 * found.band(0.01) ** 2) == pytest.approx(0.01)
+    assert found.band() == found.band(0.01)

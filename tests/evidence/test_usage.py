@@ -6,7 +6,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 
-from evidence.usage import PosteriorMoments, latent_usage
+from evidence.usage import LatentUsage, PosteriorMoments, latent_usage
 from models.joints import ExactPosterior, FactorAnalysis, Posterior
 from tests.evidence.small_posteriors import data, joint
 
@@ -51,3 +51,10 @@ def test_the_noise_of_the_draws_is_taken_off_the_activity() -> None:
     mean = torch.tensor([[1.0], [-1.0], [0.0]], dtype=torch.float64)
     moments = PosteriorMoments(mean, torch.full((3, 1), 2.0, dtype=torch.float64), draws=4)
     assert moments.activity.tolist() == [0.5]
+
+
+def test_a_dimension_is_active_above_the_threshold_and_not_at_it() -> None:
+    """The threshold is 0.01 (Burda et al. 2016)."""
+    activity = torch.tensor([0.01, 0.011, 0.0, 3.0], dtype=torch.float64)
+    found = LatentUsage(activity, rate=3.0, mutual_information=2.0, num_examples=9)
+    assert found.active_units == 2 and found.collapsed == [0, 2] and found.marginal_kl == 1.0

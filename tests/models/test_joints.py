@@ -237,3 +237,15 @@ def test_svi_reaches_probabilistic_pca() -> None:
     bound = iwae(model, guide, x, 1).mean
     assert best - 0.05 < reached <= best + 1e-4
     assert bound < best
+
+
+def test_factor_analysis_of_pictures_is_that_of_vectors() -> None:
+    flat = factor_analysis()
+    picture = FactorAnalysis(flat.weight, flat.loc.reshape(2, 3), flat.variance.reshape(2, 3))
+    z = torch.randn(4, 3)
+    x = flat.conditional(z).sample()
+    torch.testing.assert_close(
+        picture.conditional(z).log_prob(x.reshape(4, 2, 3)), flat.conditional(z).log_prob(x)
+    )
+    torch.testing.assert_close(picture.log_prob(x.reshape(4, 2, 3)), flat.log_prob(x))
+    torch.testing.assert_close(picture.posterior_mean(x.reshape(4, 2, 3)), flat.posterior_mean(x))
