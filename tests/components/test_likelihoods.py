@@ -12,6 +12,7 @@ from errors import RequestError
 from models.likelihoods import Bernoulli, Gaussian
 from models.likelihoods.continuous_bernoulli import StableContinuousBernoulli
 from models.likelihoods.discretized_logistic import RoundedLogistic
+from models.likelihoods.gaussian import BatchOptimalNormal
 from tests.components.factories import LEVELS, REFERENCES, SHAPE, cases, likelihood, make
 
 every_likelihood = pytest.mark.parametrize(("name", "options"), cases("likelihood"))
@@ -210,11 +211,10 @@ def test_training_starts_at_the_means_of_any_data(name):
         assert ((found - mean).abs() < near).all(), share
 
 
-def test_several_draws_at_once_have_the_optimum_of_all():
-    """`expand` makes of one row a batch: σ is then that of the batch, and has the same floor."""
-    module = Gaussian((2,), scale="optimal").double().train()
-    h = torch.randn(1, 2, dtype=torch.float64)
+def test_an_expanded_optimal_normal_has_the_optimum_of_all_and_the_same_floor():
+    normal = BatchOptimalNormal(torch.zeros(2), torch.tensor(1.0), 0.25, validate_args=False)
     for error in (0.0, 0.5):
-        x = h + error * torch.randn(7, 2, dtype=torch.float64)
-        found = module(h).expand((7,)).log_prob(x)
-        torch.testing.assert_close(found, module(h.expand(7, 2)).log_prob(x))
+        x = error * torch.randn(7, 2)
+        scale = max(float(x.square().mean().sqrt()), 0.25)
+        found = normal.expand(torch.Size((7, 2))).log_prob(x)
+        torch.testing.assert_close(found, torch.distributions.Normal(0.0, scale).log_prob(x))

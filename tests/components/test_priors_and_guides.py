@@ -404,3 +404,14 @@ def test_planar_layers_start_along_unit_vectors():
     b, u, w = family_of("planar", {"layers": 3}, 4).start.tensor_split([1, 5], dim=-1)
     assert not b.any() and not u.any()
     torch.testing.assert_close(w.square().sum(-1), torch.ones(3).double(), atol=1e-6, rtol=0)
+
+
+def test_a_factor_that_is_infinite_in_one_column_makes_its_row_nan_and_no_other():
+    """Its Cholesky factor exists, and is infinite."""
+    family = family_of("low_rank", {"rank": 2}, 2)
+    h = torch.zeros(3, family.num_parameters, dtype=torch.float64)
+    h[1, 4] = 1e200
+    with pyro.validation_enabled(False):
+        q = family(h)
+    assert q.loc.isnan().all(-1).tolist() == [False, True, False]
+    assert q.log_prob(torch.zeros(2).double())[[0, 2]].isfinite().all()

@@ -1,10 +1,11 @@
-"""The smallest value that a message names is accepted, and what is below it is refused."""
+"""Numbers as options: the least that is accepted, and that each changes what it is the size of."""
 
 import re
 
 import pytest
 
 from errors import RequestError
+from models.priors.flow import LAYERS
 from tests.components.factories import ALL, choice, likelihood, make
 from tests.components.test_priors_and_guides import family_of, prior
 
@@ -51,3 +52,24 @@ def test_the_least_that_a_refusal_names_is_accepted(axis, name, option):
     else:
         assert "positive" in refused(0.0)
         assert build(axis, name, **{option: 1e-3}) is not None
+
+
+SIZES = ("layers", "width", "context", "rank", "components")
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "option", "beside"),
+    [
+        (axis, name, option, beside)
+        for axis, name, option in OPTIONS
+        if option in SIZES
+        for beside in ([{"kind": kind} for kind in LAYERS] if name == "flow" else [{}])
+    ],
+)
+def test_a_size_is_that_of_some_parameter_or_of_what_the_encoder_gives(axis, name, option, beside):
+    def sizes(value):
+        module = build(axis, name, **beside, **{option: value})
+        shapes = [parameter.shape for parameter in module.parameters()]
+        return shapes, module.num_parameters if axis == "guide" else 0
+
+    assert sizes(9) == sizes(9) != sizes(10)

@@ -117,3 +117,13 @@ def test_lower_can_be_better():
 def test_one_seed_has_no_error_over_seeds():
     assert np.isnan(average(np.ones((1, 5)))[1])
     assert average(np.array([[1.0, 3.0], [3.0, 5.0]])) == pytest.approx((3.0, 1.0))
+
+
+def test_one_datum_has_the_spread_of_its_seeds_alone():
+    """(ȧ − ḃ) with s²/n of each side, by hand: [1, 3] has 2/2, [0, 4, 8] has 16/3."""
+    a, b = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0], [8.0]])
+    found = paired(a, b)
+    assert found.mean == -2 and found.seeds_too
+    assert found.error == pytest.approx((1 + 16 / 3) ** 0.5)
+    welch = stats.ttest_ind(a[:, 0], b[:, 0], equal_var=False)
+    assert found.freedom == pytest.approx(welch.df) and found.p == pytest.approx(welch.pvalue)
