@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import scipy.special
 import scipy.stats
-import torch
 
 from data import Dataset, View, open_dataset
 from data.raw import RawData, RawSplit
@@ -44,9 +43,12 @@ def located(family: Any) -> Any:
     """Returns the reference of a location-scale likelihood, of which SciPy has the standard one."""
 
     def log_density(module: Any, h: Any, x: Any) -> Any:
-        loc, scale = (
-            value.detach().numpy() for value in module.location_and_scale(torch.tensor(h))
-        )
+        state = {key: value.detach().numpy() for key, value in module.state_dict().items()}
+        if "fixed_scale" in state:
+            loc, scale = h, state["fixed_scale"]
+        else:  # a quantum and a softplus, of a parameter or of the decoder's second output
+            loc, raw = (h, state["raw_scale"]) if "raw_scale" in state else (h[:, 0], h[:, 1])
+            scale = 1 / LEVELS + softplus(raw)
         return family.logpdf((x - loc) / scale) - np.log(scale)
 
     return log_density

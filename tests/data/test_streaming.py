@@ -63,6 +63,12 @@ def test_streamed_numbers_are_those_in_memory(files, monkeypatch, name, space, b
     )
     assert isinstance(memory.train.stored, InMemory) and isinstance(disk.train.stored, OnDisk)
     assert memory.quantum == disk.quantum and torch.equal(memory.mean, disk.mean)
+    stored = torch.from_numpy(GREY[4500:]).double()
+    levels = {"bytes": memory.test[:], "unit": (memory.test[:].double() * 256).floor()}
+    if name == "grey" and space in levels:
+        assert torch.equal(levels[space].double(), stored)
+    if binarisation == "threshold":
+        assert torch.equal(memory.test[:], (stored > 255 / 2).float())
     index = torch.randint(500, (40,))
     for part in ("valid", "test"):
         assert torch.equal(memory(part)[:], disk(part)[:])

@@ -29,15 +29,12 @@ def evaluation(space: str) -> Evaluation:
     split = RawSplit(levels)
     data = open_dataset(RawData(split, split, split, levels=LEVELS), "levels", View(space))
     x = data.test[:].double()
-    width = (
-        1.0 if data.quantum is None else data.quantum * LEVELS
-    )  # of the unit interval, in the units of x
-    shift = (
-        float((x - (torch.as_tensor(levels) + 0.5) / LEVELS * width).mean())
-        if space == "real"
-        else 0.0
-    )
-    log_p = torch.as_tensor(LAW.logpdf(((x - shift) / width).numpy())[:, 0]) - np.log(width)
+    # x is (v + u − m)/s in units of the standard deviation of v + u, or (v + u)/LEVELS.
+    mean, sd = levels.mean() + 0.5, float(np.sqrt(levels.var() + 1 / 12))
+    width = LEVELS / sd if space == "real" else 1.0  # of the unit interval, in the units of x
+    inside = (x.numpy() * sd + mean) / LEVELS if space == "real" else x.numpy()
+    assert inside.min() > -1e-6 and inside.max() < 1 + 1e-6  # but for the rounding of float32
+    log_p = torch.as_tensor(LAW.logpdf(inside.clip(1e-9, 1 - 1e-9))[:, 0]) - np.log(width)
     bound = Estimate(log_p, "lower", 1)
     run = Run(None, {}, None, None, data, 1)  # type: ignore[arg-type]
     nothing = Diagnostics(None, None, None)  # type: ignore[arg-type]

@@ -53,13 +53,22 @@ def test_the_parts_of_a_linear_model() -> None:
     assert "larger encoder" in advice(parts)
 
 
-def test_more_data_than_fit_a_chunk(monkeypatch) -> None:
-    """Free guides are one with their data, and cannot be measured part by part."""
-    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 3 * 10)
+@pytest.mark.parametrize("floats", [1, 3 * 10, 3 * 25 * 3, 2**20])
+def test_elbos_of_free_guides_do_not_depend_on_how_draws_are_cut(monkeypatch, floats: int) -> None:
+    """Of the posterior itself every weight is p(x); 7 draws in chunks of 1, 3 or all."""
+    monkeypatch.setattr(chunks, "CHUNK_FLOATS", floats)
     joint = FactorAnalysis(torch.eye(3)[:, :2], torch.zeros(3), 0.3)
     x = joint.conditional(joint.prior().sample((25,))).sample()
-    guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
+    family, posterior = MeanField(2), joint.posterior(x)
     fits = LocalFits(joint, x, Fit(steps=2, measured=7))
+    (local,) = LocalFits(joint, x, Fit(restarts=1)).starts(family)
+    with torch.no_grad():  # h of scales s: softplus(raw) is s/0.1 of what h = 0 gives
+        start = local.posterior(x).base_dist.scale[0, 0]
+        scale = posterior.variance.sqrt()
+        raw = torch.log(torch.expm1(scale)) - torch.log(torch.expm1(start))
+        local.h.copy_(torch.cat([posterior.mean, raw], 1))
+        torch.testing.assert_close(fits.elbo(local), joint.log_prob(x), atol=1e-6, rtol=0)
+    guide = Amortized(MLP((3,), (4,), layers=0), MeanField(2)).double()
     parts = gap_parts(fits, guide, Estimate(joint.log_prob(x), "exact"), deeper(guide, x))
     assert len(parts.approximation) == len(parts.richer_family.per_datum) == 25
 

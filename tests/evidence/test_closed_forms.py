@@ -10,7 +10,7 @@ import scipy.integrate
 import scipy.stats
 import torch
 
-from evidence import elbo, eubo, iw_eubo, iwae, posterior_draw
+from evidence import elbo, eubo, exact, iw_eubo, iwae, posterior_draw
 from evidence.calibration import Calibration, _ranks
 from evidence.joint import Joint
 from evidence.reliability import Reliability, effective_size
@@ -77,6 +77,14 @@ def test_elbo_and_eubo_are_off_by_their_divergences():
         (eubo(model, guide, x, z), log_p + float(kl(p, q))),
     ):
         assert abs(found.mean - expected) < Z * found.standard_error
+
+
+def test_every_datum_of_many_groups_is_integrated():
+    """300 data far apart: more than share cells, so that they are halved into groups."""
+    x = torch.linspace(-9, 9, 300, dtype=torch.float64).unsqueeze(1)
+    expected = torch.distributions.Normal(0.0, 2**0.5).log_prob(x[:, 0])
+    found = exact(model, guide, x[torch.randperm(300)].sort(0).values)
+    torch.testing.assert_close(found.per_datum, expected, atol=2e-3, rtol=0)
 
 
 def test_posterior_draws_have_the_posteriors_mean_and_spread():

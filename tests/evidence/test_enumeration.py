@@ -10,7 +10,7 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
-from evidence import UnsupportedPair, chunks, exact
+from evidence import UnsupportedPair, exact
 from evidence.enumeration import support
 from evidence.estimate import Enumeration
 from models.clustered import Clustered
@@ -74,15 +74,6 @@ def test_several_sites_that_depend_on_each_other() -> None:
                 * float(dist.Poisson(1.0 + y + sum(bits)).log_prob(datum).exp())
             )
         assert float(value) == pytest.approx(math.log(total), abs=1e-5)
-
-
-def test_more_data_than_fit_one_run_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = torch.randn(50, 2)
-    whole = exact(mixture, nothing, x)
-    monkeypatch.setattr(chunks, "CHUNK_FLOATS", 14)
-    parts = exact(mixture, nothing, x)
-    assert whole is not None and parts is not None
-    torch.testing.assert_close(whole.per_datum, parts.per_datum)
 
 
 def test_supports_of_events_are_all_combinations() -> None:

@@ -11,7 +11,7 @@ from errors import RequestError
 from evidence import Annealing, ais, iwae
 from evidence.recording import Calls, Shapes, calls, recorded
 from evidence.recording.calls import run
-from models.joints import FactorAnalysis, Posterior
+from models.joints import ExactPosterior, FactorAnalysis, Posterior
 
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 BACKENDS = [None, pytest.param("inductor", marks=NEEDS_COMPILER)]
@@ -107,3 +107,9 @@ def test_bounds_are_the_same_compiled(start, backend):
         found = measured()
     assert here.why_eager is None and len(here.graphs) == 3
     assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, expected, strict=True))
+    # What both share is held to the truth: with the posterior as the guide nothing is drawn.
+    exact, start = ExactPosterior(joint), Annealing(5, 6, 2, "guide")
+    with recorded(into=Calls(None)), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("evidence.chunks.CHUNK_FLOATS", 3 * 100)
+        for known in (iwae(joint, exact, x, 33), ais(joint, exact, x, start)):
+            torch.testing.assert_close(known.per_datum, joint.log_prob(x), atol=1e-8, rtol=0)
