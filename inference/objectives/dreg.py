@@ -43,4 +43,4 @@ class DReG(Objective):
 def _weighted(
     gradient: Float[Tensor, " rows *event"], weights: Float[Tensor, " rows"]
 ) -> Float[Tensor, " rows *event"]:
-    return gradient * weights.reshape(-1, *[1] * (gradient.dim() - 1))
+    return gradient * weights.to(gradient).reshape(-1, *[1] * (gradient.dim() - 1))
