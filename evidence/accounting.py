@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from evidence.parts import parts_of
-from evidence.structure import Site, latent_sites, observed_site, sample_sites
+from evidence.structure import Site, latent_sites, observed_sites, sample_sites
 from evidence.unsupported import UnsupportedPair
 
 # What has no density of a variable: atoms, and a measure that is no probability.
@@ -33,12 +33,12 @@ def check_pair(model: Trace, guide: Trace, rows: int) -> None:
                 f"the model's latent site {site['name']!r} is not in the guide; add it there"
             )
     check_plate(sites, rows, latents.values())
-    observed = observed_site(model, latents)
-    check_density(observed, "the model")
+    for observed in observed_sites(model, latents):
+        check_density(observed, "the model")
     for name, site in latents.items():
         (prior,) = [one for one in sites if one["name"] == name]
         check_density(prior, "the model")
-        check_masks(site, prior, observed, rows)
+        check_masks(site, prior, rows)
 
 
 def check_guide(guide: Trace, rows: int) -> None:
@@ -86,28 +86,29 @@ def check_density(site: Site, program: str) -> None:
             )
 
 
-def check_masks(guide: Site, prior: Site, observed: Site, rows: int) -> None:
-    """Raises UnsupportedPair where a latent is masked of a datum that is not left out altogether.
+def check_masks(guide: Site, prior: Site, rows: int) -> None:
+    """Raises UnsupportedPair where a latent is masked in one of the programs alone.
 
-    Without its density a latent has no weight: what is left is no log p(x).
+    Where it is in both, `evidence.idle` looks whether it has a say.
     """
     for site in (guide, prior):
         if _is_masked(site["fn"]):
-            raise _masked(site)
+            raise masked_latent(site)
     if all(site["mask"] is None or site["mask"] is True for site in (guide, prior)):
         return
-    mine, other, data = (_on(site, rows) for site in (guide, prior, observed))
-    if not bool((mine == other).all()) or bool((data & ~other).any()):
-        raise _masked(guide)
+    mine, other = (counted_rows(site, rows) for site in (guide, prior))
+    if not bool((mine == other).all()):
+        raise masked_latent(guide)
 
 
 def check_unmasked(site: Site) -> None:
     """Raises UnsupportedPair if the program leaves out the site's density, of any datum."""
-    if _is_masked(site["fn"]) or not bool(_on(site, 1).all()):
-        raise _masked(site)
+    if _is_masked(site["fn"]) or not bool(counted_rows(site, 1).all()):
+        raise masked_latent(site)
 
 
-def _masked(site: Site) -> UnsupportedPair:
+def masked_latent(site: Site) -> UnsupportedPair:
+    """Returns the refusal of a latent whose density is left out."""
     return UnsupportedPair(
         f"latent site {site['name']!r} is masked, so its density is left out; mask the observed "
         "site alone, or a whole datum in model and guide"
@@ -118,7 +119,7 @@ def _is_masked(fn: Distribution) -> bool:
     return any(isinstance(part, dist.MaskedDistribution) for part in parts_of(fn))
 
 
-def _on(site: Site, rows: int) -> Tensor:
+def counted_rows(site: Site, rows: int) -> Tensor:
     """Returns for which of `rows` data the site is counted."""
     mask = site["mask"]
     if mask is None or isinstance(mask, bool):

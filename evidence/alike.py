@@ -17,7 +17,7 @@ from evidence.batch import Batch
 from evidence.chunks import rows_per_chunk
 from evidence.joint import Joint
 from evidence.noise import forked
-from evidence.structure import at, log_likelihood_of, log_prob_of, site_log_prob, site_of
+from evidence.structure import at, log_likelihood_of, log_prob_of, only, site_log_prob
 
 # At how many draws of q(z|x), and of p(z), every datum is looked at.
 LOOKS = 4
@@ -39,7 +39,7 @@ def observed_where_alike(first: Joint, batch: Batch, tolerance: float) -> Tensor
             if not bool(alike(joint, batch, u, tolerance).all()):
                 return None
             trace = at(joint.model, joint.latents(u[: part.size]), part)
-            observed.append(site_of(trace, joint.observed)["value"])
+            observed.append(only(joint.observed, trace)["value"])
     return torch.cat(observed)
 
 
@@ -60,14 +60,14 @@ def alike(
     """Returns where log p(x, z) at u is the same by a datum's own row as by the first and last."""
     latents = joint.latents(u)
     trace = at(joint.model, latents, joint.rows(len(u)))
-    x = site_of(trace, joint.observed)["value"]
+    x = only(joint.observed, trace)["value"]
     expected = log_prob_of(trace, latents) + log_likelihood_of(trace, joint.observed)
     agreed = torch.ones_like(expected, dtype=torch.bool)
     for row in (0, batch.size - 1):
         one = Batch(column[[row]].expand(len(u), *column.shape[1:]) for column in batch)
         with pyro.validation_enabled(False):  # x need not lie in the support of another's p(x|z)
             other = at(joint.model, latents, one)
-            site = site_of(other, joint.observed).copy()
+            site = only(joint.observed, other).copy()
             site["value"] = x
             found = log_prob_of(other, latents) + site_log_prob(site, is_data=True)
         agreed &= _close(found, expected, tolerance)

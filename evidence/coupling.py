@@ -33,6 +33,7 @@ from evidence.estimate import Coupled, Estimate
 from evidence.hmc import Noise, Path, Point, transition
 from evidence.joint import Joint
 from evidence.structure import Latents, Program
+from evidence.unsupported import UnsupportedPair
 
 # How step sizes are tuned: towards this acceptance probability, by this much per step and unit of
 # its error, over so many steps, of which the second half is averaged.
@@ -205,6 +206,11 @@ class Kernel:
     """
 
     def __init__(self, path: Path, leapfrogs: int) -> None:
+        if path.joint.has_idle:
+            raise UnsupportedPair(
+                "latents are masked of some data: chains go anywhere there, and do not meet; "
+                "measure data of one length together, without the steps beyond"
+            )
         self.path, self.leapfrogs = path, leapfrogs
         drawn = path.joint.draw_guide(SCALE_DRAWS).unflatten(0, (SCALE_DRAWS, -1))
         self.scale = drawn.std(0).clamp(min=torch.finfo(drawn.dtype).tiny)

@@ -17,10 +17,10 @@ from evidence.structure import (
     Program,
     at,
     latent_sites,
+    log_likelihood_of,
     log_prob_of,
-    observed_site,
+    observed_sites,
     sample_sites,
-    site_log_prob,
     traced,
 )
 
@@ -47,7 +47,7 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
 
     Raises:
         UnsupportedPair: if a discrete latent is outside the data plate or masked, or if the model
-            has a factor or several observed sites. The message names the site.
+            has a factor. The message names the site.
 
     >>> import pyro, pyro.distributions as dist
     >>> def model(x):
@@ -96,9 +96,9 @@ def alike(one: dict[str, Tensor], other: dict[str, Tensor] | None) -> bool:
 def check_summable(trace: Trace, rows: int) -> None:
     """Raises UnsupportedPair unless Σ_z of all that the model counts is p(x) of one observed x."""
     latents = latent_sites(trace)
-    observed = observed_site(trace, [site["name"] for site in latents])
+    observed = observed_sites(trace, [site["name"] for site in latents])
     check_plate(sample_sites(trace), rows)
-    for site in [*latents, observed]:
+    for site in [*latents, *observed]:
         check_density(site, "the model")
     for site in latents:
         check_unmasked(site)
@@ -117,7 +117,8 @@ def _log_joint(
         for name, support, column in zip(names, supports, chunk.T, strict=True)
     }
     trace = at(model, values, batch.repeat(len(chunk)))
-    log_likelihood = site_log_prob(observed_site(trace, names), is_data=True)
+    observed = [site["name"] for site in observed_sites(trace, names)]
+    log_likelihood = log_likelihood_of(trace, observed)
     return (log_prob_of(trace, names) + log_likelihood).reshape(len(chunk), batch.size)
 
 

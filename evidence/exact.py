@@ -110,6 +110,8 @@ def _condition_by_condition(
 ) -> Estimate | None:
     """Returns log p(x|y) by quadrature for each y in turn: given y, x depends on z alone."""
     which_is_x = observed_column(model, guide, batch)
+    if which_is_x is None:
+        return None
     x, others = batch[which_is_x], [*batch[:which_is_x], *batch[which_is_x + 1 :]]
     key = torch.cat([part.reshape(batch.size, -1).double() for part in others], 1)
     conditions, which, sizes = key.unique(dim=0, return_inverse=True, return_counts=True)

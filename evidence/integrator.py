@@ -13,7 +13,7 @@ from evidence.cost import Meter
 from evidence.joint import Joint
 from evidence.lattice import Lattice, children
 from evidence.section import Table, table
-from evidence.structure import Program, at, log_prob_of, site_of
+from evidence.structure import Program, at, log_prob_of, only
 
 # How many points the model is run on at once, if they have no more dimensions of x than NUMBERS all
 # together; and how many such numbers are kept for all groups.
@@ -67,7 +67,7 @@ class Integrator:
         with pyro.validation_enabled(False):  # validated when the joint was made
             trace = at(self.model, latents, rows)
         log_prior = log_prob_of(trace, latents) + joint.log_jacobian(values)
-        return Section(log_prior, table(site_of(trace, joint.observed)["fn"]))
+        return Section(log_prior, table(only(joint.observed, trace)["fn"]))
 
     def values(
         self,

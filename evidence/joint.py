@@ -13,6 +13,7 @@ from torch.distributions.constraints import Constraint, MixtureSameFamilyConstra
 
 from evidence.accounting import check_guide, check_pair, check_shape
 from evidence.batch import Batch, Data, repeat_rows
+from evidence.idle import check_idle
 from evidence.structure import (
     Latents,
     Program,
@@ -23,7 +24,7 @@ from evidence.structure import (
     log_likelihood_of,
     log_prob_of,
     masked,
-    observed_site,
+    observed_sites,
     site_of,
     traced,
 )
@@ -66,7 +67,8 @@ class Joint:
             values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
-        self.observed = observed_site(trace, values)["name"]
+            self.has_idle = check_idle(model, guide, self.batch, guide_trace)
+        self.observed = [site["name"] for site in observed_sites(trace, values)]
         self.dtype = next(iter(values.values())).dtype
         self.bounds: tuple[Tensor, ...] = ()
         self.sites = [self._latent(site_of(trace, name)) for name in values]

@@ -6,14 +6,19 @@ from torch import Tensor
 from evidence.batch import Batch
 from evidence.joint import Joint
 from evidence.noise import forked
-from evidence.structure import Latents, Program, at, site_of
+from evidence.structure import Latents, Program, at, only
 from evidence.unsupported import UnsupportedPair
 
 
-def observed_column(model: Program, guide: Program, batch: Batch) -> int:
-    """Returns which column of `batch` the model observes; the first, if it is none as it stands."""
+def observed_column(model: Program, guide: Program, batch: Batch) -> int | None:
+    """Returns which column of `batch` the model observes; the first, if it is none as it stands.
+
+    None if it observes several sites.
+    """
     with forked(batch.device), torch.no_grad():
         joint = Joint(model, guide, batch.first(10))
+        if len(joint.observed) > 1:
+            return None
         latents = joint.latents(joint.draw_guide(1))
         value = observed_value(joint, latents, joint.batch)
     return candidates(joint.batch, value)[0]
@@ -21,7 +26,7 @@ def observed_column(model: Program, guide: Program, batch: Batch) -> int:
 
 def observed_value(joint: Joint, latents: Latents, batch: Batch) -> Tensor:
     """Returns what the model observes when it is called with `batch`."""
-    return site_of(at(joint.model, latents, batch), joint.observed)["value"]
+    return only(joint.observed, at(joint.model, latents, batch))["value"]
 
 
 def candidates(batch: Batch, value: Tensor) -> list[int]:
@@ -63,6 +68,6 @@ def with_observed(joint: Joint, latents: Latents, x: Tensor) -> Batch:
         if is_same(observed_value(joint, latents, changed), x):
             return changed
     raise UnsupportedPair(
-        f"site {joint.observed!r} observes no column of the data as it is given, so that other "
+        f"site {joint.observed[0]!r} observes no column of the data as it is given, so that other "
         "data cannot take its place; pass what it observes as an argument of its own"
     )

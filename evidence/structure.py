@@ -1,6 +1,6 @@
 """The sites of a Pyro program, and their log-densities."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypedDict, cast
 
@@ -105,10 +105,10 @@ def latent_sites(trace: Trace) -> list[Site]:
     return [site for site in sample_sites(trace) if not site["is_observed"]]
 
 
-def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
-    """Returns the one site of a model that is none of `latents`: the datum.
+def observed_sites(trace: Trace, latents: Iterable[str]) -> list[Site]:
+    """Returns the sites of a model that are none of `latents`: the datum.
 
-    Raises UnsupportedPair for a model with no such site, or with several.
+    Raises UnsupportedPair for a model without any, or with a factor.
     """
     observed = [site for site in sample_sites(trace) if site["name"] not in set(latents)]
     factors = [site["name"] for site in observed if isinstance(site["fn"], Unit)]
@@ -117,13 +117,28 @@ def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
             f"the model has a factor {factors[0]!r}, which is no density of a variable; "
             "write what it stands for as a distribution"
         )
-    if len(observed) != 1:
-        names = ", ".join(repr(site["name"]) for site in observed) or "none"
+    if not observed:
+        raise UnsupportedPair("the model observes nothing; give one of its sites obs=x")
+    return observed
+
+
+def observed_site(trace: Trace, latents: Iterable[str]) -> Site:
+    """Returns the one site of a model that is none of `latents`, where one is needed.
+
+    Raises UnsupportedPair for a model with no such site, or with several.
+    """
+    return only([site["name"] for site in observed_sites(trace, latents)], trace)
+
+
+def only(names: Sequence[str], trace: Trace) -> Site:
+    """Returns the observed site; raises UnsupportedPair if there are several."""
+    if len(names) != 1:
         raise UnsupportedPair(
-            f"the model has {len(observed)} observed sites ({names}); "
-            "write it with one, whose event holds all that is observed of a datum"
+            f"the model has {len(names)} observed sites ({', '.join(map(repr, names))}), and this "
+            "measure needs one; write it with one, whose event holds all that is observed of a "
+            "datum"
         )
-    return observed[0]
+    return site_of(trace, names[0])
 
 
 def site_log_prob(site: Site, is_data: bool = False) -> Float64[Tensor, " rows"]:
@@ -158,9 +173,10 @@ def log_prob_of(trace: Trace, names: Iterable[str]) -> Float64[Tensor, " rows"]:
     return sum_log_probs(site_of(trace, name) for name in names)
 
 
-def log_likelihood_of(trace: Trace, observed: str) -> Float64[Tensor, " rows"]:
-    """Returns log p(x|z), the log-density of the observed site."""
-    return site_log_prob(site_of(trace, observed), is_data=True)
+def log_likelihood_of(trace: Trace, observed: Iterable[str]) -> Float64[Tensor, " rows"]:
+    """Returns log p(x|z), the joint log-density of the observed sites."""
+    terms = [site_log_prob(site_of(trace, name), is_data=True) for name in observed]
+    return torch.stack(terms).sum(0)
 
 
 def masked(log_prob: Float[Tensor, " *shape"], site: Site) -> Float[Tensor, " *shape"]:

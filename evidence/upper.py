@@ -19,7 +19,7 @@ from evidence.chunks import split_with_latents
 from evidence.estimate import Estimate
 from evidence.joint import Joint
 from evidence.observed import with_observed
-from evidence.structure import Latents, Program, site_of, traced
+from evidence.structure import Latents, Program, only, site_of, traced
 from evidence.weights import stream
 
 
@@ -57,7 +57,7 @@ def simulate(model: Program, guide: Program, like: Data) -> tuple[Data, Latents]
     batch = Batch.of(like)
     joint = Joint(model, guide, batch)
     trace = traced(poutine.uncondition(model), batch)
-    x = site_of(trace, joint.observed)["value"]
+    x = only(joint.observed, trace)["value"]
     latents = {latent.name: site_of(trace, latent.name)["value"] for latent in joint.sites}
     simulated = with_observed(joint, latents, x)
     return simulated if isinstance(like, (tuple, list)) else simulated.x, latents

@@ -17,6 +17,7 @@ from torch import Tensor
 from evidence.accounting import check_guide, check_pair
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
+from evidence.idle import check_idle
 from evidence.precision import log_prob
 from evidence.recording.calls import run
 from evidence.structure import (
@@ -24,9 +25,10 @@ from evidence.structure import (
     Program,
     at,
     latent_sites,
+    log_likelihood_of,
     log_prob_of,
     masked,
-    observed_site,
+    observed_sites,
     site_log_prob,
     sum_log_probs,
     traced,
@@ -121,6 +123,7 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
     shape, rows = (num_particles, batch.size), batch.repeat(num_particles)
     guide_trace = traced(guide, batch)
     check_guide(guide_trace, batch.size)
+    check_idle(model, guide, batch, guide_trace)
     sites = latent_sites(guide_trace)
     if len(sites) == 1:
         # One latent site *is* its distribution q(z|x): encode once, then sample it many times.
@@ -136,12 +139,11 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
         latents = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
     model_trace = at(model, latents, rows)
     check_pair(model_trace, guide_trace, num_particles * batch.size)
+    observed = [site["name"] for site in observed_sites(model_trace, latents)]
     if len(sites) > 1:
         log_guide = log_prob_of(guide_trace, latents)
     return Particles(
-        log_likelihood=site_log_prob(observed_site(model_trace, latents), is_data=True).reshape(
-            shape
-        ),
+        log_likelihood=log_likelihood_of(model_trace, observed).reshape(shape),
         log_prior=log_prob_of(model_trace, latents).reshape(shape),
         log_guide=log_guide.reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},
