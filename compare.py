@@ -1,7 +1,7 @@
 """Put finished runs side by side, fairly: python compare.py RUN [RUN …]."""
 
 from configs.optional import needs
-from configs.parser import Parser
+from configs.parser import Parser, add_switch
 from configs.process import complain, run_script
 from errors import RequestError
 
@@ -23,20 +23,40 @@ def parser() -> Parser:
     new.add_argument("--split", default="test", choices=splits, help=measured)
     by = "order by elbo, iwae, exact, … (the tightest that all runs have)"
     new.add_argument("--by", metavar="QUANTITY", help=by)
+    reference = "compare every setting with this one, not with the best: prior=standard_normal"
+    new.add_argument("--reference", metavar="SETTING", help=reference)
+    columns = "show these only, in this order: seeds, elbo, iwae, bits_per_dim, difference, p, …"
+    new.add_argument("--columns", metavar="NAME[,…]", type=words, help=columns)
+    add_switch(new, "--pairs", "a row for each pair of settings, instead of each setting")
     store = "also log every run to the store that MLFLOW_TRACKING_URI names"
     new.add_argument("--export", choices=("mlflow",), help=store)
     return new
+
+
+def words(text: str) -> list[str]:
+    """Returns the words of `text`, which commas separate."""
+    return text.split(",")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 if runs were compared, 2 if the request was wrong."""
     options = parser().parse_args(arguments)
     from report.comparison.command import compare_all
+    from report.comparison.request import Asked
 
     try:
         if options.export:
             needs(options.export, f"--export {options.export}")
-        compare_all(**vars(options))
+        asked = Asked(options.by, options.reference, options.columns)
+        compare_all(
+            options.runs,
+            options.split,
+            asked,
+            options.format,
+            options.pairs,
+            options.out,
+            options.export,
+        )
     except RequestError as error:
         return complain(str(error), 2)
     return 0

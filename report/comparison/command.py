@@ -6,15 +6,17 @@ from pathlib import Path
 
 from errors import printable
 from report.comparison.comparing import compare
+from report.comparison.formats import written
 from report.comparison.reading import read_run
-from report.comparison.tables import FORMATS
+from report.comparison.request import Asked
 
 
 def compare_all(
     runs: Sequence[str],
     split: str,
-    by: str | None,
-    format: str,
+    asked: Asked,
+    form: str,
+    pairs: bool,
     out: str | None,
     export: str | None,
 ) -> None:
@@ -26,7 +28,7 @@ def compare_all(
         RequestError: in one line, for whatever was wrong with the request.
     """
     read = [read_run(path, split) for path in runs]
-    comparisons = compare(read, by)
+    comparisons = compare(read, asked)
     if out:
         from report.page.comparison import write_page
 
@@ -36,4 +38,4 @@ def compare_all(
         from report.mlflow import export as log
 
         print(f"logged {len(read)} runs to {log(read)}", file=sys.stderr)
-    print(printable(FORMATS[format](comparisons), keep="\n"))
+    print(printable(written(comparisons, form, pairs), keep="\n"))

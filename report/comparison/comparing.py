@@ -10,20 +10,32 @@ from report.comparison.labels import labels_of
 from report.comparison.measure import choose_measure, measure_name, shared
 from report.comparison.quantities import Quantity
 from report.comparison.reading import EvaluatedRun
-from report.comparison.statistics import Average, Difference, average, differences_to_best
-from report.comparison.units import Unit
+from report.comparison.request import (
+    Asked,
+    find_reference,
+    refuse_unknown_columns,
+    refuse_unknown_reference,
+)
+from report.comparison.statistics import Average, Difference, Family, average, family
+from report.comparison.units import Unit, width_in_bits
 
 SINGLE_SEED = (
     "where a setting has a single seed, its interval covers the data only, not the luck of the seed"
 )
+BY_STEPS = (
+    "Holm's steps tell more apart than the intervals, which are Bonferroni's: where an interval "
+    "holds 0 and p is small, p decides"
+)
+
+PLAIN = Asked()
 
 
 @dataclass(frozen=True)
 class Setting:
     """A configuration and its runs, one for each seed.
 
-    `averages[name]` is the mean of a quantity over seeds with its standard error. `difference` is
-    the difference to the best setting, and None for the best setting itself.
+    `averages[name]` is the mean of a quantity with its standard error. `difference` is the
+    difference to the baseline, and None for the baseline itself.
     """
 
     label: str
@@ -41,6 +53,8 @@ class Comparison:
     measure: str
     settings: list[Setting]
     notes: list[str]
+    family: Family
+    asked: Asked
 
     @property
     def runs(self) -> list[EvaluatedRun]:
@@ -48,60 +62,92 @@ class Comparison:
         return [run for setting in self.settings for run in setting.runs]
 
     @property
+    def known(self) -> list[str]:
+        """The names of all columns that it has numbers for, in their order."""
+        measured = [name for name in Quantity if any(name in s.averages for s in self.settings)]
+        return ["seeds", *measured, "difference", "p"]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that are shown."""
+        if self.asked.columns is None:
+            return self.known
+        return [name for name in dict.fromkeys(self.asked.columns) if name in self.known]
+
+    @property
     def measure_name(self) -> str:
         """What the table calls its measure."""
         return measure_name(self.measure, self.runs)
 
     @property
-    def columns(self) -> list[Quantity]:
-        """The quantities that some setting has, in the order in which they bracket log p(x)."""
-        return [name for name in Quantity if any(name in s.averages for s in self.settings)]
+    def baseline(self) -> Setting:
+        """The setting that the others are compared with."""
+        return self.settings[self.family.baseline]
 
 
-def compare(runs: Sequence[EvaluatedRun], by: str | None = None) -> list[Comparison]:
+def compare(runs: Sequence[EvaluatedRun], asked: Asked = PLAIN) -> list[Comparison]:
     """Makes one table of every set of runs that measure the same, best setting first.
 
-    Tables of runs that only conversion to bits per dimension makes comparable come last.
-
-    Arguments:
-        runs: evaluated runs, in any order; a copy of a run is counted once.
-        by: the quantity to order by; None means the tightest that all runs of a table have.
+    Tables of runs that only conversion to bits per dimension makes comparable come last. A copy of
+    a run is counted once.
 
     Raises:
-        RequestError: if some run does not have the quantity `by`.
+        RequestError: if some run does not have the quantity to order by, if the reference is not
+            one setting, or if a column is in no table.
     """
     groups = group(runs)
     reasons = [[], *([reason] for reason in why_apart(groups))]
     tables = [
-        _table(one.title, Unit.NATS, one.runs, by, reason + one.copies)
+        _table(one.title, Unit.NATS, one.runs, asked, reason + one.copies)
         for one, reason in zip(groups, reasons, strict=True)
     ]
-    return tables + [
-        _table(some.title, Unit.BITS, some.runs, by, [some.note]) for some in convertible(groups)
+    tables += [
+        _table(some.title, Unit.BITS, some.runs, asked, [some.note]) for some in convertible(groups)
     ]
+    if asked.reference is not None and not any(t.family.is_reference for t in tables):
+        refuse_unknown_reference(asked.reference, [run.settings for run in runs])
+    refuse_unknown_columns(asked.columns or (), {name: 0 for t in tables for name in t.known})
+    return tables
 
 
 def _table(
-    title: str, unit: Unit, runs: Sequence[EvaluatedRun], by: str | None, notes: list[str]
+    title: str, unit: Unit, runs: Sequence[EvaluatedRun], asked: Asked, notes: list[str]
 ) -> Comparison:
-    measure, obstacles = choose_measure(runs, by)
+    measure, obstacles = choose_measure(runs, asked.by)
     by_setting: dict[str, list[EvaluatedRun]] = {}
     for run in runs:
         by_setting.setdefault(run.setting, []).append(run)
     members = [sorted(some, key=lambda run: run.seed or 0) for some in by_setting.values()]
-    tested = [unit.values(some, measure) for some in members]
-    _, differences = differences_to_best(tested, unit.higher_is_better)
-    labels = labels_of([some[0].settings for some in members])
+    means = [float(unit.values(some, measure).mean()) for some in members]
+    best_first = np.argsort([-m if unit.higher_is_better else m for m in means], kind="stable")
+    members = [members[index] for index in best_first]
+    options = [some[0].settings for some in members]
+    bits_of, mixed = _origin_of_bits(runs)
+    reference = None if asked.reference is None else find_reference(options, asked.reference)
+    tested = family([unit.values(some, measure) for some in members], reference)
     settings = [
-        Setting(label, some, _averages(some, unit, measure), difference)
-        for some, label, difference in zip(members, labels, differences, strict=True)
+        Setting(
+            label,
+            some,
+            _averages(some, unit, measure, bits_of),
+            None if index == tested.baseline else tested.difference(index, tested.baseline),
+        )
+        for index, (some, label) in enumerate(
+            zip(members, labels_of(options, reference), strict=True)
+        )
     ]
-    settings.sort(key=lambda s: s.averages[measure].mean, reverse=unit.higher_is_better)
-    single = any(d is not None and not d.seeds_too for d in differences)
-    return Comparison(title, unit, measure, settings, notes + obstacles + [SINGLE_SEED] * single)
+    if asked.reference is not None and reference is None:
+        notes = [*notes, f"no setting here has {asked.reference}: differences are to the best"]
+    tests = tested.differences.values()
+    single = not all(d.test.seeds_too for d in tests)
+    steps = any(d.told_apart and d.low <= 0 <= d.high for d in tests)
+    notes = notes + obstacles + mixed + [SINGLE_SEED] * single + [BY_STEPS] * steps
+    return Comparison(title, unit, measure, settings, notes, tested, asked)
 
 
-def _averages(runs: Sequence[EvaluatedRun], unit: Unit, measure: str) -> dict[str, Average]:
+def _averages(
+    runs: Sequence[EvaluatedRun], unit: Unit, measure: str, bits_of: str | None
+) -> dict[str, Average]:
     """Averages all quantities of one setting; in bits per dimension, only the one compared."""
     if unit is Unit.BITS:
         return {measure: average(unit.values(runs, measure))}
@@ -110,7 +156,15 @@ def _averages(runs: Sequence[EvaluatedRun], unit: Unit, measure: str) -> dict[st
     if Quantity.GAP not in names and {Quantity.EXACT, Quantity.ELBO} <= names:
         exact, elbo = (unit.values(runs, name) for name in (Quantity.EXACT, Quantity.ELBO))
         found[Quantity.GAP] = average(exact - elbo)
-    bits = [[run.bits.mean] for run in runs if run.bits is not None]
-    if len(bits) == len(runs):
-        found[Quantity.BITS] = average(np.array(bits))
+    if bits_of is not None:
+        found[Quantity.BITS] = average(Unit.BITS.values(runs, bits_of))
     return found
+
+
+def _origin_of_bits(runs: Sequence[EvaluatedRun]) -> tuple[str | None, list[str]]:
+    """Returns the bound that the bits per dimension of all runs come from, or why there is none."""
+    origins = sorted({run.bits.origin for run in runs if run.bits is not None})
+    if len(origins) > 1:
+        return None, [f"bits/dim come from {' and '.join(origins)} here, and are left out"]
+    known = all(width_in_bits(run) is not None for run in runs)
+    return (origins[0] if known and origins[0] in shared(runs) else None), []

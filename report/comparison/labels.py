@@ -1,14 +1,19 @@
 """What a setting is called: the options that tell it from the other settings."""
 
+import re
 from collections.abc import Sequence
 
 from report.comparison.reading import Settings
 
 CHOICE = "choices."
+BETWEEN = " · "
 
 
-def labels_of(settings: Sequence[Settings]) -> list[str]:
-    """Returns what tells each setting from the others; for a single one, its choices."""
+def labels_of(settings: Sequence[Settings], reference: int | None = None) -> list[str]:
+    """Returns what tells each setting from the others; for a single one, its choices.
+
+    If there is a reference, the others are called by what they change.
+    """
     varied = differing(settings)
     if not varied:
         chosen = [
@@ -16,12 +21,39 @@ def labels_of(settings: Sequence[Settings]) -> list[str]:
             for name, value in settings[0].items()
             if name.startswith(CHOICE) and name != "choices.data"
         ]
-        return [" · ".join(chosen) or "the run"] * len(settings)
-    labels = []
-    for one in settings:
-        told = [f"{key.removeprefix(CHOICE)}={one[key]}" for key in varied if key in one]
-        labels.append(" · ".join(told) or "defaults")
-    return labels
+        return [BETWEEN.join(chosen) or "the run"] * len(settings)
+    labels = [_label(one, varied) for one in settings]
+    if reference is None:
+        return labels
+    given = settings[reference]
+    changed = [
+        label if one is given else _label(one, [k for k in varied if one.get(k) != given.get(k)])
+        for one, label in zip(settings, labels, strict=True)
+    ]
+    return changed if len(set(changed)) == len(changed) else labels
+
+
+def _label(one: Settings, names: Sequence[str]) -> str:
+    told = [f"{name.removeprefix(CHOICE)}={one[name]}" for name in names if name in one]
+    return BETWEEN.join(told) or "defaults"
+
+
+def named(settings: Sequence[Settings], words: str) -> list[int]:
+    """Returns the numbers of the settings that a user means by `words`.
+
+    The words are the label of a setting; or options with their values and names of choices, all of
+    which it has.
+    """
+    labels = labels_of(settings)
+    if words in labels:
+        return [labels.index(words)]
+    every = set(re.split(r"[,\s·]+", words.strip()))
+    known = [
+        {f"{name.removeprefix(CHOICE)}={value}" for name, value in one.items()}
+        | {str(value) for name, value in one.items() if name.startswith(CHOICE)}
+        for one in settings
+    ]
+    return [index for index, options in enumerate(known) if every <= options]
 
 
 def differing(settings: Sequence[Settings]) -> list[str]:

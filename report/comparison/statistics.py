@@ -1,138 +1,121 @@
-"""Is one setting better than another? Paired differences, their intervals, and their price.
+"""Many comparisons at once: intervals are wider and p-values larger than for a single one."""
 
-Many comparisons are made at once: intervals are wider and p-values larger than for a single one.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
-from scipy.special import stdtr, stdtrit
 
-# One setting: a row for each run, all measured on the same data in the same order.
-ValuesBySeed = Float64[np.ndarray, " seeds data"]
+from report.comparison.paired import Paired, ValuesBySeed, paired
+from report.comparison.power import seeds_needed
+
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A setting minus the best one, with a simultaneous interval and a Holm-adjusted p-value.
+class Average(NamedTuple):
+    """The mean over data and seeds, and its standard error.
 
-    `seeds_too` says whether the interval knows how much seeds differ (two or more on either side);
-    if not, it covers the sampling of the data only, and speaks of these trained runs instead of
-    their settings.
+    The error is over seeds, or, for a single seed, over data; that of a single datum is NaN.
     """
 
     mean: float
-    standard_error: float
-    low: float
-    high: float
-    p: float
-    seeds_too: bool
-
-
-class Average(NamedTuple):
-    """The mean over data and seeds, and its standard error over seeds: NaN for a single seed."""
-
-    mean: float
     error: float
+    over: Literal["seeds", "data"]
 
 
 def average(values: ValuesBySeed) -> Average:
     """Averages the values of one setting."""
     runs = values.mean(axis=1)
-    error = runs.std(ddof=1) / np.sqrt(len(runs)) if len(runs) > 1 else np.nan
-    return Average(float(runs.mean()), float(error))
+    spread = runs if len(runs) > 1 else values[0]
+    error = spread.std(ddof=1) / np.sqrt(len(spread)) if len(spread) > 1 else np.nan
+    return Average(float(runs.mean()), float(error), "seeds" if len(runs) > 1 else "data")
 
 
-def differences_to_best(
-    settings: Sequence[ValuesBySeed], higher_is_better: bool = True
-) -> tuple[int, list[Difference | None]]:
-    """Compares every setting with the best one.
+@dataclass(frozen=True)
+class Difference:
+    """A setting minus another, as one of a family of comparisons.
+
+    Its interval holds together with those of the whole family, and `p` is Holm-adjusted.
+    `seeds_needed` is None where the spread of seeds is unknown or no number of seeds would do.
+    """
+
+    test: Paired
+    half_width: float
+    p: float
+    seeds_needed: int | None
+
+    @property
+    def mean(self) -> float:
+        """The mean of the difference."""
+        return self.test.mean
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self.half_width
+
+    @property
+    def differs(self) -> bool:
+        """Whether the difference is more than chance, of the data at least."""
+        return self.p < 1 - LEVEL
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the settings differ, and not just these trained runs of them."""
+        return self.differs and self.test.seeds_too
+
+    def __neg__(self) -> "Difference":
+        return replace(self, test=-self.test)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons of a table: of all pairs of settings, or of each with a reference.
+
+    `baseline` is the number of the setting that the rows are compared with: the reference, or the
+    best. `differences[a, b]` is setting a minus setting b.
+    """
+
+    baseline: int
+    is_reference: bool
+    differences: Mapping[tuple[int, int], Difference]
+
+    def difference(self, a: int, b: int) -> Difference:
+        """Returns setting a minus setting b."""
+        known = self.differences.get((a, b))
+        return -self.differences[b, a] if known is None else known
+
+
+def family(settings: Sequence[ValuesBySeed], reference: int | None = None) -> Family:
+    """Compares settings, the best of which is the first.
 
     The best is chosen by the same numbers that it is then tested with, and the best of many equals
     looks good by luck. So p-values are Holm-adjusted (Holm 1979) and intervals Bonferroni-widened
     over *all* pairs of settings, which includes the pair that luck has picked, and not just over
-    those that are shown.
+    those that a table shows. A reference is chosen before: each setting is compared with it only.
 
     Arguments:
         settings: the values of each setting; all settings share the data.
-        higher_is_better: whether the best setting has the highest mean, or the lowest.
-
-    Returns:
-        The index of the best setting, and every setting's paired difference to it, which is None
-        for the best itself.
+        reference: the number of the setting that all others are compared with.
     """
-    means = np.array([values.mean() for values in settings])
-    best = int(np.argmax(means if higher_is_better else -means))
-    pairs = list(combinations(range(len(settings)), 2))
-    tests = {pair: paired(settings[pair[0]], settings[pair[1]]) for pair in pairs}
-    adjusted = dict(zip(pairs, holm([test.p for test in tests.values()]), strict=True))
-    rows: list[Difference | None] = []
-    for index in range(len(settings)):
-        if index == best:
-            rows.append(None)
-            continue
-        pair = (min(index, best), max(index, best))
-        test, sign = tests[pair], 1.0 if index < best else -1.0
-        half = test.half_width(1 - (1 - LEVEL) / len(pairs))
-        mean = sign * test.mean
-        rows.append(
-            Difference(mean, test.error, mean - half, mean + half, adjusted[pair], test.seeds_too)
-        )
-    return best, rows
-
-
-@dataclass(frozen=True)
-class Paired:
-    """The mean of a − b, its standard error, and the degrees of freedom of that error."""
-
-    mean: float
-    error: float
-    freedom: float
-    seeds_too: bool
-
-    @property
-    def p(self) -> float:
-        """The p-value of the two-sided test that the mean is zero."""
-        if self.error == 0:
-            return 1.0 if self.mean == 0 else 0.0
-        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
-
-    def half_width(self, level: float) -> float:
-        """Returns half the width of the two-sided interval that covers with that probability."""
-        return float(-stdtrit(self.freedom, (1 - level) / 2)) * self.error
-
-
-def paired(a: ValuesBySeed, b: ValuesBySeed) -> Paired:
-    """Subtracts two settings that were measured on the same data.
-
-    Two things vary: which data were drawn, and which seeds. Averaged over seeds, the per-datum
-    differences give the variance of the first, in which the spread between easy and hard data has
-    cancelled; the spread of a's runs and of b's gives that of the second. Their sum errs, if at
-    all, on the safe side (the noise that is neither is counted in both, as in the pigeonhole
-    bootstrap of Owen 2007), and Satterthwaite's formula gives its degrees of freedom.
-    """
-    d = a.mean(axis=0) - b.mean(axis=0)
-    parts = [(d.var(ddof=1) / len(d), len(d) - 1)] if len(d) > 1 else []
-    parts += [
-        (runs.var(ddof=1) / len(runs), len(runs) - 1)
-        for runs in (a.mean(axis=1), b.mean(axis=1))
-        if len(runs) > 1
-    ]
-    if not parts:
-        return Paired(float(d.mean()), np.inf, 1.0, seeds_too=False)
-    variance = sum(v for v, _ in parts)
-    freedom = variance**2 / sum(v**2 / n for v, n in parts) if variance > 0 else 1.0
-    return Paired(
-        float(d.mean()),
-        float(np.sqrt(variance)),
-        float(freedom),
-        seeds_too=len(a) > 1 and len(b) > 1,
-    )
+    every = range(len(settings))
+    if reference is None:
+        pairs = list(combinations(every, 2))
+    else:
+        pairs = [(index, reference) for index in every if index != reference]
+    tests = [paired(settings[a], settings[b]) for a, b in pairs]
+    found = {}
+    for pair, test, p in zip(pairs, tests, holm([test.p for test in tests]), strict=True):
+        share = (1 - LEVEL) / len(pairs)
+        needed = seeds_needed(test, share) if test.seeds_too else None
+        found[pair] = Difference(test, test.half_width(1 - share), p, needed)
+    return Family(reference or 0, reference is not None, found)
 
 
 def holm(p: Sequence[float]) -> list[float]:

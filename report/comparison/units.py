@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from report.comparison.paired import ValuesBySeed
 from report.comparison.reading import EvaluatedRun, Values
-from report.comparison.statistics import ValuesBySeed
 
 
 class Unit(StrEnum):

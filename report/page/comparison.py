@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from errors import RequestError
 from experiment.files import write_whole
-from report.comparison import tables
-from report.comparison.comparing import Comparison, Setting
+from report.comparison.cells import Table, caption, pairs_caption, pairs_table, table
+from report.comparison.comparing import Comparison
 from report.comparison.labels import differing
+from report.comparison.statistics import Difference
+from report.comparison.verdict import Verdict, verdict
 from report.page.chart import Chart, Scale
 from report.page.charts import charts
 from report.page.pictures import picture
@@ -26,20 +28,22 @@ FIGURES = {
 FIGURE_BYTES = 15_000_000
 
 
-class Cell(NamedTuple):
-    """A number as it is shown and as it is sorted."""
-
-    text: str
-    value: float | str
-
-
 class Interval(NamedTuple):
-    """A difference to the best setting as places on a line of 120 pixels."""
+    """A difference as places on a line of 120 pixels."""
 
     low: float
     mean: float
     high: float
     zero: float
+
+
+class Grid(NamedTuple):
+    """A table of the page; `keys` are the numbers of the settings of every row."""
+
+    table: Table
+    keys: Sequence[tuple[int, ...]]
+    intervals: list[Interval | None]
+    caption: str
 
 
 class Picture(NamedTuple):
@@ -65,15 +69,14 @@ class Section:
     """A table of the page with what belongs to it."""
 
     comparison: Comparison
-    header: list[str]
-    rows: list[list[Cell]]
-    forest: list[Interval | None]
+    verdict: Verdict
+    settings: Grid
+    pairs: Grid | None
     charts: list[Chart]
     figures: dict[str, list[Picture]]
     options: list[str]
     values: list[list[str]]
     runs: list[Row]
-    caption: str
 
 
 def write_page(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -100,42 +103,43 @@ def _figure_bytes(comparisons: Sequence[Comparison]) -> int:
 
 
 def _section(comparison: Comparison, most: int) -> Section:
-    header, words = tables.cells(comparison)
     every = [setting.runs[0].settings for setting in comparison.settings]
     options = differing(every)
     pictures = {title: _pictures(comparison, name, most) for name, title in FIGURES.items()}
     return Section(
         comparison,
-        header,
-        rows=[
-            [Cell(*cell) for cell in zip(row, _values(comparison, setting), strict=True)]
-            for row, setting in zip(words, comparison.settings, strict=True)
-        ],
-        forest=_forest(comparison.settings),
+        verdict(comparison),
+        _settings(comparison),
+        _pairs(comparison),
         charts=charts(comparison),
         figures={title: found for title, found in pictures.items() if found},
         options=options,
         values=[[str(one.get(option, "–")) for option in options] for one in every],
         runs=_runs(comparison),
-        caption=tables.caption(comparison),
     )
 
 
-def _values(comparison: Comparison, setting: Setting) -> list[float | str]:
-    """Returns what each cell of a row is sorted by."""
-    d, averages = setting.difference, setting.averages
-    measured = [averages[name].mean if name in averages else "" for name in comparison.columns]
-    tested = (0.0, 2.0) if d is None else (d.mean, d.p)
-    return [setting.label, len(setting.runs), *measured, *tested]
+def _settings(comparison: Comparison) -> Grid:
+    differences = [setting.difference for setting in comparison.settings]
+    keys = [(index,) for index in range(len(differences))]
+    return Grid(table(comparison), keys, _intervals(differences), caption(comparison))
 
 
-def _forest(settings: Sequence[Setting]) -> list[Interval | None]:
+def _pairs(comparison: Comparison) -> Grid | None:
+    """Returns the pairs, where there are more of them than rows in the table of settings show."""
+    tests = comparison.family.differences
+    if not tests:
+        return None
+    intervals = _intervals(list(tests.values()))
+    return Grid(pairs_table(comparison), list(tests), intervals, pairs_caption(comparison))
+
+
+def _intervals(differences: Sequence[Difference | None]) -> list[Interval | None]:
     """Returns each difference with its interval, on one scale.
 
-    Returns None for the best setting, and where a single datum leaves no interval.
+    Returns None for the baseline, and where a single datum leaves no interval.
     """
-    every = [s.difference for s in settings]
-    shown = [None if d is None or math.isinf(d.standard_error) else d for d in every]
+    shown = [None if d is None or math.isinf(d.test.error) else d for d in differences]
     ends = [0.0, *(v for d in shown if d is not None for v in (d.mean, d.low, d.high))]
     x = Scale(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, 4, 116)
     return [None if d is None else Interval(x(d.low), x(d.mean), x(d.high), x(0.0)) for d in shown]

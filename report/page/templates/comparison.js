@@ -1,5 +1,8 @@
 const every = (selector, from = document) => Array.from(from.querySelectorAll(selector));
 
+// The settings that something belongs to: one, or the two of a pair.
+const keys = (part) => part.dataset.key.trim().split(" ");
+
 // A click on a heading sorts by it, and a second click reverses the order.
 for (const table of every("table.sortable")) {
   const headings = every("thead th", table);
@@ -33,24 +36,24 @@ filter.addEventListener("input", () => {
   const shown = new Set();
   for (const row of every("tr[data-words]")) {
     const text = row.dataset.words.toLowerCase();
-    if (words.every((word) => text.includes(word))) shown.add(row.dataset.key);
+    if (words.every((word) => text.includes(word))) shown.add(row.dataset.key.trim());
   }
   for (const part of every("[data-key]")) {
-    part.classList.toggle("out", !shown.has(part.dataset.key));
+    part.classList.toggle("out", !keys(part).every((key) => shown.has(key)));
   }
   document.querySelector(".nothing").hidden = shown.size > 0;
 });
 
 // A setting that has the pointer or the focus is highlighted everywhere.
-const point = (key) => {
-  document.body.classList.toggle("pointing", key !== undefined);
+const point = (some) => {
+  document.body.classList.toggle("pointing", some.length > 0);
   for (const part of every("[data-key]")) {
-    part.classList.toggle("here", part.dataset.key === key);
+    part.classList.toggle("here", keys(part).every((key) => some.includes(key)));
   }
 };
-for (const part of every("tr[data-words], .mark, .pictures figure")) {
-  part.addEventListener("pointerenter", () => point(part.dataset.key));
-  part.addEventListener("pointerleave", () => point(undefined));
-  part.addEventListener("focus", () => point(part.dataset.key));
-  part.addEventListener("blur", () => point(undefined));
+for (const part of every(".grid tr[data-key], .mark, .pictures figure")) {
+  part.addEventListener("pointerenter", () => point(keys(part)));
+  part.addEventListener("pointerleave", () => point([]));
+  part.addEventListener("focus", () => point(keys(part)));
+  part.addEventListener("blur", () => point([]));
 }

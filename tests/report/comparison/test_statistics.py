@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from report.comparison.statistics import average, differences_to_best, holm, paired
+from report.comparison.paired import paired
+from report.comparison.statistics import average, family, holm
 
 
 def draw(generator, settings, seeds=3, data=100, between_seeds=0.3, noise=0.5, advantage=0.0):
@@ -62,8 +63,15 @@ def false_alarms(settings, p_of, repeats=400, **how):
     return sum(min(p_of(draw(generator, settings, **how))) < 0.05 for _ in range(repeats)) / repeats
 
 
+def to_best(values):
+    """The place of the best setting among `values`, and every other one minus the best."""
+    order = sorted(range(len(values)), key=lambda i: -values[i].mean())
+    found = family([values[i] for i in order])
+    return order[0], [found.difference(i, 0) for i in range(1, len(values))]
+
+
 def ours(values):
-    return [row.p for row in differences_to_best(values)[1] if row is not None]
+    return [difference.p for difference in to_best(values)[1]]
 
 
 def test_equal_settings_are_seldom_called_different():
@@ -96,27 +104,30 @@ def test_intervals_cover_and_real_differences_are_found():
     generator = np.random.default_rng(2)
     covered = found = 0
     for _ in range(400):
-        best, rows = differences_to_best(draw(generator, 4, advantage=2.0))
-        covered += all(
-            row is None or row.low <= (-2.0 if best == 0 else 0.0) <= row.high for row in rows
-        )
-        found += best == 0 and all(row is None or row.p < 0.05 for row in rows)
+        best, rows = to_best(draw(generator, 4, advantage=2.0))
+        covered += all(row.low <= (-2.0 if best == 0 else 0.0) <= row.high for row in rows)
+        found += best == 0 and all(row.p < 0.05 for row in rows)
     assert covered >= 0.91 * 400
     assert found >= 0.5 * 400
 
 
-def test_lower_can_be_better():
-    assert (
-        differences_to_best(
-            [np.array([[1.0, 2.0]]), np.array([[0.0, 1.5]])], higher_is_better=False
-        )[0]
-        == 1
-    )
+def test_a_reference_is_compared_with_all_others_and_with_nothing_else():
+    """Three comparisons for four settings, signed as setting minus reference."""
+    values = draw(np.random.default_rng(3), 4, advantage=2.0)
+    found = family(values, reference=2)
+    assert found.baseline == 2 and set(found.differences) == {(0, 2), (1, 2), (3, 2)}
+    expected = holm([paired(values[i], values[2]).p for i in (0, 1, 3)])
+    assert [found.difference(i, 2).p for i in (0, 1, 3)] == expected
+    assert found.difference(2, 0).mean == -found.difference(0, 2).mean
 
 
-def test_one_seed_has_no_error_over_seeds():
-    assert np.isnan(average(np.ones((1, 5)))[1])
-    assert average(np.array([[1.0, 3.0], [3.0, 5.0]])) == pytest.approx((3.0, 1.0))
+def test_one_seed_has_the_error_of_its_data():
+    """Then it is that of the data, and says so; of a single datum there is none."""
+    alone = average(np.array([[1.0, 3.0]]))
+    assert alone == (2.0, 1.0, "data")
+    assert np.isnan(average(np.ones((1, 1))).error)
+    both = average(np.array([[1.0, 3.0], [3.0, 5.0]]))
+    assert both[:2] == pytest.approx((3.0, 1.0)) and both.over == "seeds"
 
 
 def test_one_datum_has_the_spread_of_its_seeds_alone():
@@ -126,4 +137,4 @@ def test_one_datum_has_the_spread_of_its_seeds_alone():
     assert found.mean == -2 and found.seeds_too
     assert found.error == pytest.approx((1 + 16 / 3) ** 0.5)
     welch = stats.ttest_ind(a[:, 0], b[:, 0], equal_var=False)
-    assert found.freedom == pytest.approx(welch.df) and found.p == pytest.approx(welch.pvalue)
+    assert found.total.freedom == pytest.approx(welch.df) and found.p == pytest.approx(welch.pvalue)

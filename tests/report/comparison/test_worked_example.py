@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from report.comparison.statistics import average, differences_to_best, paired
+from report.comparison.paired import paired
+from report.comparison.statistics import average, family
 
 # Four data and three seeds against three seeds, whose means are 3, 4, 8 and 1, 1, 4.
 A = np.array([[1.0, 2, 4, 5], [2.0, 3, 5, 6], [5.0, 8, 9, 10]])
@@ -20,7 +21,9 @@ def test_satterthwaite_by_hand():
     variance = data + seeds_a + seeds_b
     freedom = variance**2 / (data**2 / 3 + seeds_a**2 / 2 + seeds_b**2 / 2)
     assert freedom == pytest.approx(4.2694, abs=1e-4)
-    assert (found.mean, found.error, found.freedom) == pytest.approx((3, variance**0.5, freedom))
+    assert (found.mean, found.error, found.total.freedom) == pytest.approx(
+        (3, variance**0.5, freedom)
+    )
     t = 3 / variance**0.5
     assert found.p == pytest.approx(2 * stats.t.sf(t, freedom))
     assert found.half_width(0.9) == pytest.approx(stats.t.ppf(0.95, freedom) * variance**0.5)
@@ -35,23 +38,23 @@ def test_seeds_on_one_side_alone_count_there(which):
     parts = [(d.var(ddof=1) / 4, 3), ((7 if which == "a" else 3) / 3, 2)]
     variance = sum(v for v, _ in parts)
     freedom = variance**2 / sum(v**2 / n for v, n in parts)
-    assert (found.error, found.freedom) == pytest.approx((variance**0.5, freedom))
+    assert (found.error, found.total.freedom) == pytest.approx((variance**0.5, freedom))
     assert not found.seeds_too
 
 
 def test_intervals_are_as_wide_as_three_pairs_ask_for():
     """Bonferroni over all pairs of three settings, and the sign is setting minus best."""
-    best, rows = differences_to_best([B, A, B - 1])
-    assert best == 1 and rows[1] is None
-    for row, other in ((rows[0], B), (rows[2], B - 1)):
-        test = paired(other, A)
-        half = stats.t.ppf(1 - 0.05 / 3 / 2, test.freedom) * test.error
+    found = family([A, B, B - 1])
+    assert found.baseline == 0 and not found.is_reference
+    for index, other in ((1, B), (2, B - 1)):
+        row, test = found.difference(index, 0), paired(other, A)
+        half = stats.t.ppf(1 - 0.05 / 3 / 2, test.total.freedom) * test.error
         assert (row.mean, row.low, row.high) == pytest.approx(
             (test.mean, test.mean - half, test.mean + half)
         )
-        assert row.standard_error == test.error and row.p >= test.p
+        assert row.test.error == pytest.approx(test.error) and row.p >= test.p
 
 
 def test_the_error_of_an_average_is_over_seeds():
     found = average(A)
-    assert found == pytest.approx((5.0, np.sqrt(7 / 3)))
+    assert found[:2] == pytest.approx((5.0, np.sqrt(7 / 3))) and found.over == "seeds"

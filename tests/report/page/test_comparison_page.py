@@ -60,12 +60,16 @@ def texts(driver, selector):
 
 
 def column(driver, number):
-    return texts(driver, f"section:first-of-type table.sortable tbody tr > :nth-child({number})")
+    return texts(
+        driver,
+        f"section:first-of-type .scroll:not(h3 ~ .scroll) table.sortable tbody tr > :nth-child({number})",
+    )
 
 
 def heading(driver, name):
     buttons = driver.find_elements(
-        "css selector", "section:first-of-type table.sortable thead button"
+        "css selector",
+        "section:first-of-type .scroll:not(h3 ~ .scroll) table.sortable thead button",
     )
     return next(button for button in buttons if button.text.split(" ")[0] == name)
 

@@ -1,0 +1,24 @@
+"""Comparisons as text, CSV, Markdown and LaTeX: a row for each setting, or for each pair."""
+
+from collections.abc import Callable, Sequence
+
+from report.comparison.cells import Table, pairs_table, table
+from report.comparison.comparing import Comparison
+from report.comparison.formats.latex import latex
+from report.comparison.formats.markdown import markdown
+from report.comparison.formats.spreadsheet import pairs_csv, settings_csv
+from report.comparison.formats.text import text
+
+ONE_BY_ONE: dict[str, Callable[[Comparison, Table], str]] = {
+    "text": text,
+    "markdown": markdown,
+    "latex": latex,
+}
+
+
+def written(comparisons: Sequence[Comparison], form: str, pairs: bool = False) -> str:
+    """Returns the tables in the format `form`."""
+    if form == "csv":
+        return (pairs_csv if pairs else settings_csv)(comparisons)
+    rows = pairs_table if pairs else table
+    return "\n\n".join(ONE_BY_ONE[form](one, rows(one)) for one in comparisons) + "\n"
