@@ -59,17 +59,21 @@ def texts(driver, selector):
     ]
 
 
+# The table of settings; that of pairs follows a heading.
+SETTINGS = "section:first-of-type .scroll:not(h3 ~ .scroll) table.sortable"
+
+
 def column(driver, number):
     return texts(
         driver,
-        f"section:first-of-type .scroll:not(h3 ~ .scroll) table.sortable tbody tr > :nth-child({number})",
+        f"{SETTINGS} tbody tr > :nth-child({number})",
     )
 
 
 def heading(driver, name):
     buttons = driver.find_elements(
         "css selector",
-        "section:first-of-type .scroll:not(h3 ~ .scroll) table.sortable thead button",
+        f"{SETTINGS} thead button",
     )
     return next(button for button in buttons if button.text.split(" ")[0] == name)
 
@@ -86,7 +90,7 @@ def test_it_opens_whole_quickly_and_without_complaint(opened, page, complaints):
 def test_sorting_turns_and_is_numeric(opened):
     assert column(opened, 1) == ["1", "2", "3", "4"]
     heading(opened, "ELBO").click()
-    ascending = [float(text.split()[0]) for text in column(opened, 6)]
+    ascending = [float(text.split()[0].replace("−", "-")) for text in column(opened, 6)]
     assert ascending == sorted(ascending) and column(opened, 1) == ["4", "3", "2", "1"]
     heading(opened, "ELBO").click()
     assert column(opened, 1) == ["1", "2", "3", "4"]
