@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from report.comparison.grouping import convertible, group, why_apart
-from report.comparison.labels import labels_of
+from report.comparison.labels import CHOICE, differing, labels_of
 from report.comparison.measure import choose_measure, measure_name, shared
 from report.comparison.quantities import Quantity
 from report.comparison.reading import EvaluatedRun
@@ -78,6 +78,18 @@ class Comparison:
     def measure_name(self) -> str:
         """What the table calls its measure."""
         return measure_name(self.measure, self.runs)
+
+    @property
+    def noun(self) -> str:
+        """What settings are: priors, if they differ in nothing but the prior."""
+        varied = differing([setting.runs[0].settings for setting in self.settings])
+        if len(varied) == 1 and varied[0].startswith(CHOICE):
+            return varied[0].removeprefix(CHOICE)
+        return "setting" if len(varied) != 1 else f"value of {varied[0]}"
+
+    def name(self, index: int) -> str:
+        """Returns what a sentence calls a setting: a prior's name, if only the prior differs."""
+        return self.settings[index].label.removeprefix(f"{self.noun}=")
 
     @property
     def baseline(self) -> Setting:

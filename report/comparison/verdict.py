@@ -6,7 +6,6 @@ from typing import NamedTuple
 from evaluation.measured import typeset
 from report.comparison.cells import difference_digits, p_value
 from report.comparison.comparing import Comparison
-from report.comparison.labels import CHOICE, differing
 from report.comparison.power import MOST_SEEDS, POWER
 from report.comparison.quantities import KINDS, TIGHTEST_FIRST
 from report.comparison.statistics import Difference
@@ -42,8 +41,8 @@ def verdict(comparison: Comparison) -> Verdict:
     unsure = {p: d for p, d in pairs.items() if family.baseline in p and not d.told_apart}
     sentence = _told(comparison, with_baseline or told) if told else _nothing(comparison, pairs)
     if told and unsure:
-        equal = _some([_name(comparison, sum(pair) - family.baseline) for pair in unsure])
-        sentence += f"; {_name(comparison, family.baseline)} is not told apart from {equal}"
+        equal = _some([comparison.name(sum(pair) - family.baseline) for pair in unsure])
+        sentence += f"; {comparison.name(family.baseline)} is not told apart from {equal}"
     return Verdict(f"{sentence}.", _outlook(comparison, unsure))
 
 
@@ -51,17 +50,17 @@ def _nothing(comparison: Comparison, pairs: Pairs) -> str:
     """Says that no two settings are told apart, and whether trained runs differ nevertheless."""
     baseline = comparison.family.baseline
     if len(comparison.settings) == 2:
-        sentence = f"{_name(comparison, 0)} is not told apart from {_name(comparison, 1)}"
+        sentence = f"{comparison.name(0)} is not told apart from {comparison.name(1)}"
     elif comparison.family.is_reference:
-        sentence = f"no {_noun(comparison)} is told apart from {_name(comparison, baseline)}"
+        sentence = f"no {comparison.noun} is told apart from {comparison.name(baseline)}"
     else:
-        sentence = f"no {_noun(comparison)} is told apart from another"
+        sentence = f"no {comparison.noun} is told apart from another"
     pair = min(pairs, key=lambda pair: pairs[pair].p)
     if not pairs[pair].differs:
         p = f"p {'=' if len(pairs) == 1 else '≥'} {p_value(pairs[pair].p)}"
         return f"{_opened(sentence)} with {_seeds(comparison)} ({p})"
     than = _than(comparison, pair, pairs[pair]).replace(" than ", " than that of ", 1)
-    run = f"the run of {_name(comparison, pair[0])} is {than}"
+    run = f"the run of {comparison.name(pair[0])} is {than}"
     return f"With {_seeds(comparison)}, {sentence}: {run}, which may be luck of the seed"
 
 
@@ -79,7 +78,7 @@ def _told(comparison: Comparison, told: Pairs) -> str:
         if pair[0] == subject:
             parts.append(f", {than.removeprefix(_better(comparison) + ' ')}")
         else:
-            parts.append(f"{'; ' if parts else ''}{_name(comparison, pair[0])} is {than}")
+            parts.append(f"{'; ' if parts else ''}{comparison.name(pair[0])} is {than}")
         subject = pair[0]
     more = len(told) - MOST_NAMED
     return "".join(parts) + (f"; {more} more pairs are told apart" if more > 0 else "")
@@ -90,7 +89,7 @@ def _than(comparison: Comparison, pair: tuple[int, int], d: Difference) -> str:
     digits = difference_digits(comparison)
     gain = d if comparison.unit.higher_is_better else -d
     interval = f"{gain.mean:z.{digits}f} [{gain.low:z.{digits}f}, {gain.high:z.{digits}f}]"
-    other = _name(comparison, pair[1])
+    other = comparison.name(pair[1])
     return f"{_better(comparison)} than {other} by {typeset(interval)} {_unit(comparison)}"
 
 
@@ -119,30 +118,17 @@ def _outlook(comparison: Comparison, unsure: Pairs) -> str:
         return "Two or more seeds each would show what is luck." if unsure else ""
     baseline = comparison.family.baseline
     needed = sorted(
-        (d.seeds_needed or MOST_SEEDS + 1, _name(comparison, sum(pair) - baseline))
+        (d.seeds_needed or MOST_SEEDS + 1, comparison.name(sum(pair) - baseline))
         for pair, d in known.items()
     )
     numbers = [f"about {n:,}" if n <= MOST_SEEDS else f"more than {n - 1:,}" for n, _ in needed]
     parts = [f"{n} from {name}" for n, (_, name) in zip(numbers, needed, strict=True)][:MOST_NAMED]
-    first = f"{numbers[0]} seeds each would tell {_name(comparison, baseline)} from {needed[0][1]}"
+    first = f"{numbers[0]} seeds each would tell {comparison.name(baseline)} from {needed[0][1]}"
     share = len(comparison.family.differences)
     among = f", with the level shared by {share} pairs" if share > 1 else ""
     sentence = ", and ".join([first[0].upper() + first[1:], *parts[1:]])
     assumed = "if the difference and the spread seen are the true ones"
     return f"{sentence} (an estimate: {POWER * 100:.0f} % power {assumed}{among})."
-
-
-def _noun(comparison: Comparison) -> str:
-    """Returns what settings are: priors, if they differ in nothing but the prior."""
-    varied = differing([setting.runs[0].settings for setting in comparison.settings])
-    if len(varied) == 1 and varied[0].startswith(CHOICE):
-        return varied[0].removeprefix(CHOICE)
-    return "setting" if len(varied) != 1 else f"value of {varied[0]}"
-
-
-def _name(comparison: Comparison, index: int) -> str:
-    """Returns what a sentence calls a setting: a prior's name, if only the prior differs."""
-    return comparison.settings[index].label.removeprefix(f"{_noun(comparison)}=")
 
 
 def _seeds(comparison: Comparison) -> str:

@@ -64,7 +64,7 @@ def epochs(numbers: Sequence[int]) -> Scale:
 class Mark:
     """Something that is drawn for the setting number `series`: a path, or a glyph at a point.
 
-    `label` shows when the pointer is over it.
+    A path is a line, a "bar" or a "whisker". `label` shows when the pointer is over it.
     """
 
     series: int
@@ -80,7 +80,7 @@ class Chart:
     """Marks on one or two scales.
 
     `guides` are paths behind the marks. `rows` are labels down the left side that stand instead of
-    a vertical scale, each with its height and its series.
+    a vertical scale, each with its height and its series. `legend` names series where no row does.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Chart:
     marks: list[Mark] = field(default_factory=list)
     guides: list[str] = field(default_factory=list)
     rows: list[tuple[float, str, int]] = field(default_factory=list)
+    legend: list[tuple[str, int]] = field(default_factory=list)
     height: float = HEIGHT
     width: float = WIDTH
     left: float = LEFT
@@ -101,3 +102,21 @@ class Chart:
 def polyline(points: Sequence[tuple[float, float]]) -> str:
     """Returns the `d` of an SVG path through `points`."""
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def lines_of(path: str) -> list[list[tuple[float, float]]]:
+    """Returns the points of every line of a path.
+
+    >>> lines_of(whisker((1, 5), 3, 2))[0]
+    [(1.0, 3.0), (5.0, 3.0)]
+    """
+    lines = [line.removesuffix("Z").split("L") for line in path.split("M")[1:]]
+    return [[(float(x), float(y)) for x, y in map(str.split, line)] for line in lines]
+
+
+def whisker(ends: Sequence[float], at: float, cap: float = 3, upright: bool = False) -> str:
+    """Returns the path of an error bar between two `ends`, at the height or the place `at`."""
+    lines = [[(e, at) for e in ends], *([(e, at - cap), (e, at + cap)] for e in ends)]
+    if upright:
+        lines = [[(y, x) for x, y in line] for line in lines]
+    return "".join(map(polyline, lines))

@@ -7,7 +7,9 @@ import pytest
 
 from report.comparison.comparing import compare
 from report.comparison.reading import read_run
-from report.page.charts import bound_at, charts, gap_parts
+from report.page.charts import charts
+from report.page.charts.gaps import gap_parts
+from report.page.charts.ladder import bound_at
 from tests.made_runs import make_run
 
 
@@ -61,10 +63,10 @@ def test_the_parts_of_a_gap_are_drawn_without_an_exact_value(tmp_path):
         "amortization_gap": {"mean": 1.9, "num_examples": 10},
     }
     run = measured(tmp_path / "run", **parts)
-    assert gap_parts(run) == [
+    assert [(words, part.mean) for words, part in gap_parts(run)] == [
         ("the family's part, from the first 10 data", 1.0),
         ("the encoder's part, from the first 10 data", 1.9),
     ]
     (comparison,) = compare([run])
-    assert len(drawn(comparison)["gaps"].marks) == 2
+    assert [mark.glyph for mark in drawn(comparison)["gaps"].marks] == ["bar", "whisker"] * 2
     assert gap_parts(measured(tmp_path / "none")) == []
