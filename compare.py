@@ -1,9 +1,12 @@
 """Put finished runs side by side, fairly: python compare.py RUN [RUN …]."""
 
+from functools import partial
+
 from configs.optional import needs
-from configs.parser import Parser, add_switch
+from configs.parser import Parser, add_switch, some_of
 from configs.process import complain, run_script
 from errors import RequestError
+from evaluation.options import FORMATS
 
 
 def parser() -> Parser:
@@ -17,6 +20,9 @@ def parser() -> Parser:
     runs = "a run directory that evaluate.py has measured"
     new.add_argument("runs", nargs="+", metavar="RUN", help=runs)
     new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
+    drawn = "also write its charts beside the page, as png and as pdf or svg"
+    files = partial(some_of, FORMATS)
+    new.add_argument("--figures", type=files, default=[], metavar="FORMAT[,…]", help=drawn)
     formats = ("text", "csv", "markdown", "latex")
     new.add_argument("--format", default="text", choices=formats, help="of the tables (text)")
     splits, measured = ("train", "valid", "test"), "that evaluate.py measured on (test)"
@@ -55,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.format,
             options.pairs,
             options.out,
+            options.figures,
             options.export,
         )
     except RequestError as error:

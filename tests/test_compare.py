@@ -291,3 +291,12 @@ def test_sixty_runs_in_ten_seconds_without_torch(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     assert time.monotonic() - started < 10
     assert (tmp_path / "page.html").stat().st_size < 25_000_000
+
+
+def test_an_interrupted_evaluation_is_marked(run, six):
+    file = six[4] / "evaluation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"partial": ["ais", "diagnostics"]}))
+    status, out, _ = run(*six)
+    said = " ".join(out.split())
+    assert status == 0 and said.count("interrupted") == 1
+    assert f"without ais, diagnostics; go on: python evaluate.py {six[4]}" in said

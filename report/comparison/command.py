@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import printable
-from report.comparison.comparing import compare
+from errors import RequestError, printable
+from evaluation.options import Format
+from report.comparison.comparing import Comparison, compare
 from report.comparison.formats import written
 from report.comparison.reading import read_run
 from report.comparison.request import Asked
@@ -18,6 +19,7 @@ def compare_all(
     form: str,
     pairs: bool,
     out: str | None,
+    figures: Sequence[Format],
     export: str | None,
 ) -> None:
     """Prints the tables; writes the page and logs the runs, if that is asked for.
@@ -27,6 +29,9 @@ def compare_all(
     Raises:
         RequestError: in one line, for whatever was wrong with the request.
     """
+    if figures and out is None:
+        wanted = ",".join(figures)
+        raise RequestError(f"--figures {wanted}: add --out PAGE, which they are written beside")
     read = [read_run(path, split) for path in runs]
     comparisons = compare(read, asked)
     if out:
@@ -34,8 +39,20 @@ def compare_all(
 
         write_page(comparisons, Path(out))
         print(printable(f"wrote {out}"), file=sys.stderr)
+    if figures and out:
+        print(printable(f"wrote {_draw(comparisons, out, figures)}"), file=sys.stderr)
     if export:
         from report.mlflow import export as log
 
         print(f"logged {len(read)} runs to {log(read)}", file=sys.stderr)
     print(printable(written(comparisons, form, pairs), keep="\n"))
+
+
+def _draw(comparisons: Sequence[Comparison], out: str, formats: Sequence[Format]) -> str:
+    from report.figures.comparison import draw_comparison
+
+    try:
+        folder, files = draw_comparison(comparisons, Path(out), formats)
+    except OSError as error:
+        raise RequestError(f"--figures: cannot be written ({error.strerror})") from error
+    return f"{folder}/: {', '.join(files)}"

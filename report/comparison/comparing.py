@@ -153,8 +153,20 @@ def _table(
     tests = tested.differences.values()
     single = not all(d.test.seeds_too for d in tests)
     steps = any(d.told_apart and d.low <= 0 <= d.high for d in tests)
-    notes = notes + obstacles + mixed + [SINGLE_SEED] * single + [BY_STEPS] * steps
+    notes = (
+        notes + _interrupted(runs) + obstacles + mixed + [SINGLE_SEED] * single + [BY_STEPS] * steps
+    )
     return Comparison(title, unit, measure, settings, notes, tested, asked)
+
+
+def _interrupted(runs: Sequence[EvaluatedRun]) -> list[str]:
+    """Says of each evaluation that was interrupted what it is without."""
+    return [
+        f"the evaluation of {run.path} was interrupted, and is without {', '.join(run.missing)}; "
+        f"go on: {run.command}"
+        for run in runs
+        if run.missing
+    ]
 
 
 def _averages(

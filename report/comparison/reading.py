@@ -101,6 +101,7 @@ class EvaluatedRun:
     nats: Mapping[str, Measurement]
     bits: Bits | None
     per_datum: Mapping[str, Values]
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def settings(self) -> Settings:
@@ -113,6 +114,11 @@ class EvaluatedRun:
     def setting(self) -> str:
         """The settings as a key, which is the same for all seeds of one setting."""
         return repr(sorted(self.settings.items()))
+
+    @property
+    def command(self) -> str:
+        """The command that measures it, or goes on with that."""
+        return _Files(self.path, self.split).command
 
     @cached_property
     def epochs(self) -> list[Epoch]:
@@ -148,9 +154,8 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     told = files.read_json()
     data, nats = files.data(told), files.nats(told)
     per_datum = files.read_arrays(data.num_examples, nats, told.get("npz_sha256"))
-    return EvaluatedRun(
-        Path(path), split, identity(config), seed, data, nats, _bits(told), per_datum
-    )
+    options, bits, missing = identity(config), _bits(told), _missing(told)
+    return EvaluatedRun(Path(path), split, options, seed, data, nats, bits, per_datum, missing)
 
 
 @dataclass(frozen=True)
@@ -271,6 +276,11 @@ def _bits(told: Json) -> Bits | None:
     entry = _mapping(told.get("bits_per_dim"))
     mean, origin = _number(entry.get("mean")), entry.get("from")
     return Bits(mean, origin) if mean is not None and isinstance(origin, str) else None
+
+
+def _missing(told: Json) -> tuple[str, ...]:
+    stages = told.get("partial")
+    return tuple(str(stage)[:60] for stage in stages[:20]) if isinstance(stages, list) else ()
 
 
 def _epoch(record: Json) -> Epoch:

@@ -7,6 +7,7 @@ makes no sense for this run. Every figure begins with the same random numbers.
 import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import matplotlib
 import torch
@@ -80,11 +81,15 @@ def style() -> AbstractContextManager[None]:
 def save(
     figure: Figure, run: Run, name: str, split: str, formats: Sequence[Format] = ()
 ) -> list[str]:
-    """Writes figures/<name>.png and in `formats`, whole or not at all; returns the files' names.
+    """Writes figures/<name>.png and in `formats`; returns the files' names.
 
     Every split but test has its own folder.
     """
-    folder = make_folder(run.path / of_split("figures", split))
+    return write(figure, make_folder(run.path / of_split("figures", split)), name, formats)
+
+
+def write(figure: Figure, folder: Path, name: str, formats: Sequence[Format] = ()) -> list[str]:
+    """Writes <name>.png and in `formats`, whole or not at all; returns the files' names."""
     files = {f"{name}.{form}": form for form in ("png", *formats)}
     for file, form in files.items():
         buffer = io.BytesIO()

@@ -31,12 +31,19 @@ def text(comparison: Comparison, table: Table) -> str:
     found = verdict(comparison)
     sentences = [found.sentence, found.outlook, *(f"! {note}" for note in comparison.notes)]
     above = [_paragraph(sentence) for sentence in sentences if sentence]
-    below = textwrap.fill(caption(comparison), WIDTH)
+    below = _paragraph(caption(comparison))
     return "\n".join([comparison.title, "", *above, "", *lines, "", below])
 
 
 def _paragraph(sentence: str) -> str:
-    return textwrap.fill(sentence, WIDTH, subsequent_indent="  " * sentence.startswith("! "))
+    """Fills lines of the terminal, and breaks no command or path."""
+    return textwrap.fill(
+        sentence,
+        WIDTH,
+        subsequent_indent="  " * sentence.startswith("! "),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _plain(cell: str, is_words: bool) -> str:

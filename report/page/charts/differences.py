@@ -32,9 +32,9 @@ def differences(comparison: Comparison) -> Chart | None:
     return Chart(
         name="differences",
         title="Differences",
-        note=f"{comparison.measure_name} minus that of {baseline}, with simultaneous intervals.",
+        note="Paired per datum, with simultaneous intervals over data and seeds.",
         x=x,
-        xlabel=comparison.unit,
+        xlabel=f"{comparison.measure_name} minus that of {baseline}, {comparison.unit}",
         marks=marks,
         guides=[polyline([(x(0), TOP), (x(0), bottom)])],
         rows=rows,
