@@ -298,5 +298,5 @@ def test_an_interrupted_evaluation_is_marked(run, six):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"partial": ["ais", "diagnostics"]}))
     status, out, _ = run(*six)
     said = " ".join(out.split())
-    assert status == 0 and said.count("interrupted") == 1
+    assert status == 0 and said.count("was interrupted") == 1
     assert f"without ais, diagnostics; go on: python evaluate.py {six[4]}" in said
