@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.drift import drift
 from data.labels import distinct, plain_labels
 from data.names import SPLITS
 from data.numbers import check_levels, check_numbers, own_levels
@@ -91,6 +92,10 @@ def load(
         levels = own_levels(path, values)
     else:
         check_levels(f"path={path}", values, levels)
+    if "x" not in splits or streamed or split_by == "order":
+        parts = {"validation": valid, "test": test}
+        differ = [drift(train, part, name, found.columns) for name, part in parts.items()]
+        notes += [line for line in differ if line is not None]
     notes = [_map(values[0].dtype, levels), *notes]
     return RawData(
         train,
