@@ -89,6 +89,8 @@ class Comparison:
 
     def name(self, index: int) -> str:
         """Returns what a sentence calls a setting: a prior's name, if only the prior differs."""
+        if self.family.is_reference and index == self.family.baseline and self.noun == "setting":
+            return "the reference"
         return self.settings[index].label.removeprefix(f"{self.noun}=")
 
     @property

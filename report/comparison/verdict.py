@@ -43,6 +43,9 @@ def verdict(comparison: Comparison) -> Verdict:
     if told and unsure:
         equal = _some([comparison.name(sum(pair) - family.baseline) for pair in unsure])
         sentence += f"; {comparison.name(family.baseline)} is not told apart from {equal}"
+    # A sentence that begins with the name of a setting has no capital.
+    if sentence.startswith(("no ", "the ")):
+        sentence = sentence[0].upper() + sentence[1:]
     return Verdict(f"{sentence}.", _outlook(comparison, unsure))
 
 
@@ -58,39 +61,35 @@ def _nothing(comparison: Comparison, pairs: Pairs) -> str:
     pair = min(pairs, key=lambda pair: pairs[pair].p)
     if not pairs[pair].differs:
         p = f"p {'=' if len(pairs) == 1 else '≥'} {p_value(pairs[pair].p)}"
-        return f"{_opened(sentence)} with {_seeds(comparison)} ({p})"
-    than = _than(comparison, pair, pairs[pair]).replace(" than ", " than that of ", 1)
-    run = f"the run of {comparison.name(pair[0])} is {than}"
-    return f"With {_seeds(comparison)}, {sentence}: {run}, which may be luck of the seed"
-
-
-def _opened(sentence: str) -> str:
-    """Returns a sentence with a capital, unless it begins with the name of a setting."""
-    return sentence[0].upper() + sentence[1:] if sentence.startswith("no ") else sentence
+        return f"{sentence} with {_seeds(comparison)} ({p})"
+    first, other = (comparison.name(index) for index in pair)
+    than = f"{_better(comparison)} than that of {other} by {_size(comparison, pairs[pair])}"
+    seeds = _seeds(comparison)
+    return f"With {seeds}, {sentence}: the run of {first} is {than}, which may be luck of the seed"
 
 
 def _told(comparison: Comparison, told: Pairs) -> str:
     """Says of each pair which setting is better than which, and by how much."""
-    parts: list[str] = []
-    subject = None
+    sentence, subject = "", None
     for pair, d in list(told.items())[:MOST_NAMED]:
-        than = _than(comparison, pair, d)
+        size = _size(comparison, d, with_unit=subject is None)
+        than = f"than {comparison.name(pair[1])} by {size}"
         if pair[0] == subject:
-            parts.append(f", {than.removeprefix(_better(comparison) + ' ')}")
+            sentence += f", {than}"
         else:
-            parts.append(f"{'; ' if parts else ''}{comparison.name(pair[0])} is {than}")
+            start = "; " if subject is not None else ""
+            sentence += f"{start}{comparison.name(pair[0])} is {_better(comparison)} {than}"
         subject = pair[0]
     more = len(told) - MOST_NAMED
-    return "".join(parts) + (f"; {more} more pairs are told apart" if more > 0 else "")
+    return sentence + (f"; {more} more pairs are told apart" if more > 0 else "")
 
 
-def _than(comparison: Comparison, pair: tuple[int, int], d: Difference) -> str:
-    """Returns "better than OTHER by 2.98 [2.60, 3.36] nats of log p(x)"."""
+def _size(comparison: Comparison, d: Difference, with_unit: bool = True) -> str:
+    """Returns "2.98 [2.60, 3.36] nats of log p(x)" of a difference of the better to the other."""
     digits = difference_digits(comparison)
     gain = d if comparison.unit.higher_is_better else -d
     interval = f"{gain.mean:z.{digits}f} [{gain.low:z.{digits}f}, {gain.high:z.{digits}f}]"
-    other = comparison.name(pair[1])
-    return f"{_better(comparison)} than {other} by {typeset(interval)} {_unit(comparison)}"
+    return typeset(interval) + (f" {_unit(comparison)}" if with_unit else "")
 
 
 def _better(comparison: Comparison) -> str:
@@ -126,7 +125,7 @@ def _outlook(comparison: Comparison, unsure: Pairs) -> str:
     first = f"{numbers[0]} seeds each would tell {comparison.name(baseline)} from {needed[0][1]}"
     share = len(comparison.family.differences)
     among = f", with the level shared by {share} pairs" if share > 1 else ""
-    sentence = ", and ".join([first[0].upper() + first[1:], *parts[1:]])
+    sentence = ", ".join([first[0].upper() + first[1:], *parts[1:]])
     assumed = "if the difference and the spread seen are the true ones"
     return f"{sentence} (an estimate: {POWER * 100:.0f} % power {assumed}{among})."
 

@@ -170,6 +170,35 @@ def test_a_phone_needs_no_sideways_scrolling(opened):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_the_table_fits_a_laptop_with_its_intervals_and_p_values(opened):
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    try:
+        beyond = "return [...document.querySelectorAll('.grid')].map(t => t.parentElement)"
+        beyond += ".map(box => box.scrollWidth - box.clientWidth)"
+        assert max(opened.execute_script(beyond)) <= 1  # a rounded pixel
+        first = opened.find_element("css selector", "section .grid")
+        assert "Δ to best" in first.text and first.find_elements("css selector", "td.forest svg")
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_every_section_opens_with_its_verdict(opened):
+    sentences = texts(opened, ".verdict")
+    assert len(sentences) == 2 and "is better than" in sentences[0]
+    assert "nothing is compared" in sentences[1]
+
+
+def test_charts_name_their_settings_and_have_error_bars(opened):
+    rows = texts(opened, '[data-chart="ladder"] svg .tick')
+    assert any("vamp s1" in row for row in rows)
+    assert any("vamp" in item for item in texts(opened, '[data-chart="learning"] .legend li'))
+    for name in ("differences", "ladder", "rate-distortion", "gaps"):
+        assert opened.find_elements("css selector", f'[data-chart="{name}"] .whisker'), name
+
+
 def test_a_printed_page_has_all_tables(opened):
     started = time.monotonic()
     assert len(opened.print_page()) > 10_000 and time.monotonic() - started < 20
