@@ -56,6 +56,7 @@ def test_latex_is_what_a_paper_can_paste(tmp_path, printed, pairs):
         parser.parse(f"${formula}$")
     plain = re.sub(r"(?<!\\)\$[^$]+(?<!\\)\$", "", body)
     assert not re.search(r"(?<!\\)[#%^~<>|]", plain) and not re.search(r"(?<!\\)_", plain)
+    assert not re.search(r"[\[*]", re.sub(r"\{[\[*]\}", "", plain)), "an argument of a row's end"
     depth = re.sub(r"\\[{}]", "", body)
     assert depth.count("{") == depth.count("}")
 
