@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from configs.described import default_of, files_of, general_options, options_of, overridden
+from configs.quoting import NAMES
 from errors import RequestError, choose_from
 from experiment.choices import AXES, CONFIGS
 
@@ -28,7 +29,8 @@ def check_words(words: Sequence[str], folder: str | None = None, sweep: bool = F
     elsewhere = any(word.lstrip("+").startswith("hydra.searchpath=") for word in words)
     chosen = {axis: [default_of(axis)] for axis in AXES}
     for name, value in given:
-        if "," in value and not sweep and not re.search(r"[\[{('\"]", value):
+        whole = name in NAMES  # a name of a file, whatever is in it
+        if "," in value and not sweep and not whole and not re.search(r"[\[{('\"]", value):
             raise RequestError(f"{name}={value}: several values make a sweep; add -m")
         if name in AXES:
             chosen[name] = value.split(",") if sweep else [value]

@@ -58,7 +58,7 @@ class Coupling:
     """
 
     leapfrogs: int = 5
-    most_steps: int = 2000
+    most_steps: int = 500
     lag: int | None = None
     burn_in: int | None = None
 

@@ -194,7 +194,7 @@ class Pair(nn.Module):
 
     def __init__(self, model: Program, guide: Program, loss: Differentiable) -> None:
         super().__init__()
-        self.owners = nn.ModuleList(owner(program) for program in (model, guide))
+        self.model, self.guide = owner(model), owner(guide)
         self.programs, self.loss = (model, guide), loss
 
     def forward(self, *batch: Tensor) -> Tensor:

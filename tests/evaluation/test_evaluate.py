@@ -304,7 +304,14 @@ def test_what_was_measured_on_the_same_data_stands_together(pictures):
     assert (everything.data, few.data) == ("all 10 data", "the first 3 of them")
     for group, count in ((everything, 10), (few, 3)):
         assert {row.value.num_examples for row in group.rows} == {count}
-    assert [row.name.strip() for row in few.rows] == ["IWAE-4", "AIS-4", "above IWAE-4", "log p(x)"]
+    assert [row.name.strip() for row in few.rows] == [
+        "IWAE-4",
+        "AIS-4",
+        "above IWAE-4",
+        "reverse AIS-4",
+        "above AIS",
+        "log p(x)",
+    ]
     iwae, ais, above, _ = (row.value.mean for row in few.rows)
     assert iwae == float(found.bounds.iwae.per_datum[:3].mean())
     assert above == pytest.approx(ais - iwae)
@@ -470,7 +477,8 @@ def test_one_bad_run_does_not_stop_the_others(pictures, evaluate, tmp_path):
     run = copy_of(pictures[0], tmp_path)
     (run / "evaluation.json").unlink()
     status, _, error = evaluate(tmp_path, run, *MINIMAL)
-    assert status == 2 and error == f"error: {tmp_path}: not a run directory (no config.yaml)\n"
+    assert status == 2
+    assert error.startswith(f"error: {tmp_path}: not a run directory (no config.yaml)")
     assert (run / "evaluation.json").exists()
 
 
