@@ -114,7 +114,7 @@ def test_a_reference_is_one_setting(tmp_path, capsys, words, answer):
 def test_the_table_of_the_results_is_made_by_the_command_above_it(tmp_path, printed):
     """Its heading, the names of its rows and their order; the trainings take an hour."""
     page = (ROOT / "docs" / "results.md").read_text()
-    command = re.search(r"python compare.py RUNS (--format.*?)\n```", page, re.DOTALL)[1]
+    command = re.search(r"python compare.py \S+ (--format.*?)\n```", page, re.DOTALL)[1]
     words = re.findall(r"'([^']+)'|(\S+)", command.replace("\\\n", " "))
     lines = page[page.index("| setting | seeds | reconstruction") :].splitlines()[:10]
     names = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]]
