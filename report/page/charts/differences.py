@@ -3,8 +3,9 @@
 import math
 
 from report.comparison.comparing import Comparison
+from report.comparison.units import Unit
 from report.page.chart import BOTTOM, RIGHT, ROW, TOP, WIDTH, Chart, Mark, polyline, scale, whisker
-from report.page.charts.shown import left_of, middle, short
+from report.page.charts.shown import cut, left_of, middle, short
 
 
 def differences(comparison: Comparison) -> Chart | None:
@@ -29,12 +30,13 @@ def differences(comparison: Comparison) -> Chart | None:
         marks.append(Mark(series, words, path=error, glyph="whisker"))
         marks.append(Mark(series, words, x=x(d.mean), y=y, glyph="●"))
     baseline = comparison.name(comparison.family.baseline)
+    unit = "nats" if comparison.unit is Unit.NATS else comparison.unit
     return Chart(
         name="differences",
         title="Differences",
         note="Paired per datum, with simultaneous intervals over data and seeds.",
         x=x,
-        xlabel=f"{comparison.measure_name} minus that of {baseline}, {comparison.unit}",
+        xlabel=f"Δ {comparison.measure_name} to {cut(baseline)}, {unit}",
         marks=marks,
         guides=[polyline([(x(0), TOP), (x(0), bottom)])],
         rows=rows,

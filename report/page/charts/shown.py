@@ -39,7 +39,12 @@ def rows_of(runs: Sequence[Shown]) -> list[tuple[float, str, int]]:
 
 def short(name: str, series: int) -> str:
     """Returns a setting's number and as much of its name as there is room for."""
-    return f"{series + 1} {name if len(name) <= LONGEST else name[: LONGEST - 1] + '…'}"
+    return f"{series + 1} {cut(name)}"
+
+
+def cut(name: str) -> str:
+    """Returns as much of a name as there is room for."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def left_of(rows: Sequence[tuple[float, str, int]]) -> float:
