@@ -6,20 +6,21 @@ from typing import Literal
 
 from evidence import Estimate
 
-Tightest = Literal["exact", "iwae"]
+Tightest = Literal["exact", "iwae", "elbo"]
 
 
 @dataclass(frozen=True)
 class Bounds:
     """Estimates of log p(x) per datum, by the names that they have in evaluation.json.
 
-    `exact` is there where log p(x) can be computed, `upper` where p(z|x) can be drawn from, `ais`
-    and `reverse_ais` if they were asked for, on the first data only. `truth` is the log-density of
-    the distribution that synthetic data were drawn from, which no model beats on average.
+    `iwae` is there unless the evaluation broke off before it, `exact` where log p(x) can be
+    computed, `upper` where p(z|x) can be drawn from, `ais` and `reverse_ais` if they were asked
+    for, on the first data only. `truth` is the log-density of the distribution that synthetic data
+    were drawn from, which no model beats on average.
     """
 
     elbo: Estimate
-    iwae: Estimate
+    iwae: Estimate | None = None
     exact: Estimate | None = None
     upper: Estimate | None = None
     truth: Estimate | None = None
@@ -36,9 +37,11 @@ class Bounds:
     @property
     def tightest_name(self) -> Tightest:
         """The name of the tightest estimate that covers all data."""
-        return "iwae" if self.exact is None else "exact"
+        if self.exact is not None:
+            return "exact"
+        return "elbo" if self.iwae is None else "iwae"
 
     @property
     def tightest(self) -> Estimate:
-        """The tightest estimate that covers all data: the exact value, or else IWAE."""
-        return self.iwae if self.exact is None else self.exact
+        """The tightest estimate of all data: the exact value, or else IWAE, or else the ELBO."""
+        return self.exact or self.iwae or self.elbo

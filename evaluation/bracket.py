@@ -6,6 +6,7 @@ from evaluation.blocks import estimate_blockwise
 from evidence import Annealing, Estimate, ais, iwae, posterior_draws, reverse_ais, simulate
 from evidence.annealing import Bracket
 from evidence.batch import Batch
+from evidence.progress import Loop
 from experiment.recipes.base import Pair
 
 # Data that are annealed at once, each with all its chains.
@@ -25,7 +26,7 @@ class SimulatedBracket:
 
 def anneal(pair: Pair, batch: Batch, plan: Annealing) -> Estimate:
     """Returns a lower bound on log p(x) for every datum of `batch`."""
-    return estimate_blockwise(lambda part: ais(*pair, part, plan), batch, _name(plan), BLOCK)
+    return estimate_blockwise(lambda part: ais(*pair, part, plan), batch, BLOCK)
 
 
 def anneal_back(pair: Pair, batch: Batch, plan: Annealing) -> Estimate:
@@ -37,7 +38,7 @@ def anneal_back(pair: Pair, batch: Batch, plan: Annealing) -> Estimate:
     def backward(part: Batch) -> Estimate:
         return posterior_draws(*pair, part).upper(lambda x, z: reverse_ais(*pair, x, z, plan))
 
-    return estimate_blockwise(backward, batch, f"reverse {_name(plan)}", BLOCK)
+    return estimate_blockwise(backward, batch, BLOCK, loops=2)
 
 
 def bracket_simulated(pair: Pair, like: Batch, plan: Annealing, particles: int) -> SimulatedBracket:
@@ -54,10 +55,7 @@ def bracket_simulated(pair: Pair, like: Batch, plan: Annealing, particles: int) 
         return reverse_ais(*pair, Batch(part[: len(x)]), drawn, plan)
 
     columns = Batch((*x, *latents.values()))
-    upper = estimate_blockwise(backward, columns, f"reverse {_name(plan)}", BLOCK)
-    below = estimate_blockwise(lambda part: iwae(*pair, part, particles), x, f"IWAE-{particles}")
-    return SimulatedBracket(Bracket(anneal(pair, x, plan), upper), below)
-
-
-def _name(plan: Annealing) -> str:
-    return f"AIS-{plan.temperatures}"
+    with Loop(loops=3):
+        upper = estimate_blockwise(backward, columns, BLOCK)
+        below = estimate_blockwise(lambda part: iwae(*pair, part, particles), x)
+        return SimulatedBracket(Bracket(anneal(pair, x, plan), upper), below)

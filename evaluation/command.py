@@ -9,7 +9,8 @@ from errors import RequestError, is_out_of_memory, printable
 from evaluation.imputation import Imputed, hold_back
 from evaluation.local_fit import Fit
 from evaluation.masks import Mask, missing_mask
-from evaluation.measure import Wanted, evaluate
+from evaluation.measure import evaluate
+from evaluation.wanted import Wanted
 from evaluation.options import Options
 from evaluation.result import Evaluation
 from evidence import Annealing

@@ -28,12 +28,12 @@ class Diagnostics:
     """What was found about a run beside its bounds.
 
     `usage` is None for a single datum and for a guide with several latent sites, the last three
-    unless they were asked for.
+    unless they were asked for, and all that an evaluation has not come to.
     """
 
-    reliability: Reliability
-    usage: LatentUsage | None
     rate_distortion: RateDistortion
+    reliability: Reliability | None = None
+    usage: LatentUsage | None = None
     annealing: SimulatedBracket | None = None
     gap: Gap | None = None
     calibration: Calibration | None = None

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from errors import RequestError
 from evaluation.local_fit import LocalFits, around, built_upon
 from evidence.estimate import Annealed, Estimate, Fitted, standard_error
+from evidence.progress import steps
 from guides.amortized import Amortized
 from guides.families.base import Family
 from guides.families.flow import FlowFamily
@@ -120,7 +121,7 @@ def gap_parts(
         encoder = Estimate(fits.elbo(unfitted), "lower", fits.how.measured)
     _check_finite("log p(x)", log_p)
     _check_finite("the guide's own ELBO", encoder)
-    own = [fits.fit(start) for start in fits.starts(family, encoded)]
+    own = [fits.fit(start) for start in steps(fits.starts(family, encoded))]
     same_family = fits.best([unfitted, *own])
     if richer is None:
         return GapParts(log_p, encoder, same_family)
@@ -128,7 +129,7 @@ def gap_parts(
         begin = [around(richer, local) for local in own]
     else:
         begin = fits.starts(richer)
-    further = [fits.fit(start) for start in begin]
+    further = [fits.fit(start) for start in steps(begin)]
     richer_family = fits.best(further, instead=same_family.per_datum)
     return GapParts(log_p, encoder, same_family, richer_family)
 

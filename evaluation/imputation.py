@@ -10,6 +10,8 @@ from torch import Tensor
 
 from evaluation.blocks import blockwise
 from evaluation.masks import Mask
+from evaluation.stages import Stages
+from evaluation.waiting import Stage
 from evidence.batch import Batch
 from evidence.imputation import Imputation, impute
 from experiment import Run
@@ -89,8 +91,25 @@ class Imputed:
         return Error(ratio, spread / float(counts.mean()) / math.sqrt(len(counts)))
 
 
-def hold_back(run: Run, split: str, mask: Mask, particles: int, seed: int = 0) -> Imputed:
-    """Imputes the first data of `split`, one for each row of `mask`, where that is True."""
+def imputation_stages(mask: Mask, particles: int) -> list[Stage]:
+    """Returns the stages of `hold_back`."""
+    rows = len(mask.missing) * particles
+    return [
+        Stage("imputation", f"imputation, {mask.name}", 4 * rows),
+        Stage("nothing-observed", "imputation with nothing observed", 2 * rows),
+    ]
+
+
+def hold_back(
+    run: Run, split: str, mask: Mask, particles: int, seed: int = 0, stage: Stages | None = None
+) -> Imputed:
+    """Imputes the first data of `split`, one for each row of `mask`, where that is True.
+
+    It goes by the stages `imputation_stages`, of which `stage` shows and keeps the results.
+    """
+    if stage is None:
+        stage = Stages()
+        stage.expect(imputation_stages(mask, particles))
     batch = Batch.of(run.data(split)[: len(mask.missing)])
     missing, fill = mask.missing.to(batch.device), run.dataset.mean
     torch.manual_seed(seed)
@@ -105,6 +124,9 @@ def hold_back(run: Run, split: str, mask: Mask, particles: int, seed: int = 0) -
         return impute(run.model, run.guide, Batch(x), lost, fill, particles, rounds=1)
 
     columns = Batch((*batch, missing))
-    filled = Imputation.join(blockwise(fill_in, columns, "imputation"))
-    nothing = Imputation.join(blockwise(fill_in_everything, columns, "baseline"))
+    given = (*columns, fill, particles)
+    filled = stage("imputation", lambda: Imputation.join(blockwise(fill_in, columns)), *given)
+    nothing = stage(
+        "nothing-observed", lambda: Imputation.join(blockwise(fill_in_everything, columns)), *given
+    )
     return Imputed(run, split, mask.name, batch.x, missing, filled, nothing)

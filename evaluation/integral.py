@@ -1,12 +1,12 @@
-"""The exact log p(x) where it can be had: behind a bar, and not if it takes too long."""
+"""The exact log p(x) where it can be had, and not if it takes too long."""
 
 from collections.abc import Sequence
-
-from tqdm import tqdm
+from contextlib import ExitStack
 
 from evidence import Estimate, exact
 from evidence.batch import Batch
 from evidence.cost import Cost, Meter
+from evidence.progress import Loop
 from experiment.recipes.base import Pair
 from parallel import group
 
@@ -18,16 +18,15 @@ class TooLong(ArithmeticError):
     """An integral is left out, as it would take longer than it may."""
 
 
-class Bar(Meter):
-    """Shows how much of an integral is done, and refuses one of more than `most` seconds."""
+class Patience(Meter):
+    """Tells how much of an integral is done, and refuses one of more than `most` seconds."""
 
-    def __init__(self, most: float) -> None:
-        self.most = most
-        self.bar: tqdm | None = None
-        self.left = 0
+    def __init__(self, most: float, until: ExitStack) -> None:
+        self.most, self.until = most, until
+        self.loop: Loop | None = None
 
     def expect(self, cost: Cost, sizes: Sequence[int]) -> None:
-        """Opens the bar.
+        """Begins a loop over data times points.
 
         Raises:
             TooLong: It takes more than `most` seconds in one of the processes.
@@ -38,26 +37,12 @@ class Bar(Meter):
                 f"it would take about {duration(seconds)}, for {sum(sizes):,} data × "
                 f"{cost.nodes:,} points; --exact computes it, on fewer data with --limit"
             )
-        self.left = cost.pairs(sizes)
-        self.bar = tqdm(
-            total=self.left,
-            desc=f"{'log p(x)':>10}",
-            leave=False,
-            dynamic_ncols=True,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
-            disable=None,
-        )
+        self.loop = self.until.enter_context(Loop(total=cost.pairs(sizes)))
 
     def did(self, pairs: int) -> None:
-        """Moves the bar, up to its end: how many there are is an estimate."""
-        if self.bar is not None:
-            self.bar.update(min(pairs, self.left))
-            self.left -= min(pairs, self.left)
-
-    def close(self) -> None:
-        """Takes the bar away."""
-        if self.bar is not None:
-            self.bar.close()
+        """Tells how much is done, up to the end: how many there are is an estimate."""
+        if self.loop is not None:
+            self.loop.did(min(pairs, self.loop.total - self.loop.done))
 
 
 def integral(pair: Pair, batch: Batch, most: float) -> Estimate | None:
@@ -66,11 +51,8 @@ def integral(pair: Pair, batch: Batch, most: float) -> Estimate | None:
     Raises:
         ArithmeticError: The integral fits no box, or takes more than `most` seconds.
     """
-    bar = Bar(most)
-    try:
-        return exact(*pair, batch, meter=bar)
-    finally:
-        bar.close()
+    with ExitStack() as until:
+        return exact(*pair, batch, meter=Patience(most, until))
 
 
 def duration(seconds: float) -> str:

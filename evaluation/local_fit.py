@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from evidence.batch import repeat_rows
 from evidence.estimate import Estimate, Fitted
+from evidence.progress import steps
 from evidence.structure import sample_sites
 from evidence.weights import rows_per_chunk, sum_log_probs
 from guides.amortized import Amortized
@@ -68,7 +69,7 @@ class LocalFits:
         optimizer.add_param_group({"params": shared, "lr": rate / 10})
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.how.steps)
         with pyro.validation_enabled(False):  # `best` leaves out what has diverged
-            for _ in range(self.how.steps):
+            for _ in steps(range(self.how.steps), "step of the fits"):
                 loss = -self._log_weights(guide, self.how.draws).sum() / self.how.draws
                 own, *others = torch.autograd.grad(loss, [guide.h, *shared])
                 finite = own.isfinite().all(1, keepdim=True)

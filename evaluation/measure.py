@@ -1,79 +1,41 @@
 """Everything that is measured on one run."""
 
 import hashlib
-import math
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
 from evaluation.blocks import blockwise, estimate_blockwise
 from evaluation.bounds import Bounds
-from evaluation.bracket import SimulatedBracket, anneal, anneal_back, bracket_simulated
+from evaluation.bracket import anneal, anneal_back, bracket_simulated
 from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
 from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
-from evaluation.integral import MOST_SECONDS, TooLong, integral
-from evaluation.local_fit import Fit, LocalFits, deeper
-from evaluation.notes import Note, Severity
+from evaluation.integral import TooLong, integral
+from evaluation.local_fit import LocalFits, deeper
+from evaluation.plan import stages
 from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
+from evaluation.stages import Stages
+from evaluation.wanted import Wanted
 from evidence import Annealing, Estimate, elbo_terms, iw_eubo, iwae
 from evidence.batch import Batch
 from evidence.estimate import Details, Quadrature
-from evidence.exact import posterior_draw
+from evidence.exact import posterior_draw, tractable
 from evidence.lower import Terms
 from evidence.noise import forked
-from evidence.recording import recorded
+from evidence.progress import Loop
+from evidence.recording import Calls, recorded
+from evidence.reliability import Reliability
+from evidence.usage import LatentUsage
 from experiment import Run
 from experiment.recipes.base import Pair
-from inference.fast.compile_choice import has_compiler
 
-# Decoder rows from which compiling (some 20 s the first time) saves time: docs/performance.md.
-COMPILED_FROM = 10_000_000
-# Passes of annealing: it is tuned and run, on data and on simulated data, forwards and backwards.
-PASSES = 6
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be measured. Annealing, gap and calibration take long; None or 0 leaves them out.
-
-    Annealing is done on the first `annealed` data, and from both sides on as many simulated ones.
-    The parts of the gap are measured on the first `gap` data of `split` and of the training split,
-    by `fit`. The calibration of the guide is measured on `simulations` simulated data. `exact` says
-    whether log p(x) is integrated: `auto` does so where that takes no more than MOST_SECONDS.
-    """
-
-    split: str = "test"
-    particles: int = 5000
-    elbo_particles: int = 100
-    limit: int | None = None
-    seed: int = 0
-    annealing: Annealing | None = None
-    annealed: int = 100
-    gap: int = 0
-    fit: Fit = field(default_factory=Fit)
-    simulations: int = 0
-    compile: Literal["auto", "on", "off"] = "auto"
-    exact: Literal["auto", "on", "off"] = "auto"
-
-    @property
-    def most_seconds(self) -> float:
-        """How long an integral may take."""
-        return MOST_SECONDS if self.exact == "auto" else math.inf
-
-    def rows(self, count: int) -> int:
-        """Returns about how many rows the decoder is going to see for `count` data."""
-        plan, annealed = self.annealing, min(count, self.annealed)
-        a_pass = plan.temperatures * plan.chains * plan.leapfrogs * annealed if plan else 0
-        return count * (self.particles + self.elbo_particles) + PASSES * a_pass
-
-    def compiles(self, count: int) -> bool:
-        """Returns whether inner loops are to be compiled for `count` data."""
-        if self.compile == "auto":
-            return has_compiler() and self.rows(count) >= COMPILED_FROM
-        return self.compile == "on"
+T = TypeVar("T")
+# Is told what is known so far.
+Tell = Callable[[Evaluation], None]
 
 
 @dataclass(frozen=True)
@@ -83,8 +45,16 @@ class ExactPart(Details):
     of: str
 
 
-def evaluate(run: Run, wanted: Wanted) -> Evaluation:
+def evaluate(
+    run: Run, wanted: Wanted, stage: Stages | None = None, tell: Tell = lambda found: None
+) -> Evaluation:
     """Measures `run` on the first `limit` data of a split; the same seed gives the same numbers.
+
+    Arguments:
+        run: What is measured.
+        wanted: What is measured on it.
+        stage: Shows stages, and keeps their results; nothing does so unless it is given.
+        tell: Is told after every stage what is known so far.
 
     Raises:
         RequestError: The gap is wanted of a guide without an encoder.
@@ -93,88 +63,115 @@ def evaluate(run: Run, wanted: Wanted) -> Evaluation:
         with_encoder(run.guide)
     data = run.data(wanted.split)
     batch = Batch.of(data[: wanted.limit or len(data)])
+    stage = stage or Stages()
+    stage.expect([*stages(wanted, run.request, run.model, batch.size)])
     with recorded(wanted.compiles(batch.size)) as calls:
-        found = _Measurement(run, Pair(run.model, run.guide), batch, wanted).evaluation()
-    if calls.why_eager:
-        return replace(found, notes=[*found.notes, Note(f"ran eagerly: {calls.why_eager}")])
-    return found
+        found = _Measurement(run, Pair(run.model, run.guide), batch, wanted, stage, tell, calls)
+        found.measure()
+    return found.known()
 
 
 @dataclass
 class _Measurement:
-    """An evaluation under way. `notes` say what could not be measured, and why."""
+    """An evaluation under way."""
 
     run: Run
     pair: Pair
     batch: Batch
     wanted: Wanted
-    notes: list[Note] = field(default_factory=list)
+    stages: Stages
+    tell: Tell
+    calls: Calls
 
-    def evaluation(self) -> Evaluation:
+    def stage(self, name: str, measure: Callable[[], T], *depends: object) -> T:
+        """Returns what a stage finds, which depends on the data, too, or has found before."""
+
+        def measured() -> T:
+            eager = self.calls.why_eager
+            result = measure()
+            if self.calls.why_eager != eager:
+                self.stages.note(f"ran eagerly: {self.calls.why_eager}")
+            return result
+
+        compiled = self.wanted.compiles(self.batch.size)
+        return self.stages(name, measured, compiled, *self.batch, *depends)
+
+    def measure(self) -> None:
         """Measures everything that is wanted; the noise is drawn in this order."""
-        wanted, batch = self.wanted, self.batch
+        wanted, pair, batch = self.wanted, self.pair, self.batch
         torch.manual_seed(wanted.seed)
-        terms = self.terms()
-        bounds = self.bounds(terms)
-        reliability, used = weigh(self.pair, batch, wanted.particles), usage(self.pair, batch)
-        bounds, bracket = self.annealed(bounds)
-        gap = self.gap(bounds)
-        diagnostics = Diagnostics(
-            reliability,
-            used,
-            RateDistortion(terms.kl, -terms.reconstruction, wanted.elbo_particles),
-            bracket,
-            gap,
-            calibration(self.pair, batch, wanted.simulations) if wanted.simulations else None,
+        self.terms = self.stage("elbo", self.elbo, wanted.elbo_particles)
+        self.diagnostics = Diagnostics(
+            RateDistortion(self.terms.kl, -self.terms.reconstruction, wanted.elbo_particles)
         )
+        self.learn(Bounds(self.terms.elbo))
+        iwae_of_all = self.stage("iwae", lambda: self.iwae(batch), wanted.particles)
+        self.learn(replace(self.bounds, iwae=iwae_of_all))
+        if wanted.exact != "off":
+            self.learn(replace(self.bounds, exact=self.stage("exact", self.exact, wanted.exact)))
+        if tractable(pair.model) is not None:
+            upper = self.stage("upper", self.upper, wanted.elbo_particles)
+            self.learn(replace(self.bounds, upper=upper))
+        self.learn(replace(self.bounds, truth=self.truth()))
+        weighed, used = self.stage("weights", self.weights, wanted.particles)
+        self.learn(reliability=weighed, usage=used)
+        if wanted.annealing is not None:
+            self.anneal(wanted.annealing, batch.first(wanted.annealed))
+        if wanted.gap:
+            self.gap()
+        if wanted.simulations:
+            count = wanted.simulations
+            self.learn(
+                calibration=self.stage(
+                    "calibration", lambda: calibration(pair, batch, count), count
+                )
+            )
+
+    def learn(self, bounds: Bounds | None = None, **diagnostics: object) -> None:
+        """Adds what a stage has found, and tells it."""
+        self.bounds = bounds or self.bounds
+        self.diagnostics = replace(self.diagnostics, **diagnostics)  # type: ignore[arg-type]
+        self.tell(self.known())
+
+    def known(self) -> Evaluation:
+        """Returns what is known so far."""
         return Evaluation(
             self.run,
-            wanted.split,
-            terms.reconstruction,
-            terms.kl,
-            bounds,
-            hashlib.sha256(batch.x.cpu().numpy().tobytes()).hexdigest()[:16],
-            diagnostics,
-            self.notes,
+            self.wanted.split,
+            self.terms.reconstruction,
+            self.terms.kl,
+            self.bounds,
+            hashlib.sha256(self.batch.x.cpu().numpy().tobytes()).hexdigest()[:16],
+            self.diagnostics,
+            list(self.stages.notes),
+            tuple(self.stages.to_come),
         )
 
-    def note(self, text: str, severity: Severity = "note") -> None:
-        """Adds a sentence about what could not be measured."""
-        self.notes.append(Note(text, severity))
-
-    def terms(self) -> Terms:
+    def elbo(self) -> Terms:
         """Measures the two terms of the ELBO."""
         count = self.wanted.elbo_particles
-        found = blockwise(lambda part: elbo_terms(*self.pair, part, count), self.batch, "ELBO")
+        found = blockwise(lambda part: elbo_terms(*self.pair, part, count), self.batch)
         reconstruction = torch.cat([part.reconstruction for part in found])
         return Terms(reconstruction, torch.cat([part.kl for part in found]), count)
-
-    def bounds(self, terms: Terms) -> Bounds:
-        """Measures every estimate of log p(x) but annealing."""
-        iwae_estimate = self.iwae(self.batch)
-        return Bounds(terms.elbo, iwae_estimate, self.exact(), self.upper(), self.truth())
 
     def iwae(self, batch: Batch) -> Estimate:
         """Measures the importance-weighted bound."""
         count = self.wanted.particles
-        return estimate_blockwise(
-            lambda part: iwae(*self.pair, part, count), batch, f"IWAE-{count}"
-        )
+        return estimate_blockwise(lambda part: iwae(*self.pair, part, count), batch)
 
     def exact(self) -> Estimate | None:
         """Computes log p(x), where that is possible."""
         known = None
         try:
-            if self.wanted.exact != "off":
-                known = integral(self.pair, self.batch, self.wanted.most_seconds)
+            known = integral(self.pair, self.batch, self.wanted.most_seconds)
         except TooLong as error:
-            self.note(f"no exact log p(x): {error}")
+            self.stages.note(f"no exact log p(x): {error}")
         except ArithmeticError as error:
-            self.note(
+            self.stages.note(
                 f"no exact log p(x): the integral fits no box ({error}); the bounds stand in for it"
             )
         if known is not None and isinstance(known.details, Quadrature) and known.details.exceeding:
-            self.note(
+            self.stages.note(
                 f"log p(x) of {known.details.exceeding} of {known.num_examples:,} data is not "
                 f"within {known.details.tolerance:g} nats: the last halving of the grid still "
                 f"changed one by {known.details.largest_error:.1g}",
@@ -193,7 +190,7 @@ class _Measurement:
             *columns, z = part
             return iw_eubo(*self.pair, Batch(columns), {site: z}, count)
 
-        return estimate_blockwise(bound, Batch((*self.batch, values)), "EUBO")
+        return estimate_blockwise(bound, Batch((*self.batch, values)))
 
     def truth(self) -> Estimate | None:
         """Computes the log-density that synthetic data have under their own law."""
@@ -203,38 +200,62 @@ class _Measurement:
         values = law.log_prob(self.batch.x.double())
         return Estimate(values, "exact", details=ExactPart(of="the data's own law"))
 
-    def annealed(self, bounds: Bounds) -> tuple[Bounds, SimulatedBracket | None]:
-        """Anneals the first data, and as many simulated ones from both sides, if that is wanted."""
-        plan = self.wanted.annealing
-        if plan is None:
-            return bounds, None
-        few = self.batch.first(self.wanted.annealed)
-        bounds = replace(bounds, ais=anneal(self.pair, few, plan))
-        simulated = bracket_simulated(self.pair, few, plan, self.wanted.particles)
-        with forked(few.device, self.wanted.seed):  # what follows draws what it always has
-            bounds = replace(bounds, reverse_ais=anneal_back(self.pair, few, plan))
-        return bounds, simulated
+    def weights(self) -> tuple[Reliability, LatentUsage | None]:
+        """Measures how the weights of the first data are spread, and what their latents are for."""
+        with Loop(loops=2):
+            weighed = weigh(self.pair, self.batch, self.wanted.particles)
+            return weighed, usage(self.pair, self.batch)
 
-    def gap(self, bounds: Bounds) -> Gap | None:
+    def anneal(self, plan: Annealing, few: Batch) -> None:
+        """Anneals the first data from both sides, and as many simulated ones."""
+        pair, particles, seed = self.pair, self.wanted.particles, self.wanted.seed
+        ais = self.stage("annealing", lambda: anneal(pair, few, plan), plan, few.size)
+        self.learn(replace(self.bounds, ais=ais))
+        simulated = self.stage(
+            "simulated",
+            lambda: bracket_simulated(pair, few, plan, particles),
+            *(plan, few.size, particles),
+        )
+        self.learn(annealing=simulated)
+
+        def back() -> Estimate:
+            with forked(few.device, seed):  # what follows draws what it always has
+                return anneal_back(pair, few, plan)
+
+        above = self.stage("reverse-annealing", back, plan, few.size, seed)
+        self.learn(replace(self.bounds, reverse_ais=above))
+
+    def gap(self) -> None:
         """Measures the parts of the gap on the split, and on as many training data."""
-        if not self.wanted.gap:
-            return None
         found: dict[str, GapParts] = {}
         for split in dict.fromkeys([self.wanted.split, "train"]):
             own = split == self.wanted.split
             data = self.batch if own else Batch.of(self.run.data(split)[: self.batch.size])
-            try:
-                found[split] = self.parts(data.first(self.wanted.gap), bounds if own else None)
-            except ArithmeticError as error:
-                self.note(f"the gap on {split} data has no parts: {error}", "warning")
-        return Gap(found) if found else None
+            parts = self.parts(split, data.first(self.wanted.gap), self.bounds if own else None)
+            if parts is not None:
+                found[split] = parts
+            self.learn(gap=Gap(dict(found)) if found else None)
 
-    def parts(self, batch: Batch, known: Bounds | None) -> GapParts:
+    def parts(self, split: str, batch: Batch, known: Bounds | None) -> GapParts | None:
         """Measures the parts of the gap of `batch`, of which `known` are the bounds."""
-        log_p = self.best_log_p(batch, known).first(batch.size)
-        guide = with_encoder(self.run.guide)
-        fits = LocalFits(self.run.model, batch.x, self.wanted.fit)
-        return gap_parts(fits, guide, log_p, deeper(guide, batch.x))
+        wanted, guide, model = self.wanted, with_encoder(self.run.guide), self.run.model
+        from_known = [] if known is None else [each.per_datum for _, each in known.items()]
+        log_p = self.stage(
+            f"gap-of-{split}",
+            lambda: self.best_log_p(batch, known).first(batch.size),
+            *(*batch, *from_known, wanted.exact, wanted.annealing, wanted.particles),
+        )
+
+        def fitted() -> GapParts | None:
+            fits = LocalFits(model, batch.x, wanted.fit)
+            try:
+                with Loop(loops=2):
+                    return gap_parts(fits, guide, log_p, deeper(guide, batch.x))
+            except ArithmeticError as error:
+                self.stages.note(f"the gap on {split} data has no parts: {error}", "warning")
+            return None
+
+        return self.stage(f"fits-to-{split}", fitted, *batch, log_p.per_datum, log_p, wanted.fit)
 
     def best_log_p(self, batch: Batch, known: Bounds | None) -> Estimate:
         """Returns the exact log p(x) if it can be had, or else the higher of AIS and IWAE.

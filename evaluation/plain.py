@@ -42,6 +42,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
         "bits_per_dim": {"mean": bits.mean, "se": bits.standard_error, "from": evaluation.tightest},
         "diagnostics": diagnostics,
         "notes": [note.text for note in evaluation.notes],
+        **({"partial": evaluation.partial} if evaluation.partial else {}),
     }
 
 
@@ -53,7 +54,7 @@ def _nats(evaluation: Evaluation) -> dict[str, Json]:
         "kl": _mean_of(evaluation.kl),
     }
     nats |= {name: estimate.summary() for name, estimate in bounds.items()}
-    if bounds.ais is not None:
+    if bounds.ais is not None and bounds.iwae is not None:
         above = _mean_of(paired(bounds.ais, bounds.iwae))
         nats["ais"] = bounds.ais.summary() | {"above_iwae": above}
     if bounds.ais is not None and bounds.reverse_ais is not None:

@@ -23,6 +23,7 @@ class Evaluation:
 
     `fingerprint` tells whether two runs were measured on the same values: their noise could have
     been drawn on another device. `notes` say what could not be measured, and why.
+    `partial` names the stages that were wanted, and that the evaluation has not come to.
     """
 
     run: Run
@@ -33,6 +34,7 @@ class Evaluation:
     fingerprint: str
     diagnostics: Diagnostics
     notes: list[Note] = field(default_factory=list)
+    partial: tuple[str, ...] = ()
 
     @property
     def num_examples(self) -> int:

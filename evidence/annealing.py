@@ -21,6 +21,7 @@ from evidence.chunks import split_batch, split_with_latents
 from evidence.estimate import Annealed, Estimate
 from evidence.hmc import Path, Start, transition
 from evidence.joint import Joint
+from evidence.progress import steps as told
 from evidence.structure import Latents, Program
 from evidence.upper import simulate
 
@@ -85,7 +86,7 @@ def tune(path: Path, plan: Annealing) -> Float64[Tensor, " temperatures batch"]:
     point = path.at(path.draw(plan.chains))
     log_step = torch.full((size,), math.log(FIRST_STEP), dtype=torch.float64, device=point.u.device)
     steps = []
-    for beta in [betas[0]] * WARM_UP + betas[1:]:
+    for beta in told([betas[0]] * WARM_UP + betas[1:], "tuning, temperature"):
         steps.append(log_step.exp())
         step = steps[-1].repeat(plan.chains)
         point, acceptance = transition(path, point, beta, step, plan.leapfrogs)
@@ -102,7 +103,8 @@ def forward_weights(
     betas = plan.betas().tolist()
     point = path.at(path.draw(plan.chains))
     log_weight = torch.zeros_like(point.log_end)
-    for old, beta, step in zip(betas, betas[1:], steps, strict=False):
+    pairs = list(zip(betas, betas[1:], steps, strict=False))
+    for old, beta, step in told(pairs, "temperature"):
         log_weight = log_weight + (beta - old) * point.slope
         point, _ = transition(path, point, beta, step.repeat(plan.chains), plan.leapfrogs)
     return log_weight.reshape(plan.chains, -1)
@@ -119,7 +121,8 @@ def reverse_weights(
     betas = plan.betas().tolist()
     point = path.at(exact_draw.repeat(plan.chains, 1))
     log_weight = torch.zeros_like(point.log_end)
-    for old, beta, step in reversed(list(zip(betas, betas[1:], steps, strict=False))):
+    pairs = list(zip(betas, betas[1:], steps, strict=False))
+    for old, beta, step in told(pairs[::-1], "temperature"):
         point, _ = transition(path, point, beta, step.repeat(plan.chains), plan.leapfrogs)
         log_weight = log_weight - (beta - old) * point.slope
     return log_weight.reshape(plan.chains, -1)
@@ -147,7 +150,7 @@ def ais(model: Program, guide: Program, x: Data, plan: Annealing | None = None) 
     """
     plan = plan or Annealing()
     columns = []
-    for batch in split_batch(x, plan.chains, model):
+    for batch in told(split_batch(x, plan.chains, model), loops=2):
         path = Path(Joint(model, guide, batch), plan.start)
         log_w = forward_weights(path, plan, tune(path, plan))
         columns.append(log_w.logsumexp(0) - math.log(plan.chains))
@@ -178,7 +181,7 @@ def reverse_ais(
     """
     plan = plan or Annealing()
     columns = []
-    for batch, drawn in split_with_latents(x, exact_draw, plan.chains, model):
+    for batch, drawn in told(split_with_latents(x, exact_draw, plan.chains, model), loops=2):
         path = Path(Joint(model, guide, batch), plan.start)
         steps = tune(path, plan)
         log_w = reverse_weights(path, plan, steps, path.joint.unconstrain(drawn))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evidence.batch import Batch
 from evidence.joint import Joint
+from evidence.progress import steps
 from evidence.upper import simulate
 from evidence.weights import Program, split_batch
 
@@ -88,7 +89,8 @@ def simulation_based_calibration(
     simulated, latents = simulate(model, guide, like)
     x = Batch.of(simulated)
     ranks, joint_ranks = [], []
-    for part in split_batch((*x, *latents.values()), draws, model):
+    parts = split_batch((*x, *latents.values()), draws, model)
+    for part in steps(parts, "simulation", size=lambda part: part.size):
         drawn = dict(zip(latents, part[len(x) :], strict=True))
         rank, joint_rank = _ranks(Joint(model, guide, part[: len(x)]), drawn, draws)
         ranks.append(rank)
@@ -104,7 +106,7 @@ def _ranks(
     log_truth = torch.stack(joint.model_terms(truth)).sum(0)
     rank = torch.zeros_like(truth, dtype=torch.int64)
     joint_rank = torch.zeros(len(truth), dtype=torch.int64, device=truth.device)
-    for start in range(0, draws, DRAWS_AT_ONCE):
+    for start in steps(range(0, draws, DRAWS_AT_ONCE)):
         count = min(DRAWS_AT_ONCE, draws - start)
         u = joint.draw_guide(count)
         rank += (u.reshape(count, *truth.shape) < truth).sum(0)

@@ -32,6 +32,7 @@ from evidence.chunks import split_batch
 from evidence.estimate import Coupled, Estimate
 from evidence.hmc import Noise, Path, Point, transition
 from evidence.joint import Joint
+from evidence.progress import Loop, steps
 from evidence.structure import Latents, Program
 from evidence.unsupported import UnsupportedPair
 
@@ -175,16 +176,17 @@ def posterior_draws(
     """
     plan, batch = plan or Coupling(), Batch.some(x)
     parts = list(split_batch(batch, 1, model))
-    kernels = [Kernel(Path(Joint(model, guide, part), "prior"), plan.leapfrogs) for part in parts]
-    lag, burn_in = plan.lag, plan.burn_in
-    if lag is None or burn_in is None:
-        pilot = torch.cat(
-            [coupled_chains(kernel, 1, 0, plan.most_steps).meeting for kernel in kernels]
-        )
-        longest = int(pilot.clamp(max=plan.most_steps // 4).max())
-        lag = longest if lag is None else lag
-        burn_in = 2 * longest if burn_in is None else burn_in
-    runs = [coupled_chains(kernel, lag, burn_in, plan.most_steps) for kernel in kernels]
+    lag, burn_in, most = plan.lag, plan.burn_in, plan.most_steps
+    with Loop(loops=3 if lag is None or burn_in is None else 2):
+        paths = [Path(Joint(model, guide, part), "prior") for part in parts]
+        kernels = [Kernel(path, plan.leapfrogs) for path in steps(paths)]
+        if lag is None or burn_in is None:
+            pilots = [coupled_chains(kernel, 1, 0, most) for kernel in steps(kernels)]
+            meeting = torch.cat([pilot.meeting for pilot in pilots])
+            longest = int(meeting.clamp(max=most // 4).max())
+            lag = longest if lag is None else lag
+            burn_in = 2 * longest if burn_in is None else burn_in
+        runs = [coupled_chains(kernel, lag, burn_in, most) for kernel in steps(kernels)]
     starts = torch.tensor([0, *(part.size for part in parts)]).cumsum(0)
     rows = [run.rows + start for run, start in zip(runs, starts, strict=False)]
     return PosteriorDraws(
@@ -264,7 +266,7 @@ class Kernel:
         point, _ = self.starts()
         log_step = torch.full_like(point.log_end, math.log(FIRST_STEP))
         steps = []
-        for _ in range(TUNING_STEPS):
+        for _ in steps(range(TUNING_STEPS), "tuning of the chains, step"):
             point, acceptance = transition(
                 self.path, point, 1.0, log_step.exp(), self.leapfrogs, self.scale
             )
@@ -303,7 +305,7 @@ def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> P
     meeting = torch.full_like(ahead.log_end, math.inf)
     none = torch.zeros(0, dtype=torch.long, device=met.device)
     drawn, kept, rows, signs = ahead.u, [_picked(joint.latents(ahead.u), none)], [none], []
-    for t in range(1, max(most_steps, burn_in) + 1):
+    for t in steps(range(1, max(most_steps, burn_in) + 1), "step of the chains"):
         if t <= lag or bool(met.all()):
             ahead = kernel.alone(ahead)
         else:

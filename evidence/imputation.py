@@ -29,6 +29,7 @@ from evidence.means import mean_of
 from evidence.observed import is_same
 from evidence.offers import OffersFactors
 from evidence.precision import log_prob
+from evidence.progress import steps
 from evidence.reliability import effective_size
 from evidence.structure import Program, at, log_prob_of, observed_site
 from evidence.unsupported import UnsupportedPair
@@ -118,7 +119,8 @@ def impute(
         )
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
-    for part in columns.parts(max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)):
+    at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)
+    for part in steps(columns.parts(at_once), loops=2):
         posterior, filled = _posterior(
             model, guide, Batch(part[:-1]), part[-1], fill, num_particles, rounds
         )
@@ -138,7 +140,7 @@ def _posterior(
     """Returns weighted draws of p(z|x_obs) and one completed x, after the last of the rounds."""
     x = batch.x
     filled = [torch.where(missing, fill.to(x), x)]
-    for _ in range(rounds):
+    for _ in steps(range(rounds)):
         proposal = Proposal([Joint(model, guide, batch.with_x(one)) for one in filled])
         posterior = Weighted(proposal, x, missing, count)
         filled = [torch.where(missing, value.to(x), x) for value in posterior.draws(FILLINGS)]
@@ -187,7 +189,7 @@ class Weighted:
     def __init__(self, proposal: Proposal, x: Tensor, missing: Tensor, count: int) -> None:
         self.joint, self.x, self.missing, self.count = proposal.joints[0], x, missing, count
         self.u, log_shares = proposal.draw(count)
-        terms = [self.model_terms(u) for u in self.chunks()]
+        terms = [self.model_terms(u) for u in steps(self.chunks())]
         log_prior, log_observed = (torch.cat(column) for column in zip(*terms, strict=True))
         log_q = proposal.log_prob(self.u, log_prior, log_shares)
         self.log_weights = (log_observed + log_prior - log_q).reshape(count, len(x))
@@ -233,7 +235,7 @@ class Weighted:
         mean = torch.zeros_like(self.x, dtype=torch.float64)
         log_predictive = torch.full_like(self.x, -math.inf).double()
         weights = normalized.split(self.particles_at_once)
-        for u, log_w in zip(self.chunks(), weights, strict=True):
+        for u, log_w in steps(zip(self.chunks(), weights, strict=True)):
             _, likelihood = conditional(self.joint, u)
             log_w = log_w.reshape(*log_w.shape, *[1] * (self.x.dim() - 1))
             mean += (log_w.exp() * mean_of(likelihood).unflatten(0, log_w.shape[:2])).sum(0)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evidence.batch import Data
 from evidence.estimate import Estimate
+from evidence.progress import steps
 from evidence.structure import Program
 from evidence.weights import split_batch, stream
 
@@ -73,7 +74,7 @@ def elbo_terms(model: Program, guide: Program, x: Data, num_particles: int = 100
     True
     """
     reconstruction, rate = [], []
-    for batch in split_batch(x, num_particles, model):
+    for batch in steps(split_batch(x, num_particles, model)):
         draws = [
             (p.log_likelihood.sum(0), (p.log_guide - p.log_prior).sum(0))
             for p in stream(model, guide, batch, num_particles)
@@ -106,7 +107,7 @@ def iwae(model: Program, guide: Program, x: Data, num_particles: int = 5000) -> 
     True
     """
     columns = []
-    for batch in split_batch(x, num_particles, model):
+    for batch in steps(split_batch(x, num_particles, model)):
         total = batch.x.new_full((batch.size,), -math.inf, dtype=torch.float64)
         for particles in stream(model, guide, batch, num_particles):
             total = torch.logaddexp(total, particles.log_weights.logsumexp(0))

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from evidence.batch import Batch
+from evidence.progress import steps
 from evidence.weights import Program, log_weights, split_batch
 
 # Draws below which the fit of a tail says nothing.
@@ -80,10 +81,10 @@ def reliability(
         )
     k: list[float] = []
     size: list[Tensor] = []
-    for part in split_batch(Batch.of(x), num_particles, model):
+    for part in steps(split_batch(Batch.of(x), num_particles, model), loops=2):
         log_w = log_weights(model, guide, part, num_particles)
         size.append(effective_size(log_w))
-        k.extend(pareto_k(column) for column in log_w.T.cpu().numpy())
+        k.extend(pareto_k(column) for column in steps(log_w.T.cpu().numpy()))
     return Reliability(torch.tensor(k, dtype=torch.float64), torch.cat(size).cpu(), num_particles)
 
 

@@ -19,6 +19,7 @@ from evidence.chunks import split_with_latents
 from evidence.estimate import Estimate
 from evidence.joint import Joint
 from evidence.observed import with_observed
+from evidence.progress import steps
 from evidence.structure import Latents, Program, only, site_of, traced
 from evidence.weights import stream
 
@@ -113,7 +114,7 @@ def iw_eubo(
     True
     """
     columns = []
-    for batch, drawn in split_with_latents(x, exact_draw, num_particles, model):
+    for batch, drawn in steps(split_with_latents(x, exact_draw, num_particles, model)):
         joint = Joint(model, guide, batch)
         u = joint.unconstrain(drawn)
         log_prior, log_likelihood = joint.model_terms(u)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evidence.batch import Batch
 from evidence.joint import Joint
+from evidence.progress import steps
 from evidence.weights import Program
 
 # Variance of the posterior means below which a dimension counts as unused (Burda et al. 2016,
@@ -110,7 +111,7 @@ def latent_usage(
     many = joint.draw_guide(max(draws, ACTIVITY_DRAWS)).double().unflatten(0, (-1, batch.size))
     activity = PosteriorMoments(many.mean(0), many.var(0), len(many)).activity
     u = many[:draws]
-    log_q = torch.stack([_log_guide_matrix(joint, part) for part in u])  # draws × z × q
+    log_q = torch.stack([_log_guide_matrix(joint, part) for part in steps(u)])  # draws × z × q
     own = log_q.diagonal(dim1=1, dim2=2)
     mutual_information = float((own - (log_q.logsumexp(2) - math.log(batch.size))).mean())
     log_prior, _ = joint.model_terms(joint.typed(u.flatten(0, 1)))

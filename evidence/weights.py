@@ -19,6 +19,7 @@ from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.idle import check_idle
 from evidence.precision import log_prob
+from evidence.progress import steps
 from evidence.recording.calls import run
 from evidence.structure import (
     Latents,
@@ -88,7 +89,7 @@ def log_weights(
     """
     columns = [
         torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)])
-        for part in split_batch(x, num_particles, model)
+        for part in steps(split_batch(x, num_particles, model))
     ]
     return torch.cat(columns, dim=1)
 
@@ -99,7 +100,7 @@ def stream(model: Program, guide: Program, batch: Batch, num_particles: int) -> 
     Inside `recording.recorded()` chunks of one size run compiled.
     """
     chunk = particles_per_chunk(batch, model)
-    for start in range(0, num_particles, chunk):
+    for start in steps(range(0, num_particles, chunk)):
         count = min(chunk, num_particles - start)
         key, function = ("draw", model, guide), partial(densities, model, guide, count)
         yield Densities(*run(key, function, *batch, variant=count))

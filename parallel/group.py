@@ -90,14 +90,20 @@ def gather(value: T) -> list[T]:
     return found
 
 
-def each(measure: Callable[[S], T], items: Sequence[S]) -> list[T]:
+def each(
+    measure: Callable[[S], T],
+    items: Sequence[S],
+    along: Callable[[Sequence[S]], Iterable[S]] = iter,
+) -> list[T]:
     """Applies `measure` to every item and returns all results, in order, on every process.
+
+    `along` is what a process goes along its share by, to tell how far it is, say.
 
     Each process computes one contiguous share. Results that depend on noise are the same for any
     number of processes only if `measure` seeds it by the item.
     """
     start, stop = share(len(items), rank(), count())
-    shares = gather([measure(item) for item in items[start:stop]])
+    shares = gather([measure(item) for item in along(items[start:stop])])
     return [result for results in shares for result in results]
 
 

@@ -42,7 +42,7 @@ class Situation:
     def of(cls, evaluation: Evaluation) -> "Situation":
         """Returns the situation of a run that was evaluated."""
         run, bounds = evaluation.run, evaluation.bounds
-        ais = bounds.ais
+        ais, iwae = bounds.ais, bounds.iwae
         return cls(
             names=run.request.names,
             objective=run.request.objective.options,
@@ -50,7 +50,7 @@ class Situation:
             exact=bounds.exact is not None,
             learned_prior=evaluation.learns_prior,
             rising=run.epoch >= (1 - LAST) * run.request.train.epochs,
-            above_iwae=None if ais is None else Measured.of(paired(ais, bounds.iwae)),
+            above_iwae=None if ais is None or iwae is None else Measured.of(paired(ais, iwae)),
         )
 
     @property

@@ -15,6 +15,10 @@ from report.names import source_name
 from report.situation import what_helps
 
 WIDTH = 110
+# The width of the names of rows, of which this is the longest.
+RECONSTRUCTION = "reconstruction  E_q[log p(x|z)]"
+NAMES = len(RECONSTRUCTION)
+BITS = "bits per dimension"
 FILLERS: dict[Filler, str] = {
     "imputed": "E[x_mis|x_obs]",
     "nothing_observed": "E[x_mis], nothing observed",
@@ -48,7 +52,7 @@ def identity_groups(evaluation: Evaluation) -> list[Group]:
     bounds, total = evaluation.bounds, evaluation.num_examples
     rows: dict[int, list[Row]] = {
         total: [
-            Row("reconstruction  E_q[log p(x|z)]", Measured.of(evaluation.reconstruction)),
+            Row(RECONSTRUCTION, Measured.of(evaluation.reconstruction)),
             Row("− rate  KL(q(z|x)‖p(z))", Measured.of(evaluation.kl)),
             _row("= ELBO", bounds.elbo, f"lower bound, {bounds.elbo.particles} particles"),
         ]
@@ -72,6 +76,8 @@ def identity_groups(evaluation: Evaluation) -> list[Group]:
 
 def _ladder(bounds: Bounds, count: int) -> list[Row]:
     """Returns the bounds on the first `count` data."""
+    if bounds.iwae is None:
+        return []
     iwae = bounds.iwae.first(count)
     rows = [_row(f"IWAE-{iwae.particles}", iwae, f"lower bound, {iwae.particles} particles")]
     if bounds.ais is not None and bounds.ais.num_examples == count:
@@ -134,7 +140,7 @@ def _bits(evaluation: Evaluation) -> Row:
     data, source = evaluation.run.dataset, evaluation.tightest
     density = data.space.measure != "counting" and data.quantum is not None
     side = "" if source == "exact" and not density else ", an upper bound"
-    return Row("bits per dimension", evaluation.bits_per_dim(), f"from {source_name(source)}{side}")
+    return Row(BITS, evaluation.bits_per_dim(), f"from {source_name(source)}{side}")
 
 
 def _how(exact: Estimate) -> str:
@@ -147,22 +153,58 @@ def _how(exact: Estimate) -> str:
     return ""
 
 
+class Table:
+    """Every number with its standard error and side, in lines that come as soon as it is known.
+
+    `told` are the rows that were returned, each by the words of its data and its name.
+    """
+
+    def __init__(self) -> None:
+        self.told: set[tuple[str, str]] = set()
+        self.data = ""
+
+    def rows(self, evaluation: Evaluation) -> list[str]:
+        """Returns the lines of what is known and was not told yet, the first with a head."""
+        lines = [] if self.told else [self._head(evaluation)]
+        for words, rows in identity_groups(evaluation):
+            for row in rows:
+                if (words, row.name) in self.told or not _is_settled(row, evaluation):
+                    continue
+                if words != self.data and self.told:
+                    lines += ["", f"  {words}"]
+                self.data = words
+                self.told.add((words, row.name))
+                lines.append(_line(row))
+        return lines
+
+    def _head(self, evaluation: Evaluation) -> str:
+        run, data = evaluation.run, evaluation.run.dataset
+        return (
+            f"{run.path}\n{data.name}, {evaluation.measured_on}, "
+            f"{evaluation.num_examples:,} examples, "
+            f"space {data.description} ({data.space.measure} measure), epoch {run.epoch}\n\n"
+            f"  {'nats per datum':<{NAMES}}  {'mean':>10}  {'s.e.':>7}"
+        )
+
+
+def _line(row: Row) -> str:
+    numbers = f"{shown(row.value.mean, 3):>10}  {shown(row.value.standard_error, 3):>7}"
+    return f"  {row.name:<{NAMES}}  {numbers}  {row.note}".rstrip()
+
+
+def _is_settled(row: Row, evaluation: Evaluation) -> bool:
+    """Whether a row stays as it is: the bits follow from the tightest bound."""
+    return row.name != BITS or not {"iwae", "exact"} & set(evaluation.partial)
+
+
+def remarks_table(evaluation: Evaluation) -> str:
+    """Returns what is to be said of an evaluation, in lines of the terminal."""
+    return "\n".join(["", *map(_paragraph, remarks(evaluation))])
+
+
 def evaluation_table(evaluation: Evaluation) -> str:
     """Returns every number with its standard error and side, and what is to be said of them."""
-    run, data = evaluation.run, evaluation.run.dataset
-    groups = identity_groups(evaluation)
-    width = max(len(row.name) for group in groups for row in group.rows)
-    head = (
-        f"{run.path}\n{data.name}, {evaluation.measured_on}, {evaluation.num_examples:,} examples, "
-        f"space {data.description} ({data.space.measure} measure), epoch {run.epoch}\n"
-    )
-    lines = [f"  {'nats per datum':<{width}}  {'mean':>10}  {'s.e.':>7}"]
-    for words, rows in groups:
-        lines += ["", f"  {words}"] if words != groups[0].data else []
-        for name, value, note in rows:
-            numbers = f"{shown(value.mean, 3):>10}  {shown(value.standard_error, 3):>7}"
-            lines.append(f"  {name:<{width}}  {numbers}  {note}".rstrip())
-    return "\n".join([head, *lines, "", *map(_paragraph, remarks(evaluation))])
+    return "\n".join([*Table().rows(evaluation), remarks_table(evaluation)])
 
 
 def _paragraph(note: Note) -> str:

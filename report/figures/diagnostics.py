@@ -19,6 +19,8 @@ MOST_NAMED = 12
 def diagnostics(run: Run, evaluation: Evaluation) -> Figure | None:
     """Draws k̂ of every datum, and beside that the activity of every dimension, if it is known."""
     weighed, usage = evaluation.diagnostics.reliability, evaluation.diagnostics.usage
+    if weighed is None:
+        return None
     figure = Figure(figsize=(10, 3))
     axes = figure.subplots(1, 1 if usage is None else 2, squeeze=False)[0]
     _reliability(axes[0], weighed)

@@ -25,7 +25,7 @@ MOST_COLUMNS = 20
 
 def explorer(evaluation: Evaluation) -> ExplorerContent:
     """Returns the content of the latent explorer."""
-    shown = explore(evaluation)
+    shown, weighed = explore(evaluation), evaluation.diagnostics.reliability
     data = evaluation.run.dataset
     drawn = in_standard_units(data)
     look = Look.of(drawn(shown.batch.x))
@@ -38,7 +38,7 @@ def explorer(evaluation: Evaluation) -> ExplorerContent:
         },
         "axes": _axes(shown),
         "measured": _measured(evaluation, shown.batch.size),
-        "doubtful": {"name": PARETO_K, "above": evaluation.diagnostics.reliability.threshold},
+        "doubtful": {"name": PARETO_K, "above": None if weighed is None else weighed.threshold},
         "names": [printable(evaluation.origins[i]) for i in range(shown.batch.size)],
         "labels": shown.labels,
         "classes": [printable(label) for label in data.classes],
@@ -74,7 +74,8 @@ def _measured(evaluation: Evaluation, count: int) -> list[Measured]:
         for name, bound in evaluation.bounds.items()
         if bool(bound.per_datum.isfinite().all())
     }
-    values[PARETO_K] = evaluation.diagnostics.reliability.pareto_k
+    if (weighed := evaluation.diagnostics.reliability) is not None:
+        values[PARETO_K] = weighed.pareto_k
     return [{"name": name, "values": _rounded(of[:count])} for name, of in values.items()]
 
 

@@ -37,7 +37,7 @@ def evaluation(space: str) -> Evaluation:
     log_p = torch.as_tensor(LAW.logpdf(inside.clip(1e-9, 1 - 1e-9))[:, 0]) - np.log(width)
     bound = Estimate(log_p, "lower", 1)
     run = Run(None, {}, None, None, data, 1)  # type: ignore[arg-type]
-    nothing = Diagnostics(None, None, None)  # type: ignore[arg-type]
+    nothing = Diagnostics(None)  # type: ignore[arg-type]
     return Evaluation(run, "test", log_p, log_p, Bounds(bound, bound), "", nothing)
 
 

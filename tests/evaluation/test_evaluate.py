@@ -493,12 +493,12 @@ def test_one_bad_run_does_not_stop_the_others(pictures, evaluate, tmp_path):
     ],
 )
 def test_long_measurements_are_compiled(monkeypatch, wanted, count, compiles):
-    monkeypatch.setattr(measuring, "has_compiler", lambda: True)
+    monkeypatch.setattr("evaluation.wanted.has_compiler", lambda: True)
     assert measuring.Wanted(**wanted).compiles(count) == compiles
 
 
 def test_nothing_is_compiled_without_a_compiler(monkeypatch):
-    monkeypatch.setattr(measuring, "has_compiler", lambda: False)
+    monkeypatch.setattr("evaluation.wanted.has_compiler", lambda: False)
     assert not measuring.Wanted(particles=5000).compiles(10_000)
 
 

@@ -1,9 +1,12 @@
 """log p(x) is integrated where that takes no longer than is stated, always, or never."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from evaluation import integral
 from evaluation.measure import Wanted, evaluate
+from evidence.progress import listening
 from experiment import train
 
 FEW = {"particles": 4, "elbo_particles": 2, "limit": 10}
@@ -21,7 +24,7 @@ def run(tmp_path_factory):
     [(300, "auto", True), (300, "off", False), (1e-9, "auto", False), (1e-9, "on", True)],
 )
 def test_how_long_it_may_take(run, monkeypatch, most, exact, known):
-    monkeypatch.setattr("evaluation.measure.MOST_SECONDS", most)
+    monkeypatch.setattr("evaluation.wanted.MOST_SECONDS", most)
     found = evaluate(run, Wanted(**FEW, exact=exact))
     assert (found.bounds.exact is not None) == known
     said = [note.text for note in found.notes if "would take about" in note.text]
@@ -29,11 +32,12 @@ def test_how_long_it_may_take(run, monkeypatch, most, exact, known):
     assert not said or ("10 data" in said[0] and "--exact" in said[0])
 
 
-def test_the_bar_ends_at_its_end():
-    bar = integral.Bar(most=1.0)
-    bar.did(5)  # nothing is foretold where no quadrature is needed
-    bar.expect(integral.Cost(100, 0, 1, 0.0, 0.0), [2])
-    for _ in range(3):
-        bar.did(90)
-    assert bar.bar.total == 200 and bar.left == 0
-    bar.close()
+def test_what_is_told_of_an_integral_ends_at_its_end():
+    heard = []
+    with listening(lambda share, words: heard.append(share)), ExitStack() as until:
+        meter = integral.Patience(1.0, until)
+        meter.did(5)  # nothing is foretold where no quadrature is needed
+        meter.expect(integral.Cost(100, 0, 1, 0.0, 0.0), [2])
+        for _ in range(3):
+            meter.did(90)
+    assert heard == [0.0, 0.45, 0.9, 1.0]

@@ -132,7 +132,7 @@ def main(folder):
     torch.manual_seed(0)
     rows = (torch.arange(11.0),)
     found["blocks"] = torch.cat(
-        blockwise(lambda part: part.x + torch.randn(part.size), Batch(rows), "blocks", size=3)
+        blockwise(lambda part: part.x + torch.randn(part.size), Batch(rows), size=3)
     )
     found["between"] = torch.rand(3)
     found["each"] = group.each(lambda item: item**2, range(7))

@@ -1,0 +1,156 @@
+"""Which stage of how many an evaluation is in, how far it is, and how long the whole still takes.
+
+On a terminal this is a bar on stderr; elsewhere it is a line for each stage that takes long, and
+one every half a minute.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+from tqdm import tqdm
+
+from evidence.progress import listening
+from inference.ticker import Ticker
+from parallel import group
+
+# In a log file: what takes less is not worth a line; and how often there is another one.
+SILENT_SECONDS, SECONDS_BETWEEN_LINES = 3.0, 30.0
+# How often the bar moves on its own, and how often it is drawn at most.
+TICK_SECONDS, DRAW_SECONDS = 0.5, 0.1
+# The share of a stage, and the seconds, from which on its own speed says how long it takes.
+TELLING_SHARE, TELLING_SECONDS = 0.01, 0.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of an evaluation: its short name in files, and what it does in words.
+
+    `rows` are about how many data the decoder computes, by which the time of stages to come is
+    guessed from that of earlier ones, and `seconds` what it takes besides.
+    """
+
+    name: str
+    words: str
+    rows: float = 0.0
+    seconds: float = 0.0
+
+
+class Waiting:
+    """Shows how far the stages are; `which` says which of several runs they measure."""
+
+    def __init__(self, which: str = "") -> None:
+        self.which, self.stages, self.number = which, list[Stage](), 0
+        self.stage, self.share, self.words = Stage("", ""), 0.0, ""
+        # The rows and the seconds of the stages that were measured, without what they take besides.
+        self.rows, self.seconds = 0.0, 0.0
+        self.began = self.entered = time.monotonic()
+        self.said, self.drawn, self.position = -SECONDS_BETWEEN_LINES, 0.0, 0.0
+        self.bar = tqdm(
+            total=1.0,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}",
+            leave=False,
+            dynamic_ncols=True,
+            disable=None if group.is_first() else True,
+        )
+        self.ticker = Ticker(self._tick, TICK_SECONDS)
+
+    def __enter__(self) -> "Waiting":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.ticker.close()
+        self.bar.close()
+
+    def expect(self, stages: Sequence[Stage]) -> None:
+        """Is told which stages are to come."""
+        self.stages += stages
+
+    def skip(self, name: str) -> None:
+        """Is told that a stage needs no measuring."""
+        self._number(name)
+        self.stage = self.stages[self.number - 1]
+        self.share = 1.0
+
+    @contextmanager
+    def entered_stage(self, name: str) -> Iterator[None]:
+        """Inside, the stage called `name` is under way."""
+        self._number(name)
+        self.stage, self.share, self.words = self.stages[self.number - 1], 0.0, ""
+        self.entered, self.said = time.monotonic(), -SECONDS_BETWEEN_LINES
+        self._draw()
+        with listening(self._hear):
+            yield
+        self.rows += self.stage.rows
+        self.seconds += max(0.0, time.monotonic() - self.entered - self.stage.seconds)
+        self.share = 1.0
+
+    def _number(self, name: str) -> None:
+        names = [stage.name for stage in self.stages]
+        self.number = names.index(name, self.number) + 1
+
+    @property
+    def description(self) -> str:
+        """The stage that is under way, and where its innermost loop stands."""
+        stage = f"{self.number} of {len(self.stages)}: {self.stage.words}"
+        return ", ".join(filter(None, (self.which and f"run {self.which}", stage, self.words)))
+
+    def left(self) -> float | None:
+        """Returns about how many seconds the stages still take, or None as long as none is told."""
+        elapsed, stage = time.monotonic() - self.entered, self.stage
+        rate = self.seconds / self.rows if self.rows else None
+        if self.share > TELLING_SHARE and elapsed > TELLING_SECONDS:
+            whole: float | None = elapsed / self.share
+            if rate is None and stage.rows:
+                rate = elapsed / self.share / stage.rows
+        else:
+            whole = None if rate is None else max(elapsed, stage.rows * rate + stage.seconds)
+        if whole is None or rate is None:
+            return None
+        later = self.stages[self.number :]
+        own = 0.0 if self.share == 1.0 else whole - elapsed
+        return own + sum(stage.rows * rate + stage.seconds for stage in later)
+
+    def _hear(self, share: float, words: str) -> None:
+        self.share, self.words = share, words
+        if time.monotonic() - self.drawn > DRAW_SECONDS:
+            self._draw()
+
+    def _tick(self) -> None:
+        """Draws the bar, or says a line where there is no terminal."""
+        now = time.monotonic()
+        if not self.bar.disable:
+            self._draw()
+        elif (
+            group.is_first()
+            and self.number
+            and now - self.began > SILENT_SECONDS
+            and now - self.said > SECONDS_BETWEEN_LINES
+        ):
+            self.said = now
+            print(f"{self.description}{self._told()}", file=sys.stderr, flush=True)
+
+    def _draw(self) -> None:
+        self.drawn = time.monotonic()
+        if self.bar.disable or not self.number:
+            return
+        left, elapsed = self.left(), self.drawn - self.began
+        if left is not None:
+            # The estimate of what is left may grow; the bar does not go back.
+            self.position = max(self.position, min(1.0, elapsed / (elapsed + left or 1.0)))
+        self.bar.n = self.position
+        self.bar.set_description_str(self.description, refresh=False)
+        self.bar.set_postfix_str(self._told().removeprefix(", "), refresh=False)
+        self.bar.refresh()
+
+    def _told(self) -> str:
+        left = self.left()
+        return "" if left is None else f", {tqdm.format_interval(left)} left"
