@@ -18,6 +18,7 @@ an image or a folder of them; what is written has their name, new-<hash>, in its
 COMPILE = "record and compile the estimators' inner loops; auto does so where it saves time"
 EXACT = """integrate log p(x), however long it takes, or never; without either, where the model
 allows it and it takes no more than 5 minutes"""
+AGAIN = "measure every stage anew, those too whose results the run keeps from before"
 IMPUTE = """hold dimensions back, fill them in, report the error; MASK is random:SHARE, left, right,
 top, bottom, or a .npy of booleans (True: missing) of the shape of one datum or (N, shape)"""
 
@@ -46,6 +47,7 @@ def parser() -> Parser:
     choice("--checkpoint", "best", ("best", "last"), "which weights to load")
     choice("--compile", "auto", ("auto", "on", "off"), COMPILE)
     choice("--device", "auto", ("auto", "cpu", "cuda"), "where to compute")
+    add_switch(new, "--again", AGAIN)
     new.add_argument("--seed", type=int, default=0, help="the seed of all draws (0)")
     words, some = partial(some_of, EXPORTS), f"also write {', '.join(EXPORTS)} as .npz"
     new.add_argument("--export", type=words, default=[], metavar="WHAT[,…]", help=some)
@@ -92,10 +94,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     spin_briefly()
     from evaluation.command import evaluate_all  # torch and Pyro take seconds to import
-    from report.evaluated import show
+    from report.evaluated import Shown
 
     try:
-        status = evaluate_all(Options(runs=found, places=places, **given), show)
+        status = evaluate_all(Options(runs=found, places=places, **given), Shown)
         return status if found == runs else 2
     except TrainingError as error:
         return complain(str(error), 1)

@@ -4,15 +4,20 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Protocol
 
 from errors import RequestError, is_out_of_memory, printable
-from evaluation.imputation import Imputed, hold_back
+from evaluation.imputation import Imputed, hold_back, imputation_stages
+from evaluation.kept import Kept
 from evaluation.local_fit import Fit
 from evaluation.masks import Mask, missing_mask
 from evaluation.measure import evaluate
-from evaluation.wanted import Wanted
 from evaluation.options import Options
+from evaluation.plan import SECONDS_OF_FIGURES
 from evaluation.result import Evaluation
+from evaluation.stages import Stages
+from evaluation.waiting import Stage, Waiting
+from evaluation.wanted import Wanted
 from evidence import Annealing
 from evidence.imputation import FILLINGS
 from evidence.unsupported import UnsupportedPair
@@ -21,24 +26,40 @@ from experiment.components import importable
 from experiment.directory import RunDirectory
 from parallel import group
 
-# Prints a result, and writes its files and figures.
-Show = Callable[[Evaluation | Imputed, Options], None]
+
+class Show(Protocol):
+    """Shows what was measured on one run."""
+
+    def tell(self, evaluation: Evaluation) -> None:
+        """Prints what is known so far, and was not printed yet."""
+
+    def finish(self, found: Evaluation | Imputed, options: Options) -> None:
+        """Prints what is left to be said, and writes files and figures."""
+
+    def break_off(self, evaluation: Evaluation) -> None:
+        """Prints and writes what is known of an evaluation that was interrupted."""
 
 
-def evaluate_all(options: Options, show: Show) -> int:
-    """Evaluates one run after the other and hands every result to `show`.
+def evaluate_all(options: Options, show: Callable[[], Show]) -> int:
+    """Evaluates one run after the other; each is shown by a new `show()`.
 
     Returns:
         The exit status: 0 if all runs were evaluated, 2 if one was refused, 1 if files could not be
         written.
     """
     with group.joined(options.device):
-        return max(_status(path, options, show) for path in options.runs)
+        statuses = []
+        for number, path in enumerate(options.runs, start=1):
+            which = f"{number} of {len(options.runs)}" if len(options.runs) > 1 else ""
+            if which:
+                print(printable(f"{which}: {path}"), flush=True)
+            statuses.append(_status(path, options, show(), which))
+        return max(statuses)
 
 
-def _status(path: str, options: Options, show: Show) -> int:
+def _status(path: str, options: Options, show: Show, which: str) -> int:
     try:
-        evaluate_one(path, options, show)
+        evaluate_one(path, options, show, which)
     except (RequestError, UnsupportedPair) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -55,27 +76,47 @@ def _status(path: str, options: Options, show: Show) -> int:
     return 0
 
 
-def evaluate_one(path: str, options: Options, show: Show) -> None:
+def evaluate_one(path: str, options: Options, show: Show, which: str = "") -> None:
     """Measures one run; of several processes that do so, the first one shows what was found.
+
+    `which` says which of several runs it is.
 
     Raises:
         RequestError: The run cannot be measured, or another command is measuring it.
     """
     with ExitStack() as alone:
         group.from_first(lambda: alone.enter_context(RunDirectory(path).measuring()))
-        _measured(path, options, show)
+        waiting = alone.enter_context(Waiting(which))
+        _measured(path, options, show, waiting)
 
 
-def _measured(path: str, options: Options, show: Show) -> None:
+def _measured(path: str, options: Options, show: Show, waiting: Waiting) -> None:
     run, options = group.agreed(lambda: opened(path, options))
     mask = held_back(run, options) if options.impute else None
-    evaluation = evaluate(run, wanted(options))
-    if group.is_first():
-        show(evaluation, options)
-    if mask is not None:
-        imputed = hold_back(run, options.split, mask, options.impute_particles, options.seed)
+    stages = Stages(waiting, Kept(run, options.split, options.again))
+    known: list[Evaluation] = []
+
+    def tell(evaluation: Evaluation) -> None:
+        known[:] = [evaluation]
         if group.is_first():
-            show(imputed, options)
+            show.tell(evaluation)
+
+    try:
+        evaluation = evaluate(run, wanted(options), stages, tell)
+    except KeyboardInterrupt:
+        if known and group.is_first():
+            show.break_off(known[0])
+        raise
+    if group.is_first():
+        waiting.expect([Stage("figures", "figures and report", seconds=SECONDS_OF_FIGURES)])
+        with waiting.entered_stage("figures"):
+            show.finish(evaluation, options)
+    if mask is not None:
+        particles = options.impute_particles
+        stages.expect(imputation_stages(mask, particles))
+        imputed = hold_back(run, options.split, mask, particles, options.seed, stages)
+        if group.is_first():
+            show.finish(imputed, options)
 
 
 def opened(path: str, options: Options) -> tuple[Run, Options]:

@@ -63,9 +63,22 @@ def save_imputations(imputed: Imputed) -> None:
     write_json(directory / of_split("imputations.json", imputed.split), content)
 
 
+def holds_whole(file: Path) -> bool:
+    """Whether an earlier evaluation that was not interrupted wrote `file`."""
+    there = _read(file)
+    return "data" in there and "partial" not in there
+
+
 def _is_of_test(file: Path) -> bool:
     """Whether an earlier evaluation wrote `file` about the test split."""
+    data = _read(file).get("data")
+    return isinstance(data, dict) and data.get("split") == "test"
+
+
+def _read(file: Path) -> dict[str, object]:
+    """Returns what an evaluation.json says; nothing if it is not there or damaged."""
     try:
-        return bool(json.loads(read_plain_file(file, LARGEST))["data"]["split"] == "test")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        found = json.loads(read_plain_file(file, LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

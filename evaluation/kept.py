@@ -9,7 +9,7 @@ that goes on draws what it would have drawn without a break.
 import hashlib
 import inspect
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +35,7 @@ from experiment.files import make_folder, read_plain_file, write_whole
 
 LARGEST = 4 * 2**30  # bytes of the result of a stage
 # All classes that a file may hold: none of them does anything when it is read.
-CLASSES = [
+CLASSES: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
     *(Bracket, Calibration, Estimate, GapParts, Imputation, LatentUsage, Note, Reliability),
     *(SimulatedBracket, Terms),
     *(estimate.Annealed, estimate.Coupled, estimate.Enumeration, estimate.Exactly),
@@ -102,7 +102,9 @@ def digest(*values: object) -> str:
     for value in values:
         if isinstance(value, Tensor):
             found.update(repr((value.shape, value.dtype)).encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            found.update(
+                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+            )
         else:
             found.update(repr(value).encode() + b"\0")
     return found.hexdigest()

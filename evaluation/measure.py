@@ -101,10 +101,11 @@ class _Measurement:
         wanted, pair, batch = self.wanted, self.pair, self.batch
         torch.manual_seed(wanted.seed)
         self.terms = self.stage("elbo", self.elbo, wanted.elbo_particles)
+        self.bounds = Bounds(self.terms.elbo)
         self.diagnostics = Diagnostics(
             RateDistortion(self.terms.kl, -self.terms.reconstruction, wanted.elbo_particles)
         )
-        self.learn(Bounds(self.terms.elbo))
+        self.learn()
         iwae_of_all = self.stage("iwae", lambda: self.iwae(batch), wanted.particles)
         self.learn(replace(self.bounds, iwae=iwae_of_all))
         if wanted.exact != "off":

@@ -45,6 +45,7 @@ class Options:
     compile: Literal["auto", "on", "off"]
     device: str
     seed: int
+    again: bool
     export: list[Export]
     figures: list[Format]
     impute: str | None

@@ -265,14 +265,14 @@ class Kernel:
         """Returns step sizes from chains that are thrown away."""
         point, _ = self.starts()
         log_step = torch.full_like(point.log_end, math.log(FIRST_STEP))
-        steps = []
+        tried = []
         for _ in steps(range(TUNING_STEPS), "tuning of the chains, step"):
             point, acceptance = transition(
                 self.path, point, 1.0, log_step.exp(), self.leapfrogs, self.scale
             )
             log_step = log_step + ADAPTATION * (acceptance - TARGET_ACCEPTANCE)
-            steps.append(log_step)
-        return torch.stack(steps[TUNING_STEPS // 2 :]).mean(0).exp()
+            tried.append(log_step)
+        return torch.stack(tried[TUNING_STEPS // 2 :]).mean(0).exp()
 
 
 def reflection_maximal(

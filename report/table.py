@@ -163,12 +163,17 @@ class Table:
         self.told: set[tuple[str, str]] = set()
         self.data = ""
 
-    def rows(self, evaluation: Evaluation) -> list[str]:
-        """Returns the lines of what is known and was not told yet, the first with a head."""
+    def rows(self, evaluation: Evaluation, last: bool = False) -> list[str]:
+        """Returns the lines of what is known and was not told yet, the first with a head.
+
+        The bits per dimension follow from the tightest bound, and wait for it unless it is the
+        `last` time.
+        """
+        waits = not last and bool({"iwae", "exact"} & set(evaluation.partial))
         lines = [] if self.told else [self._head(evaluation)]
         for words, rows in identity_groups(evaluation):
             for row in rows:
-                if (words, row.name) in self.told or not _is_settled(row, evaluation):
+                if (words, row.name) in self.told or (waits and row.name == BITS):
                     continue
                 if words != self.data and self.told:
                     lines += ["", f"  {words}"]
@@ -190,11 +195,6 @@ class Table:
 def _line(row: Row) -> str:
     numbers = f"{shown(row.value.mean, 3):>10}  {shown(row.value.standard_error, 3):>7}"
     return f"  {row.name:<{NAMES}}  {numbers}  {row.note}".rstrip()
-
-
-def _is_settled(row: Row, evaluation: Evaluation) -> bool:
-    """Whether a row stays as it is: the bits follow from the tightest bound."""
-    return row.name != BITS or not {"iwae", "exact"} & set(evaluation.partial)
 
 
 def remarks_table(evaluation: Evaluation) -> str:

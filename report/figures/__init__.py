@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from evaluation.imputation import Imputed
 from evaluation.options import Format
 from evaluation.result import Evaluation
+from evidence.progress import steps
 from experiment import Run
 from experiment.directory import of_split
 from experiment.files import make_folder, write_whole
@@ -57,7 +58,7 @@ def draw_all(run: Run, evaluation: Evaluation, formats: Sequence[Format] = ()) -
     It is written in each of `formats`, too: the page and other commands read the .png.
     """
     drawn = []
-    for name, draw in FIGURES.items():
+    for name, draw in steps(FIGURES.items(), "figure"):
         torch.manual_seed(0)
         with torch.no_grad(), style():
             figure = draw(run, evaluation)

@@ -59,7 +59,7 @@ class Doubtful(TypedDict):
     """The measured number whose values above a threshold are not to be trusted."""
 
     name: str
-    above: float
+    above: float | None
 
 
 class ExplorerContent(TypedDict):

@@ -148,7 +148,7 @@ const choose = (i) => {
   at("values").replaceChildren();
   for (const { name, values } of measured) {
     const { name: doubtful, above } = content.doubtful;
-    const doubt = name === doubtful && values[i] > above;
+    const doubt = name === doubtful && above !== null && values[i] > above;
     make(at("values"), "dt", {}, name);
     make(at("values"), "dd", {}, text(values[i]));
     make(at("values"), "dd", {}, doubt ? `above ${text(above)}: do not trust IWAE here` : "");
