@@ -101,6 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
         return status if found == runs else 2
     except TrainingError as error:
         return complain(str(error), 1)
+    except KeyboardInterrupt:
+        return complain("interrupted; the same command goes on from the stages that are done", 1)
 
 
 def is_run(path: str) -> bool:

@@ -1,7 +1,7 @@
 """The command evaluate.py: measures runs one after the other."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -32,6 +32,9 @@ class Show(Protocol):
 
     def tell(self, evaluation: Evaluation) -> None:
         """Prints what is known so far, and was not printed yet."""
+
+    def found_kept(self, stages: Sequence[str]) -> None:
+        """Says which stages were not measured, as their results were kept."""
 
     def finish(self, found: Evaluation | Imputed, options: Options) -> None:
         """Prints what is left to be said, and writes files and figures."""
@@ -109,6 +112,7 @@ def _measured(path: str, options: Options, show: Show, waiting: Waiting) -> None
         raise
     if group.is_first():
         waiting.expect([Stage("figures", "figures and report", seconds=SECONDS_OF_FIGURES)])
+        show.found_kept(stages.found)
         with waiting.entered_stage("figures"):
             show.finish(evaluation, options)
     if mask is not None:

@@ -246,6 +246,7 @@ class _Measurement:
             lambda: self.best_log_p(batch, known).first(batch.size),
             *(*batch, *from_known, wanted.exact, wanted.annealing, wanted.particles),
         )
+        self.learn()
 
         def fitted() -> GapParts | None:
             fits = LocalFits(model, batch.x, wanted.fit)

@@ -132,7 +132,7 @@ class Waiting:
         elif (
             group.is_first()
             and self.number
-            and now - self.began > SILENT_SECONDS
+            and now - self.entered > SILENT_SECONDS
             and now - self.said > SECONDS_BETWEEN_LINES
         ):
             self.said = now

@@ -1,6 +1,7 @@
 """What was measured on one run, shown: its table on the terminal, its files, figures and page."""
 
 import sys
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
@@ -47,6 +48,11 @@ class Shown:
             return
         save_evaluation(evaluation, evaluation.run.path)
         say(f"wrote {file} and .npz, marked partial: without {missing}")
+
+    def found_kept(self, stages: Sequence[str]) -> None:
+        """Says which stages were not measured, as their results were kept."""
+        if stages:
+            say(f"\n  kept from before: {', '.join(stages)} (--again measures them anew)")
 
     def finish(self, found: Evaluation | Imputed, options: Options) -> None:
         """Prints what is left to be said, and writes the numbers, figures and the page."""
