@@ -96,7 +96,10 @@ def evaluate_one(path: str, options: Options, show: Show, which: str = "") -> No
 def _measured(path: str, options: Options, show: Show, waiting: Waiting) -> None:
     run, options = group.agreed(lambda: opened(path, options))
     mask = held_back(run, options) if options.impute else None
-    stages = Stages(waiting, Kept(run, options.split, options.again))
+    then = [Stage("figures", "figures and report", seconds=SECONDS_OF_FIGURES)]
+    if mask is not None:
+        then += imputation_stages(mask, options.impute_particles)
+    stages = Stages(waiting, Kept(run, options.split, options.again), then)
     known: list[Evaluation] = []
 
     def tell(evaluation: Evaluation) -> None:
@@ -111,13 +114,11 @@ def _measured(path: str, options: Options, show: Show, waiting: Waiting) -> None
             show.break_off(known[0])
         raise
     if group.is_first():
-        waiting.expect([Stage("figures", "figures and report", seconds=SECONDS_OF_FIGURES)])
         show.found_kept(stages.found)
         with waiting.entered_stage("figures"):
             show.finish(evaluation, options)
     if mask is not None:
         particles = options.impute_particles
-        stages.expect(imputation_stages(mask, particles))
         imputed = hold_back(run, options.split, mask, particles, options.seed, stages)
         if group.is_first():
             show.finish(imputed, options)

@@ -16,10 +16,20 @@ T = TypeVar("T")
 
 
 class Stages:
-    """Measures stages, or finds them kept. `notes` say what could not be measured, and why."""
+    """Measures stages, or finds them kept.
 
-    def __init__(self, waiting: Waiting | None = None, kept: Kept | None = None) -> None:
-        self.waiting, self.kept = waiting, kept
+    `then` are those that follow an evaluation, and are no part of it. `to_come` names those of the
+    evaluation that are not done, `found` those that were kept; `notes` say what could not be
+    measured, and why.
+    """
+
+    def __init__(
+        self,
+        waiting: Waiting | None = None,
+        kept: Kept | None = None,
+        then: Sequence[Stage] = (),
+    ) -> None:
+        self.waiting, self.kept, self.then = waiting, kept, then
         self.notes: list[Note] = []
         self.to_come: list[str] = []
         self.found: list[str] = []
@@ -28,7 +38,7 @@ class Stages:
         """Is told which stages are to come."""
         self.to_come += [stage.name for stage in stages]
         if self.waiting is not None:
-            self.waiting.expect(stages)
+            self.waiting.expect([*stages, *self.then])
 
     def note(self, text: str, severity: Severity = "note") -> None:
         """Adds a sentence about what could not be measured."""
@@ -54,7 +64,7 @@ class Stages:
             if self.waiting is not None:
                 self.waiting.skip(name)
         self.notes += there.notes
-        self.to_come.remove(name)
+        self.to_come = [other for other in self.to_come if other != name]
         result: T = there.result
         return result
 

@@ -101,10 +101,13 @@ class Waiting:
     def description(self) -> str:
         """The stage that is under way, and where its innermost loop stands."""
         stage = f"{self.number} of {len(self.stages)}: {self.stage.words}"
+        stage = stage if self.number else "opening the run"
         return ", ".join(filter(None, (self.which and f"run {self.which}", stage, self.words)))
 
     def left(self) -> float | None:
         """Returns about how many seconds the stages still take, or None as long as none is told."""
+        if not self.number:
+            return None
         elapsed, stage = time.monotonic() - self.entered, self.stage
         rate = self.seconds / self.rows if self.rows else None
         if self.share > TELLING_SHARE and elapsed > TELLING_SECONDS:
@@ -131,7 +134,6 @@ class Waiting:
             self._draw()
         elif (
             group.is_first()
-            and self.number
             and now - self.entered > SILENT_SECONDS
             and now - self.said > SECONDS_BETWEEN_LINES
         ):
@@ -140,7 +142,7 @@ class Waiting:
 
     def _draw(self) -> None:
         self.drawn = time.monotonic()
-        if self.bar.disable or not self.number:
+        if self.bar.disable:
             return
         left, elapsed = self.left(), self.drawn - self.began
         if left is not None:
