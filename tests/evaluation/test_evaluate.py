@@ -312,7 +312,7 @@ def test_what_was_measured_on_the_same_data_stands_together(pictures):
         "above AIS",
         "log p(x)",
     ]
-    iwae, ais, above, _ = (row.value.mean for row in few.rows)
+    iwae, ais, above, *_ = (row.value.mean for row in few.rows)
     assert iwae == float(found.bounds.iwae.per_datum[:3].mean())
     assert above == pytest.approx(ais - iwae)
     assert "\n  the first 3 of them\n" in evaluation_table(found)
