@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data.mapped import Mapped
 from data.raw import RawSplit
 
 # A look at so many rows of each split and so many numbers of a datum, evenly spaced.
@@ -29,11 +30,11 @@ measured there is of other data (data.split_by=permutation mixes them)'
     """
     from scipy.stats import ks_2samp
 
-    one, two = _some(train), _some(other)
-    which = np.unique(np.linspace(0, one.shape[1] - 1, NUMBERS).astype(int))
+    which = np.unique(np.linspace(0, train.values[:1].size - 1, NUMBERS).astype(int))
+    one, two = _some(train, which), _some(other, which)
     found = {}
-    for number in which:
-        test = ks_2samp(one[:, number], two[:, number], method="asymp")
+    for place, number in enumerate(which):
+        test = ks_2samp(one[:, place], two[:, place], method="asymp")
         if test.pvalue < FALSE_ALARMS / len(which):
             found[int(number)] = float(test.statistic)
     if not found:
@@ -47,8 +48,9 @@ measured there is of other data (data.split_by=permutation mixes them)'
     )
 
 
-def _some(split: RawSplit) -> np.ndarray:
+def _some(split: RawSplit, which: np.ndarray) -> np.ndarray:
+    """Returns the numbers `which` of some rows; those of a mapped file are read, not touched."""
+    file = Mapped.of(split.values)
     rows = np.unique(np.linspace(0, len(split) - 1, ROWS).astype(int))
-    values = split.values
-    picked = np.stack([np.asarray(values[int(row)], dtype=np.float64) for row in rows])
-    return picked.reshape(len(rows), -1)
+    picked = (file.read(row, row + 1) if file else split.values[row : row + 1] for row in rows)
+    return np.stack([row.reshape(-1)[which] for row in picked]).astype(np.float64)

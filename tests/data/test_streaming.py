@@ -150,7 +150,7 @@ def test_the_order_is_that_of_the_generator_and_is_well_mixed(files):
 
 
 MEASURE = r"""
-import re, sys, torch
+import re, sys, torch, scipy.stats
 from pathlib import Path
 from data import View, open_dataset
 from data.sources import arrays

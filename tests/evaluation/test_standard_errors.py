@@ -19,12 +19,14 @@ from evaluation.measure import Wanted, _Measurement
 from evaluation.plain import evaluation_json, imputation_json
 from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
+from evaluation.stages import Stages
 from evaluation.summary import gap_bars, ladder
 from evidence import Annealing, Estimate
 from evidence.annealing import Bracket
 from evidence.batch import Batch
 from evidence.estimate import Fitted
 from evidence.imputation import Imputation
+from evidence.recording import Calls
 from evidence.reliability import Reliability
 from experiment import Run
 from experiment.recipes.base import Pair
@@ -204,8 +206,9 @@ PLAN = Annealing(2, 2)
 X = Batch((torch.zeros(10, 2),))
 
 
-def measurement(**wanted):
-    return _Measurement(None, None, X, Wanted(annealing=PLAN, **wanted))
+def measurement(run=None, pair=None, batch=X, **wanted):
+    wanted = Wanted(annealing=PLAN, **wanted)
+    return _Measurement(run, pair, batch, wanted, Stages(), lambda known: None, Calls())
 
 
 @pytest.mark.parametrize(("ais", "iwae", "taken"), [(-3.0, -4.0, "ais"), (-4.0, -3.0, "iwae")])
@@ -246,7 +249,7 @@ def test_every_block_has_its_own_exact_draws():
     joint, guide = linear_pair()
     x = joint.conditional(joint.prior().sample((600,))).sample()
     run = SimpleNamespace(model=joint)
-    found = _Measurement(run, Pair(joint, guide), Batch((x,)), Wanted(elbo_particles=2)).upper()
+    found = measurement(run, Pair(joint, guide), Batch((x,)), elbo_particles=2).upper()
     above = found.per_datum - joint.log_prob(x)
     for part in above.split(250):
         assert abs(float(part.mean())) < 1 and float(part.mean()) > -0.1

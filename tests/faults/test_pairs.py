@@ -35,11 +35,14 @@ def test_the_files_of_an_evaluation_belong_together(good, tmp_path):
 def test_an_evaluation_that_is_killed_between_its_files(good, evaluate, tmp_path, monkeypatch):
     run, write = shutil.copytree(good, tmp_path / "run"), saving.write_json
 
+    class Killed(BaseException):
+        pass
+
     def killed(*arguments):
-        raise KeyboardInterrupt
+        raise Killed
 
     monkeypatch.setattr(saving, "write_json", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         evaluate(run, *QUICK, "--seed", 77)
     assert "another evaluation" in refusal(run)
     assert compare.main([str(run)]) == 2
