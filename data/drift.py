@@ -1,5 +1,6 @@
 """Whether splits are of one distribution: what is split by its order may not be."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ measured there is of other data (data.split_by=permutation mixes them)'
     """
     from scipy.stats import ks_2samp
 
-    which = np.unique(np.linspace(0, train.values[:1].size - 1, NUMBERS).astype(int))
+    which = np.unique(np.linspace(0, math.prod(train.values.shape[1:]) - 1, NUMBERS).astype(int))
     one, two = _some(train, which), _some(other, which)
     found = {}
     for place, number in enumerate(which):
