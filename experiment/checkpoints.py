@@ -92,6 +92,8 @@ class Checkpoints:
     def weights(self, which: str) -> State:
         """Returns `model`, `guide` and `epoch` of the best or the last checkpoint.
 
+        A run that averages its weights has its averages there, in the last one, too.
+
         The last one holds the best weights, too: if checkpoint-best.pt is damaged, they come from
         there, with a line on stderr that says so.
 
@@ -99,17 +101,19 @@ class Checkpoints:
             RequestError: the checkpoint is missing or damaged, and no other one stands in for it.
         """
         try:
-            return self.load(which)
+            state = self.load(which)
+            averages = state.get("average")
+            return {**state, **averages} if isinstance(averages, dict) else state
         except RequestError as error:
             other = "last" if which == "best" else "best"
-            state = self.if_good(other)
-            if state is None:
+            instead_of_it = self.if_good(other)
+            if instead_of_it is None:
                 raise
-            if isinstance(best := state.get("best"), dict):
+            if isinstance(best := instead_of_it.get("best"), dict):
                 instead = f"{self.path(other)} holds the same weights: using those"
                 print(printable(f"warning: {error}; {instead}"), file=sys.stderr)
                 return best
-            good = f"{self._name(other, state)} is good: --checkpoint {other}"
+            good = f"{self._name(other, instead_of_it)} is good: --checkpoint {other}"
             raise RequestError(f"{error}; {good}") from error
 
     def load(self, which: str) -> State:

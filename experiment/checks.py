@@ -49,6 +49,8 @@ def checked_train(options: object) -> Train:
             check_positive(f"train.{name}", value, ZERO_TOO[name])
         if name in CHOICES:
             check_choice(f"train.{name}", value, CHOICES[name])
+        if name == "average" and value is not None and not 0 < value < 1:
+            raise RequestError(f"train.average={value}: must be between 0 and 1, as 0.999 is")
     return Train(**options)
 
 

@@ -33,6 +33,8 @@ CAME_LATER = {
     "data.skip_broken": False,
     "extend": None,
     "init_from": None,
+    "train.average": None,
+    "data.validation": None,
 }
 # These options of `data` name files and folders.
 PLACES = ("root", "path", "labels", "cache")

@@ -21,6 +21,7 @@ from errors import TrainingError
 from evidence.batch import Batch
 from evidence.training.optimizer import FusedAdam
 from evidence.training.per_datum import PerDatum
+from inference.average import Average
 from inference.fast.compile_choice import choose
 from inference.fast.svi import FastSVI
 from inference.keeper import Keeper, Nowhere
@@ -78,7 +79,8 @@ def fit(
     optimizer = FusedAdam(
         (model, guide), plan.learning_rate, rate, plan.weight_decay, plan.clip_norm
     )
-    training = continued(Training(model, guide, optimizer), keep, plan.epochs, tell)
+    average = None if plan.average is None else Average(optimizer, plan.average)
+    training = continued(Training(model, guide, optimizer, average), keep, plan.epochs, tell)
     compiled = chosen(plan, steps, training, tell)
     svi = FastSVI(model, guide, optimizer, PerDatum(objective), compiled, tell)
     saved = time.monotonic()
@@ -89,7 +91,7 @@ def fit(
             batches = epoch_batches(data.train, plan.batch_size, seed, training.epoch)
             progress.epoch(training.epoch + 1)
             started = time.perf_counter()
-            train_epoch(svi, batches, training.epoch + 1, progress)
+            train_epoch(svi, batches, training.epoch + 1, progress, average)
             seconds = time.perf_counter() - started
 
             training.epoch += 1
@@ -104,12 +106,20 @@ def fit(
     return training
 
 
-def train_epoch(svi: FastSVI, batches: Iterable[Batch], epoch: int, progress: Progress) -> None:
+def train_epoch(
+    svi: FastSVI,
+    batches: Iterable[Batch],
+    epoch: int,
+    progress: Progress,
+    average: Average | None = None,
+) -> None:
     """Takes one step of SVI for each batch."""
     number = 0
     try:
         for number, batch in enumerate(batches, start=1):  # noqa: B007 - named where it fails
             svi.step(*batch)
+            if average is not None:
+                average.step()
             progress.step()
         svi.read()
     except NonFinite as error:
@@ -124,7 +134,7 @@ def validate(
     """Measures the pair after an epoch that took `seconds`, and keeps the weights if it is best."""
     pair = training.model, training.guide
     # `epoch_metrics` names what is not finite, as Pyro's validation would.
-    with pyro.validation_enabled(False), measuring(*pair, data.train):
+    with pyro.validation_enabled(False), training.measured(), measuring(*pair, data.train):
         records = epoch_metrics(training, data, seconds)
         keep.append_metrics(records)
         training.metrics += records

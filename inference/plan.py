@@ -17,6 +17,7 @@ class Train:
     warmup_epochs: int = 1
     weight_decay: float = 0.0
     clip_norm: float | None = None
+    average: float | None = None
     patience: int | None = None
     checkpoint_seconds: float = 5.0
     compile: str = "auto"

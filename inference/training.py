@@ -2,12 +2,14 @@
 
 import copy
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from evidence.training.alike import check_alike
 from evidence.training.optimizer import FusedAdam
+from inference.average import Average
 from inference.keeper import Record, State
 from inference.records import check_records
 
@@ -26,6 +28,7 @@ class Training:
     model: nn.Module
     guide: nn.Module
     optimizer: FusedAdam
+    average: Average | None = None
     epoch: int = 0
     best_elbo: float = -math.inf
     best_epoch: int = 0
@@ -39,6 +42,17 @@ class Training:
         """Returns the parameters and buffers of model and guide, not copied."""
         return {"model": self.model.state_dict(), "guide": self.guide.state_dict()}
 
+    def measured(self) -> AbstractContextManager[None]:
+        """Inside, the pair has the weights that are measured and kept: averaged ones, if any."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def averages(self) -> State:
+        """Returns the averaged weights, copied, under a name of their own; nothing without any."""
+        if self.average is None:
+            return {}
+        with self.measured():
+            return {"average": copy.deepcopy(self.weights())}
+
     def state(self) -> State:
         """Returns tensors and plain values that training continues from."""
         return {
@@ -49,6 +63,7 @@ class Training:
             "metrics": self.metrics,
             "optimiser": self.optimizer.get_state(),  # the key of all runs there are
             "best": self.best(),
+            **self.averages(),
             **self.weights(),
         }
 
@@ -68,8 +83,10 @@ class Training:
             check_records(state["metrics"])
             if not 0 <= best["epoch"] <= state["epoch"] or math.isnan(best["elbo"]):
                 raise ValueError("epochs that cannot be")
-            self.model.load_state_dict(state["model"])
-            self.guide.load_state_dict(state["guide"])
+            self._load(state.get("average", state))
+            if self.average is not None:
+                self.average.restart()
+            self._load(state)
             self.optimizer.set_state(state["optimiser"])
             self.epoch, self.seconds = state["epoch"], state["seconds"]
             self.compiled, self.processes = state["compiled"], state["processes"]
@@ -78,6 +95,10 @@ class Training:
             self.best_weights = {key: best[key] for key in ("model", "guide")}
         except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise DoesNotFit("the saved state does not fit the pair") from error
+
+    def _load(self, weights: State) -> None:
+        self.model.load_state_dict(weights["model"])
+        self.guide.load_state_dict(weights["guide"])
 
     def note_elbo(self, elbo: float) -> None:
         """Keeps the weights if this epoch's validation ELBO is the best so far."""

@@ -2,7 +2,8 @@
 
 Files that are still packed, as they are downloaded, are read as they are.
 
-Validation is the tail of the official training split, and test is the official test split:
+Validation is the tail of the official training split, which `validation` makes longer or shorter,
+and test is the official test split:
 
     set            train    valid    test
     mnist          50,000   10,000   10,000
@@ -28,27 +29,27 @@ FAMILY = {
 }
 
 
-def mnist(root: str, download: bool = False) -> RawData:
+def mnist(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns `(N, 28, 28)`, 256 levels. LeCun et al. 1998."""
-    return _train_flag("MNIST", root, download)
+    return _train_flag("MNIST", root, download, validation)
 
 
-def fashion_mnist(root: str, download: bool = False) -> RawData:
+def fashion_mnist(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns `(N, 28, 28)`, 256 levels. Xiao et al. 2017."""
-    return _train_flag("FashionMNIST", root, download)
+    return _train_flag("FashionMNIST", root, download, validation)
 
 
-def kmnist(root: str, download: bool = False) -> RawData:
+def kmnist(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns `(N, 28, 28)`, 256 levels. Clanuwat et al. 2018."""
-    return _train_flag("KMNIST", root, download)
+    return _train_flag("KMNIST", root, download, validation)
 
 
-def cifar10(root: str, download: bool = False) -> RawData:
+def cifar10(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns `(N, 3, 32, 32)`, 256 levels. Krizhevsky 2009."""
-    return _train_flag("CIFAR10", root, download)
+    return _train_flag("CIFAR10", root, download, validation)
 
 
-def emnist(root: str, download: bool = False) -> RawData:
+def emnist(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns the `balanced` split, `(N, 28, 28)`, 256 levels. Cohen et al. 2017.
 
     The files hold transposed images, which are turned upright.
@@ -59,19 +60,29 @@ def emnist(root: str, download: bool = False) -> RawData:
             _open("EMNIST", root, download, train=flag, split="balanced") for flag in (True, False)
         )
     )
-    return RawData(*train.split_off(12_800), test, levels=256)
+    return RawData(*_split(train, validation, 12_800), test, levels=256)
 
 
-def svhn(root: str, download: bool = False) -> RawData:
+def svhn(root: str, download: bool = False, validation: int | None = None) -> RawData:
     """Returns cropped digits, `(N, 3, 32, 32)`, 256 levels. Netzer et al. 2011."""
     train, test = (_open("SVHN", root, download, split=part) for part in ("train", "test"))
-    return RawData(*train.split_off(10_000), test, levels=256)
+    return RawData(*_split(train, validation), test, levels=256)
 
 
-def _train_flag(name: str, root: str, download: bool) -> RawData:
+def _train_flag(name: str, root: str, download: bool, validation: int | None) -> RawData:
     """Returns a set whose constructor takes `train=True|False`."""
     train, test = (_open(name, root, download, train=flag) for flag in (True, False))
-    return RawData(*train.split_off(10_000), test, levels=256)
+    return RawData(*_split(train, validation), test, levels=256)
+
+
+def _split(
+    official: RawSplit, validation: int | None, default: int = 10_000
+) -> tuple[RawSplit, RawSplit]:
+    """Returns train and valid, which is the last `validation` examples, or `default` ones."""
+    count = default if validation is None else validation
+    if not 1 <= count < len(official):
+        raise ValueError(f"validation={count}: must be from 1 to {len(official) - 1}")
+    return official.split_off(count)
 
 
 def _open(name: str, root: str, download: bool, **which: str | bool) -> RawSplit:

@@ -84,6 +84,11 @@ def test_mnist_and_its_kin(tmp_path, load, folder):
         (7, 28, 28),
     ]
     assert raw.levels == 256 and raw.test.labels.shape == (7,)
+    shorter = load(str(tmp_path), validation=30)
+    assert (len(shorter.train.values), len(shorter.valid.labels)) == (9_990, 30)
+    assert np.array_equal(shorter.valid.values, raw.valid.values[-30:])
+    with pytest.raises(ValueError, match=r"^validation=10020: must be from 1 to 10019"):
+        load(str(tmp_path), validation=10_020)
 
 
 @pytest.mark.parametrize(
