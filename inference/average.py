@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from evidence.training.optimizer import FusedAdam
 
@@ -19,19 +20,20 @@ class Average:
 
     def __init__(self, optimizer: FusedAdam, decay: float) -> None:
         self.optimizer, self.decay = optimizer, decay
-        self.averages = [p.detach().clone() for p in optimizer.parameters]
+        self.weights: list[Tensor] = list(optimizer.parameters)
+        self.averages = [p.detach().clone() for p in self.weights]
 
     @torch.no_grad()
     def step(self) -> None:
         """Takes in the weights after a step of the optimizer."""
         taken = self.optimizer.schedule.last_epoch
         decay = min(self.decay, taken / (taken + SOONEST - 1))
-        torch._foreach_lerp_(self.averages, self.optimizer.parameters, 1 - decay)
+        torch._foreach_lerp_(self.averages, self.weights, 1 - decay)
 
     @torch.no_grad()
     def restart(self) -> None:
         """Makes the weights as they are the average."""
-        torch._foreach_copy_(self.averages, self.optimizer.parameters)
+        torch._foreach_copy_(self.averages, self.weights)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -44,7 +46,7 @@ class Average:
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        for parameter, average in zip(self.optimizer.parameters, self.averages, strict=True):
+        for parameter, average in zip(self.weights, self.averages, strict=True):
             weights = parameter.clone()
             parameter.copy_(average)
             average.copy_(weights)
