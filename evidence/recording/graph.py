@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from evidence.recording import products, softplus
 from evidence.recording.modes import recording_mode
 from evidence.recording.private_torch import Graph, make_fx, standalone_compile
-from evidence.recording.softplus import DECOMPOSITIONS
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def record(function: Callable[..., object], *inputs: Tensor) -> GraphModule:
     for it: the graph draws exactly what the function would, from the same seed.
     """
     with recording_mode():
-        return make_fx(function, DECOMPOSITIONS)(*inputs)
+        return make_fx(function, softplus.DECOMPOSITIONS | products.DECOMPOSITIONS)(*inputs)
 
 
 def compiled(graph: GraphModule, inputs: Sequence[Tensor], backend: str = "inductor") -> Graph:

@@ -9,7 +9,11 @@ from pyro.optim import PyroOptim
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from evidence.recording.private_torch import allow_steps_outside_graphs, skip_step_where
+from evidence.recording.private_torch import (
+    allow_steps_outside_graphs,
+    ready_step,
+    skip_step_where,
+)
 from evidence.training.alike import check_alike
 
 # What continues an optimizer: tensors and plain values, nested.
@@ -55,6 +59,7 @@ class FusedAdam(PyroOptim):
         )
         self.schedule = LambdaLR(self.adam, schedule)
         self.clip_norm, self.skip = clip_norm, False
+        self.ready: Callable[[], bool] | None = None  # Adam's step, once there are moments
 
     def __call__(self, params: Iterable[Tensor], *args: object, **kwargs: object) -> None:
         """Takes a step, whichever `params` Pyro's SVI found: all of them are known already."""
@@ -70,9 +75,17 @@ class FusedAdam(PyroOptim):
         if not self.skip:
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-            self.adam.step()
+            if self.ready is None or not self.ready():
+                self.adam.step()
+                self.ready = self._ready()
         for parameter in self.parameters:
             parameter.grad = None
+
+    def _ready(self) -> Callable[[], bool] | None:
+        """Returns a quicker step, if every parameter is one of float32 on the CPU, with moments."""
+        plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in self.parameters)
+        known = all(p in self.adam.state for p in self.parameters)
+        return ready_step(self.adam) if plain and known else None
 
     def skip_unless_finite(self, loss: Tensor) -> None:
         """Makes the next step change nothing if `loss` is NaN or infinite.
@@ -120,6 +133,7 @@ class FusedAdam(PyroOptim):
         own, (adam, schedule) = self.get_state(), (state_dict["adam"], state_dict["schedule"])
         check_alike(own["adam"]["param_groups"], adam["param_groups"])
         check_alike(own["schedule"], schedule)
+        self.ready = None  # it holds the moments that are replaced
         self.adam.load_state_dict(adam)
         self.schedule.load_state_dict(schedule)
         for parameter, moments in self.adam.state.items():
