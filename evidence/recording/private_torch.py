@@ -121,7 +121,8 @@ def ready_step(adam: torch.optim.Adam) -> Callable[[], bool] | None:
         (
             group,
             group["params"],
-            [[adam.state[p][name] for p in group["params"]] for name in ("exp_avg", "exp_avg_sq")],
+            [adam.state[p]["exp_avg"] for p in group["params"]],
+            [adam.state[p]["exp_avg_sq"] for p in group["params"]],
             [adam.state[p]["step"] for p in group["params"]],
         )
         for group in adam.param_groups
@@ -129,15 +130,18 @@ def ready_step(adam: torch.optim.Adam) -> Callable[[], bool] | None:
 
     @torch.no_grad()
     def steps() -> bool:
-        gradients = [[p.grad for p in parameters] for _, parameters, _, _ in fixed]
+        gradients = [[p.grad for p in parameters] for _, parameters, *_ in fixed]
         if any(gradient is None for of_group in gradients for gradient in of_group):
             return False
-        for of_group, (group, parameters, moments, counts) in zip(gradients, fixed, strict=True):
+        for of_group, (group, parameters, first, second, counts) in zip(
+            gradients, fixed, strict=True
+        ):
             torch._foreach_add_(counts, 1)
             step(
                 parameters,
                 of_group,
-                *moments,
+                first,
+                second,
                 [],
                 counts,
                 lr=group["lr"],

@@ -58,7 +58,7 @@ class FusedAdam(PyroOptim):
             [g for g in groups if g["params"]], lr=learning_rate, fused=True
         )
         self.schedule = LambdaLR(self.adam, schedule)
-        self.clip_norm, self.skip = clip_norm, False
+        self.clip_norm, self.skip, self.decided_on_device = clip_norm, False, False
         self.ready: Callable[[], bool] | None = None  # Adam's step, once there are moments
 
     def __call__(self, params: Iterable[Tensor], *args: object, **kwargs: object) -> None:
@@ -75,7 +75,7 @@ class FusedAdam(PyroOptim):
         if not self.skip:
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-            if self.ready is None or not self.ready():
+            if self.decided_on_device or self.ready is None or not self.ready():
                 self.adam.step()
                 self.ready = self._ready()
         for parameter in self.parameters:
@@ -93,7 +93,10 @@ class FusedAdam(PyroOptim):
         On a GPU this is decided there, without waiting for the loss.
         """
         on_device = not costs_nothing_to_read(loss.device)
-        if not (on_device and skip_step_where((~loss.isfinite()).float(), self.adam)):
+        self.decided_on_device = on_device and skip_step_where(
+            (~loss.isfinite()).float(), self.adam
+        )
+        if not self.decided_on_device:
             self.skip = not math.isfinite(loss.item())
 
     def moments(self) -> list[Tensor]:

@@ -57,14 +57,21 @@ class StepRecorder(Recorder):
 
     def of(self, batch: Batch) -> "Recording | None":
         """Returns the recording that `batch` can run by, ready to run; None if it runs eagerly."""
+        if (known := self.known(batch)) is not None:
+            return known
         if not batch.size or self.why_eager is not None:
             return None
-        if self.last is None or self.last.is_outdated(batch):
-            with trial(batch.device), restored(buffers(self.model, self.guide)):
-                self.last = self.tried(lambda: self._recorded(batch))
-            if self.last is None:
-                self.tell(f"train.compile: eager after all: {self.why_eager}")
-        if self.last is None or not self.last.fits(batch):
+        if self.last is not None and not self.last.fits(batch):
+            return None
+        with trial(batch.device), restored(buffers(self.model, self.guide)):
+            self.last = self.tried(lambda: self._recorded(batch))
+        if self.last is None:
+            self.tell(f"train.compile: eager after all: {self.why_eager}")
+        return self.known(batch)
+
+    def known(self, batch: Batch) -> "Recording | None":
+        """Returns the recording that there is for `batch`, ready to run; none is made."""
+        if self.last is None or not self.last.fits(batch) or self.last.is_outdated():
             return None
         self.last.refresh()
         return self.last
@@ -103,6 +110,12 @@ class Recording:
         self.objective = loss.objective if isinstance(loss, PerDatum) else loss
         self.modules, self.slots = list(pair.modules()), _slots(pair)
         self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
+        self.varying = _varying(self.objective)
+        self.fixed = [
+            name
+            for name, value in vars(self.objective).items()
+            if isinstance(value, bool | int | float | str) and name not in self.varying
+        ]
         self.numbers = {
             name: torch.tensor(value, dtype=batch.x.dtype, device=batch.device)
             for name, value in self._plain_numbers()
@@ -115,9 +128,9 @@ class Recording:
         """Whether the batch has the recorded shape, strides, type and device."""
         return signature(batch) == self.signature
 
-    def is_outdated(self, batch: Batch) -> bool:
+    def is_outdated(self) -> bool:
         """Whether something that was recorded as a constant has changed."""
-        return self.fits(batch) and self._constants() != self.constants
+        return self._constants() != self.constants
 
     def __call__(self, batch: Batch) -> Tensor:
         """Returns the loss, left on its device; adds its gradients to those of the parameters."""
@@ -134,42 +147,33 @@ class Recording:
 
     def given(self) -> list[Tensor]:
         """Returns parameters, buffers, and what varies of the objective: all but the batch."""
-        varying = [
-            self.numbers.get(name, getattr(self.objective, name))
-            for name in _varying(self.objective)
-        ]
+        varying = [self.numbers.get(name, getattr(self.objective, name)) for name in self.varying]
         return [*(slot.tensor for slot in self.slots), *varying]
 
     def inputs(self, batch: Batch) -> list[Tensor]:
         """Returns all that the graph is called with."""
         return [*self.given(), *batch]
 
-    @torch.no_grad()
     def refresh(self) -> None:
         """Puts varying numbers where the graph reads them; nothing waits for a device.
 
         This is done before a step and not in it, since a CUDA graph would repeat it with the
         numbers that it was captured with.
         """
-        for name, value in self._plain_numbers():
-            self.numbers[name].fill_(value)
+        for name, number in self.numbers.items():
+            number.fill_(getattr(self.objective, name))
 
     def _plain_numbers(self) -> Iterator[tuple[str, float]]:
-        values = ((name, getattr(self.objective, name)) for name in _varying(self.objective))
+        values = ((name, getattr(self.objective, name)) for name in self.varying)
         return ((name, value) for name, value in values if not isinstance(value, Tensor))
 
     def _constants(self) -> tuple[list[object], ...]:
         """Returns what a graph takes as given: training or evaluation, the objective's numbers."""
-        changing = _varying(self.objective)
-        numbers: list[object] = [
-            (name, value)
-            for name, value in vars(self.objective).items()
-            if isinstance(value, bool | int | float | str) and name not in changing
-        ]
+        numbers = [getattr(self.objective, name) for name in self.fixed]
         return [module.training for module in self.modules], numbers
 
     def _record(self, batch: Batch) -> GraphModule:
-        names, varied = [slot.name for slot in self.slots], _varying(self.objective)
+        names, varied = [slot.name for slot in self.slots], self.varying
 
         def loss_and_gradients(*inputs: Tensor) -> tuple[Tensor | None, ...]:
             state, rest = inputs[: len(names)], inputs[len(names) :]

@@ -66,13 +66,18 @@ class FastSVI(SVI):
     def step(self, *columns: Tensor) -> Tensor:
         """Takes a gradient step on the loss of a batch; returns that loss, left on its device."""
         self.last_batch = batch = Batch(columns)
-        with refusals_named(self.model, self.guide, batch):
-            self._validate(batch)
-            with pyro.validation_enabled(False):
-                loss = self._step(batch)
-        self.losses.append(loss)
-        if loss.device.type == "cpu" or len(self.losses) == LOSSES_READ_TOGETHER:
-            self.read()
+        recording = None if self.recorder is None else self.recorder.known(batch)
+        if recording is None:
+            with refusals_named(self.model, self.guide, batch):
+                self._validate(batch)
+                with pyro.validation_enabled(False):
+                    loss = self._step(batch, self._recording(batch))
+        else:  # no program runs, so there is nothing to name or to validate
+            loss = self._step(batch, recording)
+        if self.optim.decided_on_device or self.optim.skip:
+            self.losses.append(loss)
+            if self.optim.skip or len(self.losses) == LOSSES_READ_TOGETHER:
+                self.read()
         return loss
 
     def read(self) -> list[float]:
@@ -90,13 +95,15 @@ class FastSVI(SVI):
 
     def gradients(self, batch: Batch) -> Tensor:
         """Returns the loss of a batch, left on its device, and adds its gradients."""
-        recording = self._recording(batch)
+        return self._gradients(batch, self._recording(batch))
+
+    def _gradients(self, batch: Batch, recording: Recording | None) -> Tensor:
         return self._eager_gradients(batch) if recording is None else recording(batch)
 
-    def _step(self, batch: Batch) -> Tensor:
-        if (graph := self._graph(batch)) is not None:
+    def _step(self, batch: Batch, recording: Recording | None) -> Tensor:
+        if recording is not None and (graph := self._graph(batch, recording)) is not None:
             return graph(batch)
-        loss = self.gradients(batch) if batch.size else batch.x.new_zeros(())
+        loss = self._gradients(batch, recording) if batch.size else batch.x.new_zeros(())
         if group.count() > 1:
             loss = self.average(loss, batch.size)
         self.optim.skip_unless_finite(loss)
@@ -106,11 +113,10 @@ class FastSVI(SVI):
     def _recording(self, batch: Batch) -> Recording | None:
         return None if self.recorder is None else self.recorder.of(batch)
 
-    def _graph(self, batch: Batch) -> StepGraph | None:
+    def _graph(self, batch: Batch, recording: Recording) -> StepGraph | None:
         if group.count() > 1 or not self.capture.is_possible(batch.device):
             return None
-        recording = self._recording(batch)
-        return None if recording is None else self.capture.of(recording, batch)
+        return self.capture.of(recording, batch)
 
     def _eager_gradients(self, batch: Batch) -> Tensor:
         if batch.device.type == "cpu":  # reading a number costs nothing there

@@ -96,3 +96,31 @@ def test_svi_takes_it_and_the_global_store_stays_empty():
     after = [p for m in (model, guide) for p in m.parameters()]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert not pyro.get_param_store().keys()
+
+
+def test_the_ready_step_is_adams_to_the_last_bit():
+    """From the second step on; a parameter without a gradient is left alone, as Adam leaves it."""
+
+    def train(odd, optimizer, ready):
+        for step in range(12):
+            torch.manual_seed(step)
+            odd.linear(torch.randn(4, 3)).pow(2).sum().backward()
+            if step % 5:
+                odd.raw_scale.pow(2).backward()
+            if not ready:
+                optimizer.ready = None
+            optimizer(())
+
+    pairs = []
+    start = Odd()
+    for ready in (True, False):
+        odd = copy.deepcopy(start)
+        optimizer = FusedAdam(
+            (odd,), 0.1, lambda step: factor(step, 12, "cosine", 3), weight_decay=0.1
+        )
+        train(odd, optimizer, ready)
+        pairs.append((odd, optimizer))
+    (odd, optimizer), (plain, by_torch) = pairs
+    assert optimizer.ready is not None
+    assert all(map(torch.equal, odd.parameters(), plain.parameters()))
+    assert all(map(torch.equal, optimizer.moments(), by_torch.moments()))
