@@ -26,14 +26,19 @@ MAY_IMPORT = {
         "parallel",
     },
     "report": {"data", "errors", "evaluation", "evidence", "experiment", "inference", "parallel"},
+    "published": {
+        *("benchmarks", "data", "errors", "evaluation", "evidence", "experiment", "inference"),
+        *("models", "report"),
+    },
     "configs": {"errors", "experiment", "inference", "parallel"},
 }
-OURS = {*MAY_IMPORT, "benchmarks", "compare", "evaluate", "errors", "examples", "tests", "train"}
+OURS = {*MAY_IMPORT, "benchmarks", "compare", "evaluate", "errors", "examples", "reproduce"}
+OURS |= {"tests", "train"}
 # Only train.py and configs know the configuration library.
 ONLY = {
     "hydra": {"configs", "train"},
     "omegaconf": {"configs", "train"},
-    "argparse": {"configs", "evaluate", "compare", "benchmarks"},
+    "argparse": {"configs", "evaluate", "compare", "reproduce", "benchmarks"},
     "matplotlib": {"report", "benchmarks"},
     "jinja2": {"report"},
 }
@@ -76,7 +81,7 @@ def test_experiment_knows_configs_by_name_only():
 @pytest.mark.parametrize("library", ONLY)
 def test_a_library_is_known_where_it_is_needed(library):
     rooms = {*MAY_IMPORT, "benchmarks"} - ONLY[library]
-    scripts = {"train", "evaluate", "compare", "errors"} - ONLY[library]
+    scripts = {"train", "evaluate", "compare", "reproduce", "errors"} - ONLY[library]
     every = [file for room in rooms for file in files(room)] + [ROOT / f"{s}.py" for s in scripts]
     assert not [str(file.relative_to(ROOT)) for file in every if library in imports(file)]
 

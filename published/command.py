@@ -1,0 +1,69 @@
+"""Measures cells one after the other; every result is on disk before the next cell begins."""
+
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+
+from errors import TrainingError, printable
+from experiment.environment import git_revision
+from experiment.files import make_folder
+from published.cell import Cell
+from published.place import Place
+from published.record import Record, read_records, row, write_records
+from published.running import measured
+from published.verdict import judged
+from report.page.published import write_page
+from report.published import table
+
+PAGE = "index.html"
+
+
+def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place) -> int:
+    """Measures the `chosen` cells, and prints and writes what all `cells` have.
+
+    Returns the exit status: 1 if a command failed, after the other cells.
+    """
+    make_folder(place.folder)
+    records = read_records(place.folder)
+    status = 0
+    for number, cell in enumerate(chosen, start=1):
+        print(f"cell {number} of {len(chosen)}: {cell.name}", file=sys.stderr)
+        try:
+            records[cell.name] = recorded(cell, place, records.get(cell.name))
+        except TrainingError as error:
+            print(printable(f"error: {cell.name}: {error}"), file=sys.stderr)
+            status = 1
+            continue
+        write_records(place.folder, records, cells)
+        write_page([row(one, records.get(one.name)) for one in cells.values()], place.folder / PAGE)
+    print(table([row(cell, records.get(cell.name)) for cell in chosen]))
+    if place.quick:
+        print("\nThe protocols are shortened (--quick): no verdict here is one.")
+    print(f"\nkept in {place.folder}/published.json; {place.folder / PAGE} has all cells")
+    return status
+
+
+def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
+    """Returns what was measured now. Stages that are kept from before keep their time, too."""
+    ours, seconds = measured(cell, place)
+    found, verdict = judged(cell, ours)
+    if before is not None and before.ours == ours.mean:
+        seconds = max(seconds, before.seconds)
+    return Record(
+        verdict.word,
+        verdict.because,
+        cell.claim.value,
+        cell.margin,
+        ours.mean,
+        None if ours.images is None else ours.images.variance**0.5,
+        sum(part.variance for part in ours.seeds) ** 0.5 if ours.seeds else None,
+        ours.num_examples,
+        ours.num_seeds,
+        *found,
+        seconds,
+        datetime.datetime.now(datetime.UTC).date().isoformat(),
+        git_revision() or "",
+        f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
+    )
