@@ -31,7 +31,7 @@ def parser() -> Parser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 if every cell was measured, 2 if the request was wrong, 1 if a command failed."""
-    given = parser().parse_args(arguments)
+    given = parser().parse_intermixed_args(arguments)  # data.root=DIR may come after --options
     roots = [word for word in given.cells if word.startswith("data.root=")]
     try:
         cells = registry()

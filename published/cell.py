@@ -57,8 +57,9 @@ class Cell:
 
     `runs` are words of train.py by the name of the run, `evaluate` options of evaluate.py, and
     `quick` the words that a shortened run needs. The margin and the direction in which a figure is
-    better were fixed before anything was measured. `images` says whether the published figure is of the very
-    images that ours is of: then their spread is on both sides, and no part of the error.
+    better were fixed before anything was measured. `images` says whether the published figure is
+    of the very images that ours is of: then their spread is on both sides, and no part of the
+    error.
     """
 
     name: str
