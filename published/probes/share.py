@@ -7,7 +7,7 @@ from published.probes.gradients import gradients
 from published.verdict import Measured
 from report.comparison.paired import Part
 
-PARTICLES, REPLICATES, GROUPS = 5, 4000, 20
+PARTICLES, REPLICATES, GROUPS = 5, 2000, 20
 
 
 def share(objective: Objective, place: Place) -> Measured:
