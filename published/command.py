@@ -31,11 +31,13 @@ def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place) -
     for number, cell in enumerate(chosen, start=1):
         print(f"cell {number} of {len(chosen)}: {cell.name}", file=sys.stderr)
         try:
-            records[cell.name] = recorded(cell, place, records.get(cell.name))
+            found = recorded(cell, place, records.get(cell.name))
         except TrainingError as error:
             print(printable(f"error: {cell.name}: {error}"), file=sys.stderr)
             status = 1
             continue
+        # Another process may have measured other cells meanwhile.
+        records = {**read_records(place.folder), cell.name: found}
         write_records(place.folder, records, cells)
         write_page([row(one, records.get(one.name)) for one in cells.values()], place.folder / PAGE)
     print(table([row(cell, records.get(cell.name)) for cell in chosen]))
