@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from configs.parser import Parser, add_switch
+from configs.parser import Parser, add_choice, add_switch
 from configs.process import complain, run_script, spin_briefly
 from errors import RequestError
 from published.cell import chosen, registry
@@ -25,6 +25,7 @@ def parser() -> Parser:
     new.add_argument("cells", nargs="*", metavar="CELL", help=CELLS)
     add_switch(new, "--list", "show the cells, and measure nothing")
     add_switch(new, "--quick", QUICK)
+    add_choice(new, "--format", "text", ("text", "markdown"), "of the table")
     new.add_argument("--out", metavar="DIR", type=Path, default=FOLDER, help=OUT)
     return new
 
@@ -46,9 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     root = roots[-1].removeprefix("data.root=") if roots else Place.data_root
     folder = given.out / "quick" if given.quick else given.out
-    return reproduce(
-        asked, cells, Place(folder, str(Path(root).expanduser().absolute()), given.quick)
-    )
+    place = Place(folder, str(Path(root).expanduser().absolute()), given.quick)
+    return reproduce(asked, cells, place, given.format)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from published.record import Record, read_records, row, write_records
 from published.running import measured
 from published.verdict import judged
 from report.page.published import write_page
-from report.published import table
+from report.published import markdown, table
 
 PAGE = "index.html"
 
 
-def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place) -> int:
+def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place, form: str) -> int:
     """Measures the `chosen` cells, and prints and writes what all `cells` have.
 
     Returns the exit status: 1 if a command failed, after the other cells.
@@ -40,7 +40,8 @@ def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place) -
         records = {**read_records(place.folder), cell.name: found}
         write_records(place.folder, records, cells)
         write_page([row(one, records.get(one.name)) for one in cells.values()], place.folder / PAGE)
-    print(table([row(cell, records.get(cell.name)) for cell in chosen]))
+    show = markdown if form == "markdown" else table
+    print(show([row(cell, records.get(cell.name)) for cell in chosen]))
     if place.quick:
         print("\nThe protocols are shortened (--quick): no verdict here is one.")
     print(f"\nkept in {place.folder}/published.json; {place.folder / PAGE} has all cells")

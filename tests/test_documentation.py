@@ -56,6 +56,7 @@ NOT_RUN = {
     r"hydra/launcher=submitit_slurm": "needs a cluster; test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",
+    r"^python reproduce\.py": "hours of measurements; tests/published has them shortened",
     r"hydra/launcher=ray": "in tests/test_sweeps.py, where the launcher is installed (make verify)",
     r"^tensorboard ": "a server, until it is stopped",
 }

@@ -9,8 +9,11 @@ from configs.compose import request_from
 from errors import RequestError
 from evaluate import parser
 from published.cell import FOLDER, chosen, registry
+from published.record import read_records, row
 from published.running import probe_of
+from report.published import markdown
 from reproduce import main
+from tests.conftest import ROOT
 from tests.test_documentation import without_torch
 
 CELLS = registry()
@@ -49,6 +52,13 @@ def test_the_list_shows_the_cells_that_are_named(capsys):
     assert main(["burda_k2"]) == 2
     assert "did you mean burda_k1?" in capsys.readouterr().err
     assert [cell.name for cell in chosen([], CELLS)] == list(CELLS)
+
+
+def test_the_document_has_what_was_recorded_and_nothing_else():
+    """No number stands there that was not measured by the command beside it."""
+    records = read_records(ROOT / "docs")
+    said = (ROOT / "docs/published.md").read_text()
+    assert markdown([row(CELLS[name], record) for name, record in records.items()]) in said
 
 
 @pytest.mark.parametrize(
