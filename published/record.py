@@ -90,7 +90,7 @@ def row(cell: Cell, record: Record | None) -> Row:
         se_images=_number(record.se_images),
         se_seeds=_number(record.se_seeds),
         seeds=str(record.num_seeds),
-        interval=f"{_number(record.difference)} [{_number(record.low)}, {_number(record.high)}]",
+        interval=_interval(record),
         verdict=record.verdict,
         because=record.because,
         found=cell.found,
@@ -101,6 +101,13 @@ def row(cell: Cell, record: Record | None) -> Row:
 
 def _with_error(value: float, se: float) -> str:
     return f"{value:g} ± {se:g}" if se else f"{value:g}"
+
+
+def _interval(record: Record) -> str:
+    """Returns the difference with its interval; a single run has no error that is known."""
+    if record.low == record.high:
+        return f"{_number(record.difference)} (one run)"
+    return f"{_number(record.difference)} [{_number(record.low)}, {_number(record.high)}]"
 
 
 def _number(value: float | None) -> str:
