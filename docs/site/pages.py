@@ -8,10 +8,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 # Names of types as the source has them.
+COLUMN = "~torch.Tensor | ~numpy.ndarray | ~evidence.batch.HasArray"
 TYPES = {
-    "Tensor | ndarray | HasArray | Sequence[Tensor | ndarray | HasArray]": "Data",
-    "Callable[[...], object]": "Program",
-    "dict[str, Tensor]": "Latents",
+    f"{COLUMN} | ~collections.abc.Sequence[{COLUMN}]": "Data",
+    "~collections.abc.Callable[[...], object]": "Program",
+    "dict[str, ~torch.Tensor]": "Latents",
 }
 
 
