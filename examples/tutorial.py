@@ -5,6 +5,7 @@ An editor that knows `# %%` cells (VS Code, Spyder, PyCharm, Jupytext) runs them
 `python -m examples.tutorial` runs them all. Every run is kept: again, it is there at once.
 """
 
+# %%
 import os
 
 import matplotlib.pyplot as plt

@@ -21,7 +21,7 @@ import train
 from configs import cli
 from tests.conftest import ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "evidence/README.md"]
 LITTLE = (
     "--impute-particles 20 --ais-limit 4 --chains 2 --gap-limit 4 --gap-steps 5 --simulations 20"
 )
@@ -52,7 +52,7 @@ TWO_SCREENS = 100
 NOT_RUN = {
     r"^(\.venv/bin/)?pip install": "needs a package index",
     r"^python3 -m venv": "makes the environment that these tests run in",
-    r"^make (test|verify|mutants)$": "runs these tests",
+    r"^make (test|docs|verify|mutants)$": "runs these tests, or is run by one of them",
     r"hydra/launcher=submitit_slurm": "needs a cluster; test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",
