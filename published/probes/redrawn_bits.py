@@ -8,7 +8,7 @@ from published.probes.images import grey, trained
 from published.reading import alone
 from published.verdict import Measured
 
-IMAGES, PARTICLES = 2000, 100
+IMAGES, PARTICLES = 10_000, 100
 
 
 @torch.no_grad()

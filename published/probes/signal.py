@@ -14,7 +14,7 @@ from published.verdict import Measured
 from report.comparison.paired import Part
 
 PARTICLES = (8, 16, 32, 64, 128, 256, 512)
-REPLICATES, GROUPS = 400, 10
+REPLICATES, GROUPS = 1200, 10
 
 
 def slope(objective: Callable[[int], Objective], place: Place) -> Measured:
