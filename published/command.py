@@ -50,6 +50,7 @@ def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place, f
 
 def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
     """Returns what was measured now. Stages that are kept from before keep their time, too."""
+    revision = git_revision() or ""  # of the code that is about to run
     ours, seconds = measured(cell, place)
     found, verdict = judged(cell, ours)
     if before is not None and before.ours == ours.mean:
@@ -67,6 +68,6 @@ def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
         *found,
         seconds,
         datetime.datetime.now(datetime.UTC).date().isoformat(),
-        git_revision() or "",
+        revision,
         f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
     )
