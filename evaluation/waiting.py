@@ -4,23 +4,17 @@ On a terminal this is a bar on stderr; elsewhere it is a line for each stage tha
 one every half a minute.
 """
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
-from tqdm import tqdm
-
 from evidence.progress import listening
-from inference.ticker import Ticker
-from parallel import group
+from inference.bar import Bar, Shown
 
-# In a log file: what takes less is not worth a line; and how often there is another one.
-SILENT_SECONDS, SECONDS_BETWEEN_LINES = 3.0, 30.0
-# How often the bar moves on its own, and how often it is drawn at most.
-TICK_SECONDS, DRAW_SECONDS = 0.5, 0.1
+# In a log file: what takes less is not worth a line.
+SILENT_SECONDS = 3.0
 # The share of a stage, and the seconds, from which on its own speed says how long it takes.
 TELLING_SHARE, TELLING_SECONDS = 0.01, 0.5
 
@@ -48,15 +42,7 @@ class Waiting:
         # The rows and the seconds of the stages that were measured, without what they take besides.
         self.rows, self.seconds = 0.0, 0.0
         self.began = self.entered = time.monotonic()
-        self.said, self.drawn, self.position = -SECONDS_BETWEEN_LINES, 0.0, 0.0
-        self.bar = tqdm(
-            total=1.0,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}",
-            leave=False,
-            dynamic_ncols=True,
-            disable=None if group.is_first() else True,
-        )
-        self.ticker = Ticker(self._tick, TICK_SECONDS)
+        self.bar = Bar(self.shown, lambda: time.monotonic() - self.entered > SILENT_SECONDS)
 
     def __enter__(self) -> "Waiting":
         return self
@@ -67,8 +53,7 @@ class Waiting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.ticker.close()
-        self.bar.close()
+        self.bar.__exit__(kind, error, trace)
 
     def expect(self, stages: Sequence[Stage]) -> None:
         """Is told which stages are to come."""
@@ -85,8 +70,8 @@ class Waiting:
         """Inside, the stage called `name` is under way."""
         self._number(name)
         self.stage, self.share, self.words = self.stages[self.number - 1], 0.0, ""
-        self.entered, self.said = time.monotonic(), -SECONDS_BETWEEN_LINES
-        self._draw()
+        self.entered = time.monotonic()
+        self.bar.begin()
         with listening(self._hear):
             yield
         self.rows += self.stage.rows
@@ -122,37 +107,12 @@ class Waiting:
         own = 0.0 if self.share == 1.0 else whole - elapsed
         return own + sum(stage.rows * rate + stage.seconds for stage in later)
 
+    def shown(self) -> Shown:
+        """Returns what the bar shows."""
+        left, elapsed = self.left(), time.monotonic() - self.began
+        share = 0.0 if left is None else elapsed / (elapsed + left or 1.0)
+        return Shown(self.description, share, left=left)
+
     def _hear(self, share: float, words: str) -> None:
         self.share, self.words = share, words
-        if time.monotonic() - self.drawn > DRAW_SECONDS:
-            self._draw()
-
-    def _tick(self) -> None:
-        """Draws the bar, or says a line where there is no terminal."""
-        now = time.monotonic()
-        if not self.bar.disable:
-            self._draw()
-        elif (
-            group.is_first()
-            and now - self.entered > SILENT_SECONDS
-            and now - self.said > SECONDS_BETWEEN_LINES
-        ):
-            self.said = now
-            print(f"{self.description}{self._told()}", file=sys.stderr, flush=True)
-
-    def _draw(self) -> None:
-        self.drawn = time.monotonic()
-        if self.bar.disable:
-            return
-        left, elapsed = self.left(), self.drawn - self.began
-        if left is not None:
-            # The estimate of what is left may grow; the bar does not go back.
-            self.position = max(self.position, min(1.0, elapsed / (elapsed + left or 1.0)))
-        self.bar.n = self.position
-        self.bar.set_description_str(self.description, refresh=False)
-        self.bar.set_postfix_str(self._told().removeprefix(", "), refresh=False)
-        self.bar.refresh()
-
-    def _told(self) -> str:
-        left = self.left()
-        return "" if left is None else f", {tqdm.format_interval(left)} left"
+        self.bar.moved()

@@ -85,7 +85,9 @@ def fit(
     svi = FastSVI(model, guide, optimizer, PerDatum(objective), compiled, tell)
     saved = time.monotonic()
 
-    with Progress(plan.epochs, len(data.train), plan.batch_size, training.epoch) as progress:
+    sizes = len(data.train), plan.batch_size
+    measured = 2 * len(data.valid)  # as many of train
+    with Progress(plan.epochs, *sizes, training.epoch, measured) as progress:
         while training.epoch < plan.epochs and not training.is_out_of_patience(plan.patience):
             objective.at_epoch(training.epoch, plan.epochs)
             batches = epoch_batches(data.train, plan.batch_size, seed, training.epoch)
@@ -97,11 +99,12 @@ def fit(
             training.epoch += 1
             training.seconds += seconds
             training.compiled, training.processes = svi.is_compiled, group.count()
+            progress.measures()
             validate(training, data, seconds, keep, watch)
-            progress.elbo(training.metrics[-1]["elbo"], training.best_elbo)
             if time.monotonic() - saved > plan.checkpoint_seconds:
                 keep.save(training.state(), training.best())
                 saved = time.monotonic()
+            progress.elbo(training.metrics[-1]["elbo"], training.best_elbo)
     keep.save(training.state(), training.best())
     return training
 

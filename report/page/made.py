@@ -24,7 +24,7 @@ def made(run: Run) -> dict[str, str]:
     facts = {
         "command": shlex.join(["python", *words]) if words else "",
         "trained": str(known.get("started", "")),
-        "training took": _training_time(run),
+        "steps took": _training_time(run),
         "device": str(known.get("device", "")),
         "platform": str(known.get("platform", "")),
         "versions": ", ".join(f"{name} {known[k]}" for name, k in versions.items() if k in known),
@@ -44,7 +44,7 @@ def _environment(run: Run) -> Mapping[str, object]:
 
 
 def _training_time(run: Run) -> str:
-    """Returns the seconds since training began, as the last epoch has them."""
+    """Returns the seconds of all steps without measuring, as the last epoch has them."""
     last = run.metrics[-1] if run.metrics else {}
     seconds = last.get("seconds")
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):

@@ -1,17 +1,9 @@
 """What an evaluation shows while it lasts, and what is left of it when it is interrupted."""
 
 import json
-import os
-import pty
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import termios
-import time
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,6 +19,7 @@ from evidence import Annealing
 from evidence.progress import listening, steps
 from experiment import load_run, train
 from tests.conftest import ROOT
+from tests.terminal import in_terminal, longest_standstill
 
 SHORT = (
     *("--particles", "8", "--elbo-particles", "4", "--limit", "20"),
@@ -183,45 +176,6 @@ def test_shares_of_nested_loops_grow_to_one():
     shares = [share for share, _ in heard]
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 1.0
     assert "step 4 of 5" in [words for _, words in heard]
-
-
-def in_terminal(*words, cwd):
-    """Runs a script in a pseudo-terminal; returns its status and (second, text) as it came."""
-    control, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (40, 120))
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        stdout=terminal,
-        stderr=terminal,
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-    )
-    os.close(terminal)
-    said = []
-    try:
-        while True:
-            try:
-                text = os.read(control, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not text:
-                break
-            said.append((time.monotonic(), text.decode(errors="replace")))
-        return process.wait(), said
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        os.close(control)
-
-
-def longest_standstill(said):
-    """The longest time between two different pictures of the bar, from the first to the last."""
-    shown = [(when, text) for when, text in said if "|" in text]
-    changed = [shown[0][0]]
-    for (_, before), (when, text) in pairwise(shown):
-        if text != before:
-            changed.append(when)
-    return max(b - a for a, b in pairwise(changed))
 
 
 def test_bars_in_a_terminal(trained, tmp_path):

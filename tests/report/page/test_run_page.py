@@ -196,7 +196,7 @@ def test_it_says_how_it_was_made(plane):
     assert told["command"].startswith("python train.py") and known["command"][1] in told["command"]
     assert told["trained"] == known["started"] <= told["evaluated"]
     assert f"torch {known['torch']}" in told["versions"] and told["device"] == known["device"]
-    assert told["training took"].endswith(" s, for 1 epochs")
+    assert told["steps took"].endswith(" s, for 1 epochs")
     for damaged in ("[]", "{", '{"command": {"a": 1}, "torch": [1]}'):
         other = dataclasses.replace(plane.run, path=plane.path / "damaged")
         other.path.mkdir(exist_ok=True)
