@@ -9,7 +9,8 @@ Noise stays in the graph as calls of torch's generator in the order in which the
 it: a compiled step draws exactly what an eager one would, from the same seed.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MethodType
@@ -77,7 +78,7 @@ class StepRecorder(Recorder):
         return self.last
 
     def _recorded(self, batch: Batch) -> "Recording":
-        recording = Recording(Pair(self.model, self.guide, self.loss), batch)
+        recording = PairRecording(Pair(self.model, self.guide, self.loss), batch)
         recording.graph = self.ready(recording.recorded, recording.inputs(batch))
         return recording
 
@@ -98,31 +99,43 @@ class Slot:
         return tensor
 
 
-class Recording:
-    """The graph of one pair on batches of one shape.
+class Recording(ABC):
+    """The graph of a loss and of its gradients, on batches of one shape.
 
-    It takes (*parameters and buffers, *varying, *batch) to (loss, *gradients).
+    It takes (*given, *varying, *batch) to (loss, *gradients): `given` are parameters, buffers and
+    other tensors that the programs have, `varying` what changes of the objective.
     """
 
-    def __init__(self, pair: "Pair", batch: Batch) -> None:
-        self.pair, self.signature = pair, signature(batch)
-        loss = pair.loss
+    def __init__(self, loss: Differentiable, modules: Sequence[nn.Module], batch: Batch) -> None:
+        self.loss, self.modules, self.signature = loss, list(modules), signature(batch)
         self.objective = loss.objective if isinstance(loss, PerDatum) else loss
-        self.modules, self.slots = list(pair.modules()), _slots(pair)
-        self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
         self.varying = _varying(self.objective)
+        dtype = batch.x.dtype if batch else torch.get_default_dtype()
         self.fixed = [
             name
             for name, value in vars(self.objective).items()
             if isinstance(value, bool | int | float | str) and name not in self.varying
         ]
         self.numbers = {
-            name: torch.tensor(value, dtype=batch.x.dtype, device=batch.device)
-            for name, value in self._plain_numbers()
+            name: torch.tensor(value, dtype=dtype, device=device_of(batch))
+            for name in self.varying
+            if not isinstance(value := getattr(self.objective, name), Tensor)
         }
-        self.recorded = self._record(batch)
+        self.recorded = self.record(batch)
         self.graph: Callable[..., tuple[Tensor | None, ...]] = self.recorded
         self.constants = self._constants()
+
+    @abstractmethod
+    def record(self, batch: Batch) -> GraphModule:
+        """Records the graph, which takes what `inputs` returns."""
+
+    @abstractmethod
+    def held(self) -> list[Tensor]:
+        """Returns the tensors of the programs that the graph is called with."""
+
+    @abstractmethod
+    def parameters(self) -> list[Tensor]:
+        """Returns what the gradients are of."""
 
     def fits(self, batch: Batch) -> bool:
         """Whether the batch has the recorded shape, strides, type and device."""
@@ -136,8 +149,7 @@ class Recording:
         """Returns the loss, left on its device; adds its gradients to those of the parameters."""
         with torch.no_grad():
             loss, *gradients = self.graph(*self.inputs(batch))
-        for i, gradient in zip(self.learned, gradients, strict=True):
-            parameter = self.slots[i].tensor
+        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
             if parameter.grad is None:
                 parameter.grad = gradient
             elif gradient is not None:
@@ -146,9 +158,8 @@ class Recording:
         return loss
 
     def given(self) -> list[Tensor]:
-        """Returns parameters, buffers, and what varies of the objective: all but the batch."""
-        varying = [self.numbers.get(name, getattr(self.objective, name)) for name in self.varying]
-        return [*(slot.tensor for slot in self.slots), *varying]
+        """Returns what the programs hold, and what varies of the objective: all but the batch."""
+        return [*self.held(), *self._varied()]
 
     def inputs(self, batch: Batch) -> list[Tensor]:
         """Returns all that the graph is called with."""
@@ -163,16 +174,30 @@ class Recording:
         for name, number in self.numbers.items():
             number.fill_(getattr(self.objective, name))
 
-    def _plain_numbers(self) -> Iterator[tuple[str, float]]:
-        values = ((name, getattr(self.objective, name)) for name in self.varying)
-        return ((name, value) for name, value in values if not isinstance(value, Tensor))
+    def _varied(self) -> list[Tensor]:
+        return [self.numbers.get(name, getattr(self.objective, name)) for name in self.varying]
 
     def _constants(self) -> tuple[list[object], ...]:
         """Returns what a graph takes as given: training or evaluation, the objective's numbers."""
         numbers = [getattr(self.objective, name) for name in self.fixed]
         return [module.training for module in self.modules], numbers
 
-    def _record(self, batch: Batch) -> GraphModule:
+
+class PairRecording(Recording):
+    """The graph of two modules, whose parameters and buffers are known beforehand."""
+
+    def __init__(self, pair: "Pair", batch: Batch) -> None:
+        self.pair, self.slots = pair, _slots(pair)
+        self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
+        super().__init__(pair.loss, list(pair.modules()), batch)
+
+    def held(self) -> list[Tensor]:
+        return [slot.tensor for slot in self.slots]
+
+    def parameters(self) -> list[Tensor]:
+        return [self.slots[i].tensor for i in self.learned]
+
+    def record(self, batch: Batch) -> GraphModule:
         names, varied = [slot.name for slot in self.slots], self.varying
 
         def loss_and_gradients(*inputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -228,6 +253,11 @@ class OwnParameters(Messenger):
         given = msg["args"][-1]  # after the name
         if any(given is parameter for parameter in self.pair.parameters()):
             msg["value"], msg["done"], msg["stop"] = given, True, True
+
+
+def device_of(batch: Batch) -> torch.device:
+    """Returns where the tensors of a call are, or would be."""
+    return batch.device if batch else torch.get_default_device()
 
 
 def owner(program: Program) -> nn.Module:
