@@ -1,8 +1,8 @@
 """Calls of programs by their shapes: which are recorded, and when."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -21,86 +21,105 @@ MOST = 8  # recordings of one pair
 
 
 @dataclass(frozen=True)
+class Given:
+    """The place of a tensor among the arguments."""
+
+    number: int
+
+    def filled(self, tensors: Sequence[Tensor]) -> object:
+        """Returns the tensor of this place."""
+        return tensors[self.number]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An argument that is None, a truth value, a number or a string."""
+
+    kind: type
+    value: object
+
+    def filled(self, tensors: Sequence[Tensor]) -> object:
+        """Returns the argument."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Other:
+    """An argument of which nobody knows whether it is the same again."""
+
+    kind: type
+    value: object = field(compare=False)
+
+    def filled(self, tensors: Sequence[Tensor]) -> object:
+        """Returns the argument."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A list or a tuple of arguments."""
+
+    kind: type[list[object]] | type[tuple[object, ...]]
+    parts: tuple["Place", ...]
+
+    def filled(self, tensors: Sequence[Tensor]) -> object:
+        """Returns a list or a tuple with the tensors in their places."""
+        return self.kind([part.filled(tensors) for part in self.parts])
+
+
+Place = Given | Plain | Other | Row
+
+
+def place(value: object, tensors: list[Tensor]) -> Place:
+    """Returns the place of an argument, and adds its tensors to `tensors`."""
+    if isinstance(value, Tensor):
+        tensors.append(value)
+        return Given(len(tensors) - 1)
+    if type(value) is list or type(value) is tuple:
+        return Row(type(value), tuple(place(part, tensors) for part in value))
+    if value is None or isinstance(value, bool | int | float | str):
+        return Plain(type(value), value)
+    return Other(type(value), value)
+
+
+@dataclass(frozen=True)
 class Arguments:
-    """What programs are called with: tensors, and places for them among plain constants."""
+    """What programs are called with: tensors, and their places among constants."""
 
     tensors: Batch
-    args: tuple[object, ...]
-    kwargs: tuple[tuple[str, object], ...]
-    other: object = None  # the first argument that is neither a tensor nor a plain constant
+    args: tuple[Place, ...]
+    kwargs: tuple[tuple[str, Place], ...]
 
     @staticmethod
-    def of(args: tuple[object, ...], kwargs: dict[str, object]) -> "Arguments":
+    def of(args: Sequence[object], kwargs: Mapping[str, object]) -> "Arguments":
         """Takes the tensors out of arguments."""
         tensors: list[Tensor] = []
-        places = tuple(_place(value, tensors) for value in args)
-        named = tuple((name, _place(value, tensors)) for name, value in sorted(kwargs.items()))
-        return Arguments(Batch(tensors), places, named, _other((*args, *kwargs.values())))
+        places = tuple(place(value, tensors) for value in args)
+        named = tuple((name, place(value, tensors)) for name, value in kwargs.items())
+        return Arguments(Batch(tensors), places, named)
 
-    def put(self, tensors: tuple[Tensor, ...]) -> tuple[list[object], dict[str, object]]:
-        """Returns arguments with others in the places of the tensors."""
-        kwargs = {name: _filled(place, tensors) for name, place in self.kwargs}
-        return [_filled(place, tensors) for place in self.args], kwargs
+    def filled(self, tensors: Sequence[Tensor]) -> tuple[list[object], dict[str, object]]:
+        """Returns arguments with `tensors` in their places."""
+        args = [part.filled(tensors) for part in self.args]
+        return args, {name: part.filled(tensors) for name, part in self.kwargs}
 
     @property
     def kind(self) -> Hashable:
         """What a graph is recorded for."""
         return signature(self.tensors), self.args, self.kwargs
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where the tensor of this number goes."""
-
-    number: int
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """An argument that is no tensor and not plain: the same object again, or another kind."""
-
-    value: object
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _is_row(value: object) -> bool:
-    return type(value) in (list, tuple)
-
-
-def _place(value: object, tensors: list[Tensor]) -> object:
-    if isinstance(value, Tensor):
-        tensors.append(value)
-        return Place(len(tensors) - 1)
-    if isinstance(value, list | tuple) and _is_row(value):
-        return type(value), tuple(_place(part, tensors) for part in value)
-    return (None, value) if _is_plain(value) else Constant(value)
-
-
-def _filled(place: object, tensors: tuple[Tensor, ...]) -> object:
-    match place:
-        case Place(number):
-            return tensors[number]
-        case Constant(value):
-            return value
-        case (None, value):
-            return value
-        case (kind, parts):
-            return kind(_filled(part, tensors) for part in parts)
-    raise TypeError(f"{place!r} is no place")
-
-
-def _other(values: Iterable[object]) -> object:
-    """Returns the first of `values`, or of what lists among them hold, that cannot be recorded."""
-    for value in values:
-        if isinstance(value, list | tuple) and _is_row(value):
-            if (inside := _other(value)) is not None:
-                return inside
-        elif not isinstance(value, Tensor) and not _is_plain(value):
-            return value
-    return None
+    def check_recordable(self) -> None:
+        """Raises Unrecordable if an argument may be another one without being seen to be."""
+        parts: list[Place] = [*self.args, *(part for _, part in self.kwargs)]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, Row):
+                parts += part.parts
+            if isinstance(part, Other):
+                raise Unrecordable(
+                    f"an argument is a {part.kind.__name__}: give tensors, lists of them, "
+                    "or plain numbers and strings"
+                )
 
 
 class CallRecorder(Recorder):
@@ -122,39 +141,43 @@ class CallRecorder(Recorder):
         return loss.detach()
 
     def _eager(self, model: Program, guide: Program, arguments: Arguments) -> Loss:
+        eager: Loss = self.loss.differentiable_loss  # programs may take anything
+
         def loss(*tensors: Tensor) -> Tensor:
-            args, kwargs = arguments.put(tensors)
-            return self.loss.differentiable_loss(model, guide, *args, **kwargs)
+            args, kwargs = arguments.filled(tensors)
+            return eager(model, guide, *args, **kwargs)
 
         return loss
 
-    def _ready(
-        self, model: Program, guide: Program, arguments: Arguments
-    ) -> FoundRecording | None:
+    def _ready(self, model: Program, guide: Program, arguments: Arguments) -> FoundRecording | None:
         """Returns the recording of such calls, ready to run; makes it if it is time to."""
         kind = arguments.kind
-        if kind in self.recordings and self.recordings[kind].is_outdated():
-            del self.recordings[kind]
-        elif kind not in self.recordings:
-            self.seen[kind] += 1
-            if self.seen[kind] < (OFTEN if self.recordings else 2):
+        known = self.recordings.get(kind)
+        if known is None or known.is_outdated():
+            if self.why_eager is not None or not (known or self._is_due(kind)):
                 return None
-        if kind not in self.recordings:
-            if self.why_eager is not None or len(self.recordings) == MOST:
+            known = self.tried(lambda: self._recorded(model, guide, arguments))
+            if known is None:
+                self.recordings.pop(kind, None)
                 return None
-            made = self.tried(lambda: self._recorded(model, guide, arguments))
-            if made is None:
-                return None
-            self.recordings[kind] = made
-        self.recordings[kind].refresh()
-        return self.recordings[kind]
+            self.recordings[kind] = known
+        known.refresh()
+        return known
+
+    def _is_due(self, kind: Hashable) -> bool:
+        """Whether such calls have come often enough, this one included."""
+        if len(self.recordings) == MOST:
+            return False
+        self.seen[kind] += 1
+        if not self.recordings and len(self.seen) == OFTEN:
+            self.why_eager = (
+                f"each of {OFTEN} calls was of another shape, or had other numbers: give numbers "
+                "that change as tensors"
+            )
+        return self.seen[kind] >= (OFTEN if self.recordings else 2)
 
     def _recorded(self, model: Program, guide: Program, arguments: Arguments) -> FoundRecording:
-        if arguments.other is not None:
-            raise Unrecordable(
-                f"an argument is a {type(arguments.other).__name__}: give tensors, lists of them, "
-                "or plain numbers and strings"
-            )
+        arguments.check_recordable()
         tensors = arguments.tensors
         with trial(device_of(tensors)):
             call = self._eager(model, guide, arguments)

@@ -68,7 +68,8 @@ class CompiledELBO(ELBO):
         self, model: Program, guide: Program, *args: object, **kwargs: object
     ) -> Tensor:
         """Returns the loss as Pyro computes it, for a backward pass of the caller's."""
-        return self.eager.differentiable_loss(model, guide, *args, **kwargs)
+        eager: Callable[..., Tensor] = self.eager.differentiable_loss  # it takes what they take
+        return eager(model, guide, *args, **kwargs)
 
     def loss(self, model: Program, guide: Program, *args: object, **kwargs: object) -> float:
         """Returns the loss as a number, as Pyro computes it."""

@@ -5,7 +5,7 @@ Pyro's store, closures. What else the recorded operations read (buffers, constan
 the programs hold, which become inputs of the graph and are read at every call.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import pyro
@@ -19,7 +19,7 @@ from evidence.batch import Batch
 from evidence.recording.calls import with_found_tensors_as_inputs
 from evidence.recording.graph import record
 from evidence.recording.modes import replaced, restored
-from evidence.recording.private_torch import Unrecordable
+from evidence.recording.private_torch import Unrecordable, leaf_of
 from evidence.structure import Program
 from evidence.training.loss import Differentiable
 from evidence.training.recording import Recording, owner
@@ -39,7 +39,9 @@ class FoundRecording(Recording):
         self.call = call
         with seen(programs) as self.seen, poutine.trace(param_only=True) as captured:
             self.leaves = leaves(call(*batch))
-        self.names = list(captured.trace.nodes)
+        if not self.leaves:
+            raise Unrecordable("the loss has no parameters")
+        self.stored = stored(captured.trace.nodes)
         with restored(buffers(self.seen)):
             super().__init__(loss, self.seen, batch)
 
@@ -49,9 +51,16 @@ class FoundRecording(Recording):
     def parameters(self) -> list[Tensor]:
         return self.leaves
 
+    def is_outdated(self) -> bool:
+        """Whether a constant has changed, or Pyro's store has other tensors than it had."""
+        now = stored(self.stored)
+        return super().is_outdated() or any(
+            now.get(name) is not tensor for name, tensor in self.stored.items()
+        )
+
     def __call__(self, batch: Batch) -> Tensor:
         """Returns the loss and adds its gradients; Pyro's SVI sees the parameters of its store."""
-        for name in self.names:
+        for name in self.stored:
             pyro.param(name)
         return super().__call__(batch)
 
@@ -79,6 +88,12 @@ class FoundRecording(Recording):
             return with_found_tensors_as_inputs(record(loss_and_gradients, *varied, *batch))
 
 
+def stored(names: Iterable[str]) -> dict[str, Tensor]:
+    """Returns the unconstrained parameters of these names in Pyro's store."""
+    there = dict(pyro.get_param_store().named_parameters())
+    return {name: there[name] for name in names if name in there}
+
+
 def leaves(loss: Tensor) -> list[Tensor]:
     """Returns the tensors that gradients of `loss` go to, in the order in which they are met."""
     found: dict[Tensor, None] = {}
@@ -88,15 +103,10 @@ def leaves(loss: Tensor) -> list[Tensor]:
         if node is None or node in met:
             continue
         met.add(node)
-        if (variable := vars_of(node)) is not None:
-            found[variable] = None
+        if (leaf := leaf_of(node)) is not None:
+            found[leaf] = None
         nodes += [below for below, _ in node.next_functions]
     return list(found)
-
-
-def vars_of(node: object) -> Tensor | None:
-    """Returns the leaf whose gradients `node` adds up, if it does that."""
-    return getattr(node, "variable", None)  # torch documents it of AccumulateGrad alone
 
 
 @contextmanager

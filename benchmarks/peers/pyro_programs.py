@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceMeanField_ELBO, config_enumerate
-from torch import nn
+from torch import Tensor, nn
 
 from evidence.training.loss import Differentiable
 
@@ -22,20 +22,22 @@ class Program(NamedTuple):
     calls: list[tuple[Any, ...]]
 
 
-def bits(*shape):
+def bits(*shape: int) -> Tensor:
+    """Draws bits, 40 % of them ones."""
     return torch.bernoulli(torch.full(shape, 0.4))
 
 
 class SemiSupervised(nn.Module):
     """examples/vae/ss_vae_M2.py: y is enumerated where it is not given."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.label = nn.Linear(6, 3)
         self.latent = nn.Linear(9, 4)
         self.decode = nn.Linear(5, 6)
 
-    def model(self, xs, ys=None):
+    def model(self, xs: Tensor, ys: Tensor | None = None) -> None:
+        """Draws the latents and observes the data."""
         pyro.module("ss_vae", self)
         with pyro.plate("data", xs.size(0)):
             z = pyro.sample("z", dist.Normal(xs.new_zeros(2), xs.new_ones(2)).to_event(1))
@@ -44,7 +46,8 @@ class SemiSupervised(nn.Module):
             both = torch.cat([z.expand(*ys.shape[:-1], 2), ys], -1)
             pyro.sample("x", dist.Bernoulli(logits=self.decode(both)).to_event(1), obs=xs)
 
-    def guide(self, xs, ys=None):
+    def guide(self, xs: Tensor, ys: Tensor | None = None) -> None:
+        """Draws the latents given the data."""
         with pyro.plate("data", xs.size(0)):
             if ys is None:
                 ys = pyro.sample("y", dist.OneHotCategorical(logits=self.label(xs)))
@@ -53,7 +56,8 @@ class SemiSupervised(nn.Module):
             pyro.sample("z", dist.Normal(location, F.softplus(scale)).to_event(1))
 
 
-def semi_supervised():
+def semi_supervised() -> Program:
+    """Makes the semi-supervised VAE: data without labels, and with."""
     pair = SemiSupervised()
     guide = config_enumerate(pair.guide, "parallel", expand=True)
     loss = TraceEnum_ELBO(max_plate_nesting=1)
@@ -64,7 +68,7 @@ def semi_supervised():
 class Sequences(nn.Module):
     """examples/dmm.py: a loop over time, masks of lengths, and an annealed weight of the KL."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.transition, self.emission = nn.Linear(2, 4), nn.Linear(2, 6)
         self.rnn = nn.RNN(6, 3, batch_first=True)
@@ -72,7 +76,8 @@ class Sequences(nn.Module):
         self.z_0, self.z_q_0 = (nn.Parameter(torch.zeros(2)) for _ in range(2))
         self.h_0 = nn.Parameter(torch.zeros(1, 1, 3))
 
-    def model(self, xs, mask, annealing=1.0):
+    def model(self, xs: Tensor, mask: Tensor, annealing: float = 1.0) -> None:
+        """Draws the latents and observes the data."""
         pyro.module("dmm", self)
         z = self.z_0.expand(xs.size(0), 2)
         with pyro.plate("z_minibatch", xs.size(0)):
@@ -84,7 +89,8 @@ class Sequences(nn.Module):
                 p = dist.Bernoulli(logits=self.emission(z)).mask(mask[:, t - 1 : t]).to_event(1)
                 pyro.sample(f"x_{t}", p, obs=xs[:, t - 1, :])
 
-    def guide(self, xs, mask, annealing=1.0):
+    def guide(self, xs: Tensor, mask: Tensor, annealing: float = 1.0) -> None:
+        """Draws the latents given the data."""
         pyro.module("dmm", self)
         hidden, _ = self.rnn(xs, self.h_0.expand(1, xs.size(0), 3).contiguous())
         z = self.z_q_0.expand(xs.size(0), 2)
@@ -97,7 +103,8 @@ class Sequences(nn.Module):
                     z = pyro.sample(f"z_{t}", q.mask(mask[:, t - 1 : t]).to_event(1))
 
 
-def sequences():
+def sequences() -> Program:
+    """Makes the deep Markov model, for sequences of three lengths."""
     pair = Sequences()
     mask = (torch.arange(4) < torch.tensor([4, 2, 3])[:, None]).float()
     calls = [(bits(3, 4, 6), mask, 0.5), (bits(3, 4, 6), mask, 0.5)]
@@ -107,13 +114,14 @@ def sequences():
 class Topics(nn.Module):
     """examples/prodlda: batch norm and dropout in training mode; counts of words."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.encode, self.norm = nn.Linear(7, 4), nn.BatchNorm1d(4)
-        self.drop, self.decode = nn.Dropout(0.2), nn.Linear(2, 7)
+        self.drop, self.decode = nn.Dropout(0.2), nn.Linear(2, 7, bias=False)
         self.norm_of_words = nn.BatchNorm1d(7, affine=False)
 
-    def model(self, docs):
+    def model(self, docs: Tensor) -> None:
+        """Draws the latents and observes the data."""
         pyro.module("decoder", self.decode)
         with pyro.plate("documents", docs.shape[0]):
             zero, one = docs.new_zeros((docs.shape[0], 2)), docs.new_ones((docs.shape[0], 2))
@@ -121,7 +129,8 @@ class Topics(nn.Module):
             words = self.norm_of_words(self.decode(self.drop(theta))).softmax(-1)
             pyro.sample("obs", dist.Multinomial(9, words), obs=docs)
 
-    def guide(self, docs):
+    def guide(self, docs: Tensor) -> None:
+        """Draws the latents given the data."""
         pyro.module("encoder", self.encode)
         with pyro.plate("documents", docs.shape[0]):
             location, log_scale = self.norm(self.encode(docs)).chunk(2, -1)
@@ -129,24 +138,25 @@ class Topics(nn.Module):
             pyro.sample("logtheta", q.to_event(1))
 
 
-def topics():
+def topics() -> Program:
+    """Makes the topic model."""
     pair = Topics()
     docs = [dist.Multinomial(9, torch.ones(7) / 7).sample((6,)) for _ in range(2)]
     loss = TraceMeanField_ELBO()
     return Program(pair.model, pair.guide, loss, [(x,) for x in docs])
 
 
-def deep_exponential_family():
+def deep_exponential_family() -> Program:
     """examples/sparse_gamma_def.py: functions, whose parameters are in Pyro's store alone."""
 
-    def model(x):
+    def model(x: Tensor) -> None:
         with pyro.plate("weights", 6):
             w = pyro.sample("w", dist.Gamma(torch.tensor(0.3), torch.tensor(0.3)))
         with pyro.plate("data", x.shape[0]):
             z = pyro.sample("z", dist.Gamma(torch.tensor(0.5), torch.tensor(0.5)))
             pyro.sample("x", dist.Poisson(z[:, None] * w).to_event(1), obs=x)
 
-    def guide(x):
+    def guide(x: Tensor) -> None:
         positive = dist.constraints.positive
         shape = pyro.param("shape_w", lambda: torch.full((6,), 2.0), constraint=positive)
         rate = pyro.param("rate_w", lambda: torch.full((6,), 1.5), constraint=positive)
@@ -160,17 +170,17 @@ def deep_exponential_family():
     return Program(model, guide, Trace_ELBO(), calls)
 
 
-def subsampled():
+def subsampled() -> Program:
     """tutorial svi_part_ii: a plate that takes some of the data, others at every step."""
     layer = nn.Linear(3, 1)
 
-    def model(x, y):
+    def model(x: Tensor, y: Tensor) -> None:
         pyro.module("regression", layer)
         b = pyro.sample("b", dist.Normal(torch.zeros(()), 1.0))
         with pyro.plate("data", len(x), subsample_size=4) as some:
             pyro.sample("y", dist.Normal(layer(x[some]).squeeze(-1) + b, 0.5), obs=y[some])
 
-    def guide(x, y):
+    def guide(x: Tensor, y: Tensor) -> None:
         location = pyro.param("location", torch.tensor(0.1))
         pyro.sample("b", dist.Normal(location, 0.3))
 
@@ -178,18 +188,18 @@ def subsampled():
     return Program(model, guide, Trace_ELBO(), [(x, x.sum(-1))] * 2)
 
 
-def conditional():
+def conditional() -> Program:
     """examples/cvae: two tensors, of which one is given to both programs."""
     decode, encode = nn.Linear(5, 6), nn.Linear(9, 4)
 
-    def model(xs, ys):
+    def model(xs: Tensor, ys: Tensor) -> None:
         pyro.module("generation_net", decode)
         with pyro.plate("data", xs.shape[0]):
             z = pyro.sample("z", dist.Normal(xs.new_zeros(2), xs.new_ones(2)).to_event(1))
             logits = decode(torch.cat([z, xs], -1))
             pyro.sample("y", dist.Bernoulli(logits=logits).to_event(1), obs=ys)
 
-    def guide(xs, ys):
+    def guide(xs: Tensor, ys: Tensor) -> None:
         pyro.module("recognition_net", encode)
         with pyro.plate("data", xs.shape[0]):
             location, scale = encode(torch.cat([ys, xs], -1)).chunk(2, -1)
