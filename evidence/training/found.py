@@ -22,7 +22,8 @@ from evidence.recording.modes import replaced, restored
 from evidence.recording.private_torch import Unrecordable, leaf_of
 from evidence.structure import Program
 from evidence.training.loss import Differentiable
-from evidence.training.recording import Recording, owner
+from evidence.training.pair import owner
+from evidence.training.recording import Recording
 
 Loss = Callable[..., Tensor]
 

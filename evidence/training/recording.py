@@ -10,15 +10,10 @@ it: a compiled step draws exactly what an eager one would, from the same seed.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, MutableMapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from types import MethodType
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from pyro import poutine
-from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import GraphModule
@@ -26,9 +21,10 @@ from torch.fx import GraphModule
 from evidence.batch import Batch
 from evidence.recording.graph import Recorder, record, signature
 from evidence.recording.modes import replaced, restored, trial
-from evidence.recording.private_torch import Unrecordable, own_tensors
+from evidence.recording.private_torch import Unrecordable
 from evidence.structure import Program
 from evidence.training.loss import Differentiable, Loss
+from evidence.training.pair import Pair, buffers, slots
 from evidence.training.per_datum import PerDatum
 
 
@@ -83,22 +79,6 @@ class StepRecorder(Recorder):
         return recording
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Where a module keeps one of its tensors; it may put another one there at any time."""
-
-    name: str
-    tensors: MutableMapping[str, Tensor | None]
-    key: str
-
-    @property
-    def tensor(self) -> Tensor:
-        """The tensor that is there now."""
-        tensor = self.tensors[self.key]
-        assert tensor is not None
-        return tensor
-
-
 class Recording(ABC):
     """The graph of a loss and of its gradients, on batches of one shape.
 
@@ -150,9 +130,11 @@ class Recording(ABC):
         with torch.no_grad():
             loss, *gradients = self.graph(*self.inputs(batch))
         for parameter, gradient in zip(self.parameters(), gradients, strict=True):
+            if gradient is None:
+                continue
             if parameter.grad is None:
-                parameter.grad = gradient
-            elif gradient is not None:
+                parameter.grad = laid_out_as(parameter, gradient)
+            else:
                 parameter.grad += gradient
         assert loss is not None
         return loss
@@ -187,7 +169,7 @@ class PairRecording(Recording):
     """The graph of two modules, whose parameters and buffers are known beforehand."""
 
     def __init__(self, pair: "Pair", batch: Batch) -> None:
-        self.pair, self.slots = pair, _slots(pair)
+        self.pair, self.slots = pair, slots(pair)
         self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
         super().__init__(pair.loss, list(pair.modules()), batch)
 
@@ -218,77 +200,22 @@ class PairRecording(Recording):
         return graph
 
 
-class Pair(nn.Module):
-    """The loss of model and guide as one module, so that all its tensors can be replaced."""
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient as a backward pass leaves it: in memory it lies as its parameter does.
 
-    def __init__(self, model: Program, guide: Program, loss: Differentiable) -> None:
-        super().__init__()
-        self.model, self.guide = owner(model), owner(guide)
-        self.programs, self.loss = (model, guide), loss
-
-    def forward(self, *batch: Tensor) -> Tensor:
-        """Returns the loss; raises Unrecordable if the programs replace a buffer."""
-        given = dict(self.named_buffers())
-        with OwnParameters(self):
-            loss = self.loss.differentiable_loss(*self.programs, *batch)
-        for name, buffer in self.named_buffers():
-            if buffer is not given.get(name):
-                raise Unrecordable(
-                    f"the programs replace the buffer {name} by another tensor; update it in place"
-                )
-        return loss
-
-
-class OwnParameters(Messenger):
-    """Lets `pyro.module` have the parameters that the pair has just now.
-
-    It would give back those of Pyro's parameter store, with which the graph is not called.
+    A fused optimizer goes through the memory of both, and would take the gradient of another
+    number.
     """
-
-    def __init__(self, pair: Pair) -> None:
-        super().__init__()
-        self.pair = pair
-
-    def _pyro_param(self, msg: Any) -> None:
-        given = msg["args"][-1]  # after the name
-        if any(given is parameter for parameter in self.pair.parameters()):
-            msg["value"], msg["done"], msg["stop"] = given, True, True
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_strided(
+        parameter.shape, parameter.stride(), dtype=gradient.dtype, device=gradient.device
+    ).copy_(gradient)
 
 
 def device_of(batch: Batch) -> torch.device:
     """Returns where the tensors of a call are, or would be."""
     return batch.device if batch else torch.get_default_device()
-
-
-def owner(program: Program) -> nn.Module:
-    """Returns the module that a program is, or whose method it is; else raises Unrecordable."""
-    module = program.__self__ if isinstance(program, MethodType) else program
-    if not isinstance(module, nn.Module):
-        raise Unrecordable(
-            "model and guide must be modules, or methods of modules, for their parameters to be "
-            "known"
-        )
-    return module
-
-
-def buffers(*programs: Program) -> list[Tensor]:
-    """Returns the buffers of those programs that are modules, or methods of modules."""
-    found = []
-    for program in programs:
-        with suppress(Unrecordable):
-            found += list(owner(program).buffers())
-    return found
-
-
-def _slots(pair: Pair) -> list[Slot]:
-    """Returns where parameters and buffers are, each tensor once."""
-    found: dict[int, Slot] = {}
-    for prefix, module in pair.named_modules():
-        for tensors in own_tensors(module):
-            for key, tensor in tensors.items():
-                if tensor is not None:
-                    found.setdefault(id(tensor), Slot(f"{prefix}.{key}", tensors, key))
-    return list(found.values())
 
 
 def _varying(objective: Differentiable) -> tuple[str, ...]:

@@ -163,3 +163,35 @@ def test_a_parameter_that_fused_adam_was_not_given_is_refused():
     svi = SVI(of_store, nothing, FusedAdam([nn.Linear(1, 1)], 0.1), Trace_ELBO())
     with pytest.raises(ValueError, match="in none of the modules"):
         svi.step(torch.randn(4))
+
+
+class Turned(nn.Module):
+    """Weights that are used transposed: so is their gradient, as autograd computes it."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(6.0).reshape(2, 3) / 10)
+
+    def model(self, x):
+        pyro.module("turned", self)
+        with pyro.plate("data", len(x)):
+            mean = x[:, :2] @ self.weight.t().contiguous().t()
+            pyro.sample("x", dist.Normal(mean, 1.0).to_event(1), obs=x[:, 2:])
+
+    def guide(self, x):
+        pass
+
+
+@pytest.mark.parametrize("backend", [None, "inductor"])
+def test_gradients_lie_as_their_parameters_do(backend):
+    """A fused optimizer goes through the memory of both."""
+    ends = []
+    for loss in (Trace_ELBO(), CompiledELBO(backend=backend)):
+        pyro.clear_param_store()
+        torch.manual_seed(0)
+        pair, x = Turned(), torch.randn(20, 5)
+        svi = SVI(pair.model, pair.guide, FusedAdam([pair], 0.05), loss)
+        for _ in range(10):
+            svi.step(x)
+        ends.append(pair.weight.detach())
+    torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
