@@ -41,7 +41,8 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "executed")
 nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
-os.environ |= {"PYTHONPATH": str(ROOT), "TUTORIAL_RUNS": str(BUILD / "tutorial")}
+nb_output_stderr = "remove"
+os.environ |= {"PYTHONPATH": str(ROOT), "TUTORIAL_RUNS": "../build/tutorial"}
 
 
 def setup(app) -> None:
