@@ -19,7 +19,7 @@ project = html_title = "pyro-evidence"
 root_doc = "docs/contents"
 # A file of Python that a page links to is a page, too.
 include_patterns = ["README.md", "docs/**", "evidence/*.md", "examples/**", "inference/loop.py"]
-exclude_patterns = ["docs/site", "**/__init__.py"]
+exclude_patterns = ["docs/site", "examples/other_libraries/table.py"]
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_nb"]
 # A block of code may leave lines out (…).
 suppress_warnings = ["misc.highlighting_failure"]
