@@ -1,9 +1,8 @@
 """The floor: the matrix products and convolutions of one step and nothing else.
 
 Products are by the library that a recorded step uses; MKL's go into memory that is there already.
-Convolutions have their arguments there, channels
-last, which is up to twice as fast as torch's own order, and allocate their result: aten's variants
-with `out=` would copy it.
+Convolutions have their arguments there, channels last, which is up to twice as fast as torch's own
+order, and allocate their result: aten's variants with `out=` would copy it.
 """
 
 from collections.abc import Callable, Iterator
