@@ -2,9 +2,15 @@
 
 import re
 
+from configs.described import general_options
 from errors import choose_from
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "not Optional": "a value, not null"}
+KINDS = {
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
+    "not Optional": "a value, not null",
+}
 
 
 def one_line(error: BaseException) -> str:
@@ -20,5 +26,8 @@ def one_line(error: BaseException) -> str:
         cause = str(error.__cause__ or message)
         kind = re.search(r"could not be converted to (\w+)|(not Optional)", cause)
         name = (kind[1] or kind[2]) if kind else ""
-        return f"{found[1]}: expected {KINDS.get(name, name or 'something else')}"
+        expected = f"{found[1]}: expected {KINDS.get(name, name or 'something else')}"
+        option = found[1].partition("=")[0]
+        usual = next((o.default for o in general_options() if o.name == option), "null")
+        return expected if usual == "null" else f"{expected}, such as {option}={usual}"
     return " ".join(line.strip() for line in message.splitlines() if line.strip())
