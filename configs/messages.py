@@ -8,7 +8,7 @@ from errors import choose_from
 KINDS = {
     "Integer": "a whole number",
     "Float": "a number",
-    "Boolean": "true or false",
+    "bool": "true or false",
     "not Optional": "a value, not null",
 }
 
@@ -24,7 +24,9 @@ def one_line(error: BaseException) -> str:
         return f"{found[1]}: no such option; train.py --help lists all"
     if found := re.search(r"merging override (\S+=.*)$", message.splitlines()[0]):
         cause = str(error.__cause__ or message)
-        kind = re.search(r"could not be converted to (\w+)|(not Optional)", cause)
+        kind = re.search(
+            r"(?:could not be converted to|is not a valid) (\w+)|(not Optional)", cause
+        )
         name = (kind[1] or kind[2]) if kind else ""
         expected = f"{found[1]}: expected {KINDS.get(name, name or 'something else')}"
         option = found[1].partition("=")[0]

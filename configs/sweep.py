@@ -66,7 +66,9 @@ class Watch:
             return
         _, first, second = self.marks
         whole = self.epochs * (second - first)  # the first epoch compiles, and is no measure
-        if left := _left(HydraConfig.instance().cfg, whole):
+        config = HydraConfig.instance().cfg
+        assert isinstance(config, DictConfig)
+        if left := _left(config, whole):
             from tqdm import tqdm
 
             tqdm.write(left.removeprefix("; "))
