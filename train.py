@@ -6,25 +6,21 @@ from omegaconf import DictConfig
 
 from configs.cli import job, requested, run_command
 from configs.process import run_script
+from configs.sweep import Trained, Watch
 
 
 @job
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> Trained:
     """Checks the request, then trains."""
     request = requested(config)
     import torch  # torch and Pyro take seconds to import, so the request is checked first
 
-    from experiment.training import train_request
+    from configs.training import trained
 
     # Adam's moments of pixels that are hardly ever on would become denormal, which is slow.
     torch.set_flush_denormal(True)
-    if not request.train.tensorboard:
-        train_request(request)
-        return
-    from report.tensorboard import TensorBoard
-
-    with TensorBoard(request) as board:
-        train_request(request, board)
+    watch = Watch(request.run_dir, request.train.epochs)
+    return watch.ended(trained(request, watch.epoch))
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ from configs.messages import one_line
 from configs.optional import needs
 from configs.private_hydra import run_hydra
 from configs.process import complain, spin_briefly
-from configs.sweep import FAILURES, Failure, is_sweep
+from configs.sweep import FAILURES, Failure, Trained, is_sweep
 from errors import RequestError, TrainingError, is_out_of_memory
 from experiment.request import Request
 from parallel import launch
 
-Job = Callable[[DictConfig], Failure | None]
+Job = Callable[[DictConfig], Failure | Trained]
 
 
 def requested(config: DictConfig) -> Request:
@@ -97,13 +97,13 @@ def stop(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def job(run: Callable[[DictConfig], None]) -> Job:
+def job(run: Callable[[DictConfig], Trained]) -> Job:
     """Makes `run` a job that returns what was wrong, so that the other jobs of a sweep go on."""
 
     @functools.wraps(run)
-    def guarded(config: DictConfig) -> Failure | None:
+    def guarded(config: DictConfig) -> Failure | Trained:
         try:
-            run(config)
+            return run(config)
         except RequestError as error:
             return Failure(str(error), 2)
         except OmegaConfBaseException as error:  # raised where an option is read, as ${oc.env:…}
@@ -123,6 +123,5 @@ def job(run: Callable[[DictConfig], None]) -> Job:
                 raise
             traceback.print_exc()
             return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}", 1)
-        return None
 
     return guarded

@@ -2,9 +2,15 @@
 
 import re
 
+from configs.described import general_options
 from errors import choose_from
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "not Optional": "a value, not null"}
+KINDS = {
+    "Integer": "a whole number",
+    "Float": "a number",
+    "bool": "true or false",
+    "not Optional": "a value, not null",
+}
 
 
 def one_line(error: BaseException) -> str:
@@ -18,7 +24,12 @@ def one_line(error: BaseException) -> str:
         return f"{found[1]}: no such option; train.py --help lists all"
     if found := re.search(r"merging override (\S+=.*)$", message.splitlines()[0]):
         cause = str(error.__cause__ or message)
-        kind = re.search(r"could not be converted to (\w+)|(not Optional)", cause)
+        kind = re.search(
+            r"(?:could not be converted to|is not a valid) (\w+)|(not Optional)", cause
+        )
         name = (kind[1] or kind[2]) if kind else ""
-        return f"{found[1]}: expected {KINDS.get(name, name or 'something else')}"
+        expected = f"{found[1]}: expected {KINDS.get(name, name or 'something else')}"
+        option = found[1].partition("=")[0]
+        usual = next((o.default for o in general_options() if o.name == option), "null")
+        return expected if usual == "null" else f"{expected}, such as {option}={usual}"
     return " ".join(line.strip() for line in message.splitlines() if line.strip())

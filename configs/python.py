@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from configs.compose import request_from
-from errors import RequestError
+from configs.optional import needs
+from configs.training import trained
 from experiment.load import Run, load_run
-from experiment.training import train_request
 
 
 def train(*words: str, config_dir: str | Path | None = None) -> Run:
@@ -31,6 +31,6 @@ def train(*words: str, config_dir: str | Path | None = None) -> Run:
     """
     request = request_from(*words, config_dir=config_dir)
     if request.train.tensorboard:
-        raise RequestError("train.tensorboard=true: only the command line, train.py, writes that")
-    train_request(request)
+        needs("tensorboard", "train.tensorboard=true")
+    trained(request)
     return load_run(request.run_dir, device=request.device, trust=True)

@@ -17,7 +17,8 @@ it, and one observed site. Nothing else is asked of them.
 from evidence.annealing import Annealing, Bracket, ais, bidirectional, reverse_ais
 from evidence.batch import Batch
 from evidence.calibration import Calibration, simulation_based_calibration
-from evidence.coupling import Coupling, PosteriorDraws, posterior_draws
+from evidence.coupling import Coupling, posterior_draws
+from evidence.draws import PosteriorDraws
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate
 from evidence.exact import exact, posterior_draw

@@ -10,42 +10,27 @@ has the expectation E_{p(z|x)}[h], for any k and L (Jacob, O'Leary & Atchadé 20
 lag, Biswas, Jacob & Vanetti 2019). With an upper bound for h that needs one exact draw, H is an
 upper bound on log p(x) in expectation.
 
-The kernel is a Hamiltonian step with common momenta, which brings the chains close (Heng & Jacob
-2019), and then a step of a random walk whose proposals coincide as often as they can (the
-reflection-maximal coupling; Bou-Rabee, Eberle & Zimmer 2020), which makes them meet. Step sizes are
-tuned on chains that are thrown away. Chains start from q(z|x) and from p(z): always one from each.
+`evidence.kernel` has the kernel. Its step sizes are tuned on chains that are thrown away. Chains
+start from q(z|x) and from p(z): always one from each.
 
 That two chains have met says that the kernel has forgotten where these two started. A mode that
 neither start leads to remains unseen.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from evidence.batch import Batch, Data
 from evidence.chunks import split_batch
-from evidence.estimate import Coupled, Estimate
-from evidence.hmc import Noise, Path, Point, transition
+from evidence.draws import PosteriorDraws
 from evidence.joint import Joint
+from evidence.kernel import Kernel
 from evidence.progress import Loop, steps
 from evidence.structure import Latents, Program
-from evidence.unsupported import UnsupportedPair
-
-# How step sizes are tuned: towards this acceptance probability, by this much per step and unit of
-# its error, over so many steps, of which the second half is averaged.
-TARGET_ACCEPTANCE = 0.9
-ADAPTATION = 0.1
-TUNING_STEPS = 100
-FIRST_STEP = 0.2
-# The random walk's standard deviation, and a Hamiltonian step's, are in units of the guide's
-# standard deviations, which are taken from so many draws.
-WALK = 0.05
-SCALE_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -68,86 +53,6 @@ class Coupling:
             value = vars(self)[name]
             if value is not None and value < least:
                 raise ValueError(f"{name}={value}: must be at least {least}")
-
-
-@dataclass(frozen=True)
-class PosteriorDraws:
-    """A draw of p(z|x) for every datum comes with what takes away the bias that it still has.
-
-    `latents` are X_k by site name, (N, *event). `corrections` are draws too, one for every entry of
-    `rows`, which says of which datum, and of `signs`: they are X_{k+jL} (+1) and Y_{k+(j−1)L} (−1)
-    of the chains that met late. `meeting` is τ for every datum, infinite where the chains have
-    not met within the steps that they had.
-    """
-
-    x: Batch
-    latents: Latents
-    corrections: Latents
-    rows: Int[Tensor, " corrections"]
-    signs: Float64[Tensor, " corrections"]
-    meeting: Float64[Tensor, " N"]
-    lag: int
-    burn_in: int
-
-    @property
-    def never_met(self) -> int:
-        """The number of data whose chains have not met: their expectations are not known."""
-        return int(self.meeting.isinf().sum())
-
-    @property
-    def total_variation(self) -> float:
-        """A bound on the distance of X_k from p(z|x), averaged over the data.
-
-        E[max(0, ⌈(τ − L − k)/L⌉)] (Biswas et al. 2019, theorem 2.5), by the chains at hand.
-        """
-        late = ((self.meeting - self.lag - self.burn_in) / self.lag).ceil().clamp(min=0)
-        return float(late.mean())
-
-    def expectation(
-        self, h: Callable[[Batch, Latents], Float64[Tensor, " rows"]]
-    ) -> Float64[Tensor, " N"]:
-        """Returns H for every datum: E[H] = E_{p(z|x)}[h(x, z)].
-
-        Arguments:
-            h: A function of data and as many draws, which draws fresh noise if any.
-
-        Returns:
-            H (N,) float64, infinite for data whose chains have not met.
-        """
-        every = torch.cat([torch.arange(self.x.size, device=self.rows.device), self.rows])
-        drawn = {name: torch.cat([z, self.corrections[name]]) for name, z in self.latents.items()}
-        values = h(self.x.rows(every), drawn).double()
-        found = values[: self.x.size].clone()
-        found.index_add_(0, self.rows, self.signs * values[self.x.size :])
-        found[self.meeting.isinf()] = math.inf
-        return found
-
-    def upper(self, bound: Callable[[Batch, Latents], Estimate]) -> Estimate:
-        """Returns an upper bound on log p(x) for every datum, from one that needs an exact draw.
-
-        The expectation of each value is no less than log p(x); a single value may be.
-
-        Arguments:
-            bound: `eubo`, `iw_eubo` or `reverse_ais` of a pair, as a function of (x, exact_draw).
-
-        Raises:
-            ValueError: `bound` is no upper bound.
-        """
-        kinds: list[Estimate] = []
-
-        def h(x: Batch, latents: Latents) -> Tensor:
-            kinds.append(bound(x, latents))
-            return kinds[-1].per_datum
-
-        values = self.expectation(h)
-        (estimate,) = kinds
-        if estimate.kind != "upper":
-            raise ValueError(f"bound is of the kind {estimate.kind!r}: give an upper bound")
-        late = len(self.rows.unique())
-        details = Coupled(
-            self.lag, self.burn_in, late, self.never_met, self.total_variation, estimate.details
-        )
-        return Estimate(values, "upper", estimate.particles, details)
 
 
 @torch.no_grad()
@@ -178,8 +83,8 @@ def posterior_draws(
     parts = list(split_batch(batch, 1, model))
     lag, burn_in, most = plan.lag, plan.burn_in, plan.most_steps
     with Loop(loops=3 if lag is None or burn_in is None else 2):
-        paths = [Path(Joint(model, guide, part), "prior") for part in parts]
-        kernels = [Kernel(path, plan.leapfrogs) for path in steps(paths)]
+        joints = [Joint(model, guide, part) for part in parts]
+        kernels = [Kernel(joint, plan.leapfrogs) for joint in steps(joints)]
         if lag is None or burn_in is None:
             pilots = [coupled_chains(kernel, 1, 0, most) for kernel in steps(kernels)]
             meeting = torch.cat([pilot.meeting for pilot in pilots])
@@ -201,108 +106,12 @@ def posterior_draws(
     )
 
 
-class Kernel:
-    """The transition of all chains, a row for every datum, which leaves p(z|x) invariant.
-
-    Its step sizes are tuned when it is made, and then stay as they are.
-    """
-
-    def __init__(self, path: Path, leapfrogs: int) -> None:
-        if path.joint.has_idle:
-            raise UnsupportedPair(
-                "latents are masked of some data: chains go anywhere there, and do not meet; "
-                "measure data of one length together, without the steps beyond"
-            )
-        self.path, self.leapfrogs = path, leapfrogs
-        drawn = path.joint.draw_guide(SCALE_DRAWS).unflatten(0, (SCALE_DRAWS, -1))
-        self.scale = drawn.std(0).clamp(min=torch.finfo(drawn.dtype).tiny)
-        self.step = self._tuned()
-
-    def starts(self) -> tuple[Point, Point]:
-        """Returns two starts for every datum, one from q(z|x) and one from p(z).
-
-        A coin says which is which, so that both have the same distribution: half of each.
-        """
-        u, v = self.path.joint.draw_guide(1), self.path.joint.draw_prior(1)
-        coin = torch.rand(len(u), 1, device=u.device) < 0.5
-        return self.path.at(torch.where(coin, u, v)), self.path.at(torch.where(coin, v, u))
-
-    def alone(self, point: Point) -> Point:
-        """Makes a step with fresh noise."""
-        moved = self._hamiltonian(point, Noise.fresh(point))
-        walk = torch.randn_like(point.u)
-        return self._walked(moved, self._away(moved, walk), torch.rand_like(moved.log_end))
-
-    def coupled(self, one: Point, other: Point) -> tuple[Point, Point, Bool[Tensor, " N"]]:
-        """Makes a step of two chains with common noise; says which of them are now the same."""
-        noise = Noise.fresh(one)
-        one, other = self._hamiltonian(one, noise), self._hamiltonian(other, noise)
-        walk = torch.randn_like(one.u)
-        proposal = self._away(one, walk)
-        reflected, meets = reflection_maximal((one.u - other.u) / (WALK * self.scale), walk)
-        # The same number to the last digit, not one that is equal but for rounding.
-        theirs = torch.where(meets.unsqueeze(1), proposal, self._away(other, reflected))
-        uniform = torch.rand_like(one.log_end)
-        one, other = self._walked(one, proposal, uniform), self._walked(other, theirs, uniform)
-        return one, other, (one.u == other.u).all(1)
-
-    def _hamiltonian(self, point: Point, noise: Noise) -> Point:
-        moved, _ = transition(self.path, point, 1.0, self.step, self.leapfrogs, self.scale, noise)
-        return moved
-
-    def _away(self, point: Point, walk: Float[Tensor, " N d"]) -> Float[Tensor, " N d"]:
-        return point.u + WALK * self.scale * walk
-
-    def _walked(
-        self, point: Point, proposal: Float[Tensor, " N d"], uniform: Float64[Tensor, " N"]
-    ) -> Point:
-        new = self.path.at(proposal)
-        # NaN is a density that is not there: the proposal is rejected.
-        accepted = uniform < torch.nan_to_num((new.log_end - point.log_end).exp(), nan=0.0)
-        return new.where(accepted, point)
-
-    def _tuned(self) -> Float64[Tensor, " N"]:
-        """Returns step sizes from chains that are thrown away."""
-        point, _ = self.starts()
-        log_step = torch.full_like(point.log_end, math.log(FIRST_STEP))
-        tried = []
-        for _ in steps(range(TUNING_STEPS), "tuning of the chains, step"):
-            point, acceptance = transition(
-                self.path, point, 1.0, log_step.exp(), self.leapfrogs, self.scale
-            )
-            log_step = log_step + ADAPTATION * (acceptance - TARGET_ACCEPTANCE)
-            tried.append(log_step)
-        return torch.stack(tried[TUNING_STEPS // 2 :]).mean(0).exp()
-
-
-def reflection_maximal(
-    apart: Float[Tensor, " N d"], walk: Float[Tensor, " N d"]
-) -> tuple[Float[Tensor, " N d"], Bool[Tensor, " N"]]:
-    """Returns a second standard normal draw beside `walk`, and where it makes proposals coincide.
-
-    For chains that are `apart` (X − Y, in standard deviations) it is `walk` + `apart` as often as a
-    coupling can make it, and elsewhere `walk`, reflected in the plane between the chains.
-
-    >>> walk = torch.randn(100_000, 2)
-    >>> other, meets = reflection_maximal(torch.tensor([[1.0, 0.0]]).expand(100_000, 2), walk)
-    >>> round(meets.float().mean().item(), 2)    # 2 Φ(−½)
-    0.62
-    """
-    gap, draw = apart.double(), walk.double()
-    # log φ(draw + gap) − log φ(draw)
-    ratio = -(draw * gap).sum(1) - 0.5 * gap.square().sum(1)
-    meets = torch.rand_like(ratio).log() < ratio
-    unit = gap / gap.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
-    reflected = draw - 2 * (draw * unit).sum(1, keepdim=True) * unit
-    return torch.where(meets.unsqueeze(1), draw + gap, reflected).to(walk), meets
-
-
 def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> PosteriorDraws:
     """Runs two chains for every datum until they have met, `burn_in` steps at least."""
     joint = kernel.path.joint
     ahead, behind = kernel.starts()
     met = torch.zeros(joint.batch.size, dtype=torch.bool, device=ahead.u.device)
-    meeting = torch.full_like(ahead.log_end, math.inf)
+    meeting = torch.full_like(ahead.log_joint, math.inf)
     none = torch.zeros(0, dtype=torch.long, device=met.device)
     drawn, kept, rows, signs = ahead.u, [_picked(joint.latents(ahead.u), none)], [none], []
     for t in steps(range(1, max(most_steps, burn_in) + 1), "step of the chains"):

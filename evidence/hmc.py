@@ -4,6 +4,7 @@ The path goes through f_β = (1 − β) log start + β log p(x, z), β from 0 to
 or q(z|x). Every chain is a row; each datum has several.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from evidence.recording.calls import Shapes, run
 from evidence.rough import Rough, pays
 
 Start = Literal["prior", "guide"]
+# Half of each: its density is nowhere far below either's.
+Mixture = Literal["mixture"]
 
 # The share by which a chain's step size varies: trajectories of one length can come round to where
 # they began (Neal 2011, section 3.2).
@@ -64,7 +67,7 @@ class Point:
 class Path:
     """The two ends of the annealing of some data, as functions of u."""
 
-    def __init__(self, joint: Joint, start: Start) -> None:
+    def __init__(self, joint: Joint, start: Start | Mixture) -> None:
         self.joint, self.start = joint, start
         self.rough = pays(joint.batch.device)
 
@@ -76,30 +79,38 @@ class Path:
         self, u: Float[Tensor, " rows dimensions"]
     ) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
         """Returns log start and log end; compiled inside `recording.recorded()`."""
-        return self._run("values", self._values, u)
+        log_start, log_end = self._run("values", self._values, u)
+        return log_start, log_end
 
     def gradients(
         self, u: Float[Tensor, " rows dimensions"]
     ) -> tuple[Float[Tensor, " rows dimensions"], Float[Tensor, " rows dimensions"]]:
         """Returns the gradients of log start and log end; compiled like `values`."""
-        return self._run("gradients", self._gradients, u)
+        start_gradient, end_gradient = self._run("gradients", self._gradients, u)
+        return start_gradient, end_gradient
+
+    def force(self, u: Float[Tensor, " rows dimensions"]) -> Float[Tensor, " rows dimensions"]:
+        """Returns the gradient of log end alone; compiled like `values`."""
+        (gradient,) = self._run("force", self._force, u)
+        return gradient
 
     def _run(
-        self, what: str, function: Callable[..., tuple[Tensor, Tensor]], u: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, what: str, function: Callable[..., tuple[Tensor, ...]], u: Tensor
+    ) -> tuple[Tensor, ...]:
         joint = self.joint
         key = (what, self.start, joint.model, joint.guide)
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
             # All forces of a trajectory must be one function of the position, to the last digit: so
             # every shape is recorded.
-            one, other = run(key, function, u, *joint.batch, *joint.bounds, shapes=Shapes.EVERY)
-        return one, other
+            return run(key, function, u, *joint.batch, *joint.bounds, shapes=Shapes.EVERY)
 
     def _values(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
         count = len(self.joint.batch)
         joint = self.joint.on(Batch(given[:count]), given[count:])
         log_prior, log_likelihood = joint.model_terms(u)
         log_start = log_prior if self.start == "prior" else joint.log_guide(u)
+        if self.start == "mixture":
+            log_start = torch.logaddexp(log_prior, log_start) - math.log(2)
         return log_start, log_prior + log_likelihood
 
     def _gradients(self, u: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,25 +121,21 @@ class Path:
             (end_gradient,) = torch.autograd.grad(log_end.sum(), u)
         return start_gradient, end_gradient
 
+    def _force(self, u: Tensor, *given: Tensor) -> tuple[Tensor]:
+        with torch.enable_grad(), Rough() if self.rough else nullcontext():
+            u = u.detach().requires_grad_()
+            count = len(self.joint.batch)
+            terms = self.joint.on(Batch(given[:count]), given[count:]).model_terms(u)
+            (gradient,) = torch.autograd.grad(torch.stack(terms).sum(), u)
+        return (gradient,)
+
     def draw(self, chains: int) -> Float[Tensor, " rows dimensions"]:
         """Returns exact draws of the start, `chains` for every datum."""
         joint = self.joint
+        if self.start == "mixture":
+            u, v = joint.draw_guide(chains), joint.draw_prior(chains)
+            return torch.where(torch.rand(len(u), 1, device=u.device) < 0.5, u, v)
         return joint.draw_prior(chains) if self.start == "prior" else joint.draw_guide(chains)
-
-
-@dataclass(frozen=True)
-class Noise:
-    """All that a transition draws: momenta, and uniforms for the step size and the acceptance."""
-
-    momentum: Float[Tensor, " rows dimensions"]
-    size: Float64[Tensor, " rows"]
-    acceptance: Float64[Tensor, " rows"]
-
-    @classmethod
-    def fresh(cls, point: Point) -> "Noise":
-        """Returns independent noise for every chain."""
-        row = point.log_end
-        return cls(torch.randn_like(point.u), torch.rand_like(row), torch.rand_like(row))
 
 
 def transition(
@@ -137,19 +144,16 @@ def transition(
     beta: float,
     step: Float64[Tensor, " rows"],
     leapfrogs: int,
-    scale: Float[Tensor, " rows dimensions"] | float = 1.0,
-    noise: Noise | None = None,
 ) -> tuple[Point, Float64[Tensor, " rows"]]:
     """Makes one step that leaves f_β invariant; returns where it leads, and how likely it was.
 
     Fresh momentum, `leapfrogs` leapfrog steps of size `step` (Neal 2011, eqs. 18 to 20), accepted
     with probability min(1, exp(−ΔH)). Forces may be rounded, as long as they are the same at the
-    same place; energies are not. A `scale` makes it a step in u / scale.
+    same place; energies are not.
     """
-    noise = noise or Noise.fresh(point)
-    momentum = noise.momentum
+    momentum = torch.randn_like(point.u)
     before = point.energy(beta) + 0.5 * momentum.double().square().sum(1)
-    size = scale * (step * (1 + JITTER * (2 * noise.size - 1))).unsqueeze(1).to(point.u)
+    size = jittered(step, torch.rand_like(step)).unsqueeze(1).to(point.u)
     u, momentum = point.u, momentum + 0.5 * size * point.force(beta)
     for k in range(leapfrogs):
         u = u + size * momentum
@@ -160,5 +164,12 @@ def transition(
     after = new.energy(beta) + 0.5 * momentum.double().square().sum(1)
     # NaN is an energy that diverged: such a trajectory is rejected.
     acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)
-    accepted = noise.acceptance < acceptance
+    accepted = torch.rand_like(acceptance) < acceptance
     return new.where(accepted, point), acceptance
+
+
+def jittered(
+    step: Float64[Tensor, " rows"], uniform: Float64[Tensor, " rows"]
+) -> Float64[Tensor, " rows"]:
+    """Returns the step sizes of one transition, which vary by up to `JITTER`."""
+    return step * (1 + JITTER * (2 * uniform - 1))

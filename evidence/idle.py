@@ -2,6 +2,7 @@
 
 import torch
 from pyro.poutine import Trace
+from torch import Tensor
 
 from evidence.accounting import counted_rows, masked_latent
 from evidence.batch import Batch
@@ -16,8 +17,10 @@ from evidence.structure import (
 )
 
 
-def check_idle(model: Program, guide: Program, batch: Batch, guide_trace: Trace) -> bool:
-    """Returns whether latents are masked of some datum; raises UnsupportedPair if they have a say.
+def check_idle(
+    model: Program, guide: Program, batch: Batch, guide_trace: Trace
+) -> dict[str, Tensor]:
+    """Returns of which data latents are masked, by name; UnsupportedPair if they have a say.
 
     The steps beyond the end of a sequence may be masked, in model and guide: p(x) is then that of
     the steps before, whatever the latents beyond are. A latent that is masked while something that
@@ -34,7 +37,7 @@ def check_idle(model: Program, guide: Program, batch: Batch, guide_trace: Trace)
     off = {site["name"]: ~counted_rows(site, batch.size) for site in masked}
     masked = [site for site in masked if bool(off[site["name"]].any())]
     if not masked:
-        return False
+        return {}
     values: Latents = {site["name"]: site["value"] for site in sites}
     others = dict(values)
     with forked(batch.device, seed=0):
@@ -50,4 +53,4 @@ def check_idle(model: Program, guide: Program, batch: Batch, guide_trace: Trace)
         )
     if not torch.allclose(before, after, rtol=1e-6, atol=1e-6, equal_nan=True):
         raise masked_latent(masked[0])
-    return True
+    return {site["name"]: off[site["name"]] for site in masked}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
@@ -67,7 +67,7 @@ class Joint:
             values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
-            self.has_idle = check_idle(model, guide, self.batch, guide_trace)
+            self._masked = check_idle(model, guide, self.batch, guide_trace)
         self.observed = [site["name"] for site in observed_sites(trace, values)]
         self.dtype = next(iter(values.values())).dtype
         self.bounds: tuple[Tensor, ...] = ()
@@ -92,6 +92,17 @@ class Joint:
             alike = rows and bool((bound == bound[:1]).all())
             self.bounds += (bound[:1] if alike else bound,)
         return Latent(site["name"], shape, support, free, math.prod(free))
+
+    @property
+    def idle(self) -> Bool[Tensor, " batch dimensions"]:
+        """Which numbers of u are masked, and have no say in what is counted of their datum."""
+        size, device = self.batch.size, self.batch.device
+        none = torch.zeros(size, dtype=torch.bool, device=device)
+        columns = [
+            self._masked.get(site.name, none).unsqueeze(1).expand(-1, site.size)
+            for site in self.sites
+        ]
+        return torch.cat(columns, 1)
 
     @property
     def bounded_by_data(self) -> bool:

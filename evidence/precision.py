@@ -6,6 +6,7 @@ the same parameters; its log-density there is what the program means.
 """
 
 import copy
+from typing import TypeVar
 
 import pyro.distributions as dist
 import torch
@@ -14,6 +15,8 @@ from torch.distributions import Distribution, TransformedDistribution
 from torch.distributions.transforms import AbsTransform, ExpTransform, PowerTransform
 
 from evidence.parts import parts_of
+
+Law = TypeVar("Law", bound=Distribution)
 
 
 def _and_torchs(*families: type[Distribution]) -> set[type[object]]:
@@ -53,7 +56,7 @@ def log_prob(distribution: Distribution, value: Tensor, is_data: bool = False) -
     kinds = {type(part) for part in parts_of(distribution)}
     families = CANCELLING | LARGE if is_data else CANCELLING
     if kinds & families and kinds <= AROUND | CANCELLING | LARGE:
-        return _doubled(distribution).log_prob(value.double())
+        return doubled(distribution).log_prob(value.double())
     if type(distribution) is dist.Independent and distribution.event_shape.numel() >= MANY:
         terms = log_prob(distribution.base_dist, value, is_data)
         axes = range(-distribution.reinterpreted_batch_ndims, 0)
@@ -61,12 +64,12 @@ def log_prob(distribution: Distribution, value: Tensor, is_data: bool = False) -
     return distribution.log_prob(value)
 
 
-def _doubled(part: Distribution) -> Distribution:
+def doubled(part: Law) -> Law:
     """Returns a copy whose tensors of lower precision are float64, at whatever depth."""
     other = copy.copy(part)
     for name, value in vars(part).items():
         if isinstance(value, Tensor) and value.is_floating_point():
             vars(other)[name] = value.double()
         elif isinstance(value, Distribution):
-            vars(other)[name] = _doubled(value)
+            vars(other)[name] = doubled(value)
     return other

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from evidence.offers import OffersNatural
-from evidence.precision import log_prob
+from evidence.precision import doubled, log_prob
 
 Table = Callable[[Tensor], Tensor]
 
@@ -110,10 +110,9 @@ def _bernoulli(d: dist.Bernoulli) -> Linear:
 
 
 def _continuous_bernoulli(d: dist.ContinuousBernoulli) -> Linear:
-    logits = flat(d.logits).double()
-    itself = dist.ContinuousBernoulli(logits=d.logits.double(), lims=d._lims, validate_args=False)
-    normalizer = summed_softplus(logits) - flat(itself._cont_bern_log_norm()).sum(1)
-    return Linear(_identity, logits, normalizer, _nothing, itself)
+    itself = doubled(d)
+    normalizer = -flat(itself.log_prob(torch.zeros_like(itself.logits))).sum(1)  # at x = 0
+    return Linear(_identity, flat(itself.logits), normalizer, _nothing, itself)
 
 
 def _poisson(d: dist.Poisson) -> Linear:

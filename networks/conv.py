@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from networks.doubling import doubling
 from networks.images import ImageNetwork
 
 
@@ -21,9 +22,4 @@ class Conv(ImageNetwork):
         return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GELU())
 
     def up(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            nn.GELU(),
-            nn.Upsample(scale_factor=2),
-            nn.Conv2d(inputs, outputs, 3, padding=1),
-            nn.GELU(),
-        )
+        return nn.Sequential(nn.GELU(), *doubling(inputs, outputs), nn.GELU())

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from networks.doubling import doubling
 from networks.images import ImageNetwork
 
 # The factor on a branch's last weights at the start: small enough for a block to train without
@@ -46,11 +47,7 @@ class ResNet(ImageNetwork):
         return nn.Sequential(halving, *self._blocks(outputs))
 
     def up(self, inputs: int, outputs: int) -> nn.Module:
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2),
-            nn.Conv2d(inputs, outputs, 3, padding=1),
-            *self._blocks(outputs),
-        )
+        return nn.Sequential(*doubling(inputs, outputs), *self._blocks(outputs))
 
     def _blocks(self, channels: int) -> list[nn.Module]:
         return [Block(channels) for _ in range(self.blocks)]

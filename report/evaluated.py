@@ -81,5 +81,6 @@ def show_imputations(imputed: Imputed, options: Options) -> None:
     save_imputations(imputed)
     drawn = figures.draw_imputations(imputed, options.figures)
     arrays, folder = (of_split(name, imputed.split) for name in ("imputations.npz", "figures"))
-    wrote = f"wrote {imputed.run.path / arrays} and .json; {folder}/{', '.join(drawn)}"
+    kinds = " and .json" if imputed.run.dataset.columns is None else ", .json and .csv"
+    wrote = f"wrote {imputed.run.path / arrays}{kinds}; {folder}/{', '.join(drawn)}"
     say(f"{wrote}\n")

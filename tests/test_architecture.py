@@ -30,7 +30,7 @@ MAY_IMPORT = {
         *("benchmarks", "data", "errors", "evaluation", "evidence", "experiment", "inference"),
         *("models", "report"),
     },
-    "configs": {"errors", "experiment", "inference", "parallel"},
+    "configs": {"data", "errors", "experiment", "inference", "parallel", "report"},
 }
 OURS = {*MAY_IMPORT, "benchmarks", "compare", "evaluate", "errors", "examples", "reproduce"}
 OURS |= {"tests", "train"}

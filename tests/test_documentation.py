@@ -57,6 +57,7 @@ NOT_RUN = {
     r"^torchrun ": "starts processes of its own; in tests/distributed",
     r"^python -m benchmarks\.": "a measurement of minutes to hours",
     r"^python reproduce\.py": "hours of measurements; tests/published has them shortened",
+    r"^python -m examples\.other_libraries\.": "in tests/examples/test_other_libraries.py",
     r"hydra/launcher=ray": "in tests/test_sweeps.py, where the launcher is installed (make verify)",
     r"^tensorboard ": "a server, until it is stopped",
 }

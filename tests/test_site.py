@@ -25,6 +25,13 @@ def test_the_reference_has_every_public_name_and_no_other(module):
     assert sorted(found) == sorted(f"{module.__name__}.{name}" for name in module.__all__)
 
 
+def test_every_page_and_example_has_a_place_in_the_contents():
+    listed = (ROOT / "docs/contents.rst").read_text()
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.py")]
+    missing = {f.name for f in pages if not re.search(rf"\b{f.stem}(>|$)", listed, re.MULTILINE)}
+    assert missing == {"table.py"}, "docs/contents.rst says where the site has a page"
+
+
 def build(source, target):
     """The recipe of `make docs`, except that nothing runs."""
     recipe = re.search(r"^docs:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]

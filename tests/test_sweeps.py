@@ -1,6 +1,8 @@
 """Sweeps as a user runs them: every combination, nothing twice, a failing job named at the end."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,15 @@ def test_every_combination_and_nothing_twice(train, folder):
     (folder / "run/lr0.001-z1-s0/DONE").unlink()  # cut before its end
     status, out, _ = train(*request)
     assert status == 0 and len(done(folder)) == 4 and out.count("is done already") == 3
+    assert re.findall(r"^run (.*?)(?:;|$)", out, re.M)[:4] == [
+        f"{number} of 4: latent_dim={z} seed={seed}"
+        for number, (z, seed) in enumerate([(1, 0), (1, 1), (2, 0), (2, 1)], start=1)
+    ]
+    assert re.search(r"run 4 of 4: .*; about \d+ s for this run", out)
+    assert (
+        len(re.findall(r"^latent_dim=\d seed=\d +-\d+\.\d\d +[12] +(?:\d+ s|–)$", out, re.M)) == 4
+    )
+    assert "next: python evaluate.py run/*\nthen: python compare.py run/* --out" in out
     assert {f.parent.name for f, time in before.items() if f.stat().st_mtime_ns != time} <= {
         "lr0.001-z1-s0"
     }
@@ -72,17 +83,17 @@ def test_a_failing_job_stops_no_other_in_parallel(command, folder):
 def test_a_wrong_value_is_told_from_a_failure(train, folder):
     status, _, stderr = train("-m", PLACE, *SHORT, "latent_dim=0,1")
     assert status == 2 and len(failures(stderr)) == 1 and len(done(folder)) == 1
-    (record,) = folder.glob("runs/.sweeps/*/failures/*.json")
-    assert json.loads(record.read_text())["status"] == 2
+    records = map(json.loads, map(Path.read_text, folder.glob("runs/.sweeps/*/jobs/*.json")))
+    assert sorted(record.get("status", 0) for record in records) == [0, 2]
 
 
 def test_a_bug_in_one_job_stops_no_other(train, folder, monkeypatch):
-    import experiment.training
+    import configs.training
 
-    def broken(config, original=experiment.training.train_request):
-        return original(config) if config.seed else 1 / 0
+    def broken(request, observe, original=configs.training.train_request):
+        return original(request, observe) if request.seed else 1 / 0
 
-    monkeypatch.setattr(experiment.training, "train_request", broken)
+    monkeypatch.setattr(configs.training, "train_request", broken)
     status, _, stderr = train(PLACE, *SHORT, "-m", "seed=0,1")  # where the -m stands is no matter
     assert status == 1 and "ZeroDivisionError" in failures(stderr)[-1] and "Traceback" in stderr
     assert len(done(folder)) == 1

@@ -1,8 +1,8 @@
 """The floor: the matrix products and convolutions of one step and nothing else.
 
-Products go into memory that is there already. Convolutions have their arguments there, channels
-last, which is up to twice as fast as torch's own order, and allocate their result: aten's variants
-with `out=` would copy it.
+Products are by the library that a recorded step uses; MKL's go into memory that is there already.
+Convolutions have their arguments there, channels last, which is up to twice as fast as torch's own
+order, and allocate their result: aten's variants with `out=` would copy it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.networks import PIXELS, Network
 from benchmarks.timing import Run
 from benchmarks.workload import Batches
+from evidence.recording.products import pays, product
 
 # A layer that multiplies, what goes into it and what comes out.
 Layer = tuple[nn.Linear | nn.Conv2d, Tensor, Tensor]
@@ -72,7 +73,7 @@ def _calls(
     if isinstance(layer, nn.Linear):  # y = x Wᵀ; (∂y)ᵀ x; ∂y W
         found = [(x, w.T, torch.empty_like(y)), (y.T, x, torch.empty_like(w))]
         found += [(y, w, torch.empty_like(x))] * backwards
-        return [partial(torch.mm, left, right, out=out) for left, right, out in found]
+        return [_product(*each) for each in found]
     x, y, w = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, y, w))
     how = (layer.stride, layer.padding, layer.dilation, False, (0, 0), layer.groups)
     wanted = (backwards, True, False)
@@ -80,3 +81,9 @@ def _calls(
         partial(torch.ops.aten.convolution, x, w, None, *how),
         partial(torch.ops.aten.convolution_backward, y, x, w, None, *how, wanted),
     ]
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor) -> Callable[[], object]:
+    if pays(left, right):
+        return partial(product, left, right)
+    return partial(torch.mm, left, right, out=out)

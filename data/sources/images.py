@@ -1,6 +1,7 @@
 """A folder of image files, which are decoded once and kept as one array in a cache."""
 
 import hashlib
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from data.names import SPLITS
 from data.origins import Origins
 from data.picture import read_picture
 from data.raw import RawData, RawSplit, by_tenths
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 # Pictures too, which are refused rather than left out.
@@ -79,8 +82,16 @@ def load(
 
 
 def read_folder(folder: Path, size: int | None, grey: bool, skip_broken: bool = False) -> RawSplit:
-    """Returns all images below `folder`, in the order of a hash of their names."""
-    return _decoded(folder, folder, Decoding(size, grey, _cache_folder(None), skip_broken), [])
+    """Returns all images below `folder`, in the order of a hash of their names.
+
+    What is left out is logged as a warning, which Python prints on stderr.
+    """
+    notes: list[str] = []
+    how = Decoding(size, grey, _cache_folder(None), skip_broken)
+    found = _decoded(folder, folder, how, notes)
+    for note in notes:
+        log.warning(note)
+    return found
 
 
 def _cache_folder(cache: str | None) -> Path:

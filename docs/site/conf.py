@@ -19,7 +19,7 @@ project = html_title = "pyro-evidence"
 root_doc = "docs/contents"
 # A file of Python that a page links to is a page, too.
 include_patterns = ["README.md", "docs/**", "evidence/*.md", "examples/**", "inference/loop.py"]
-exclude_patterns = ["docs/site", "**/__init__.py"]
+exclude_patterns = ["docs/site", "examples/other_libraries/table.py"]
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "myst_nb"]
 # A block of code may leave lines out (…).
 suppress_warnings = ["misc.highlighting_failure"]
@@ -41,7 +41,8 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "executed")
 nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
-os.environ |= {"PYTHONPATH": str(ROOT), "TUTORIAL_RUNS": str(BUILD / "tutorial")}
+nb_output_stderr = "remove"
+os.environ |= {"PYTHONPATH": str(ROOT), "TUTORIAL_RUNS": "../build/tutorial"}
 
 
 def setup(app) -> None:

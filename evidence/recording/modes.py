@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from evidence.noise import forked
-from evidence.recording.private_pyro import without_nan_checks
+from evidence.recording.private_pyro import within_an_expectation, without_nan_checks
 
 
 class OnDevice(TorchFunctionMode):
     """Leaves numbers on the device: `.item()` is the detached tensor itself, and nothing waits.
 
     Pyro's objectives read the loss as a number only to return `loss + (surrogate −
-    surrogate.item())`; `one_hot` reads its argument only to check it.
+    surrogate.item())`; `one_hot` reads its argument only to check it, and a sum over enumerated
+    values its probabilities only to leave out what counts nothing.
     """
 
     def __torch_function__(
@@ -34,6 +35,8 @@ class OnDevice(TorchFunctionMode):
         if function is F.one_hot and len(args) == 2:
             labels, classes = args
             return (labels.unsqueeze(-1) == torch.arange(classes, device=labels.device)).long()
+        if function is Tensor.all and len(args) == 1 and within_an_expectation():
+            return True
         return function(*args, **(kwargs or {}))
 
 

@@ -67,6 +67,14 @@ def own_tensors(module: nn.Module) -> tuple[MutableMapping[str, Any], ...]:
         raise Unrecordable("torch.nn.Module has no _parameters and _buffers") from error
 
 
+def leaf_of(node: object) -> Tensor | None:
+    """Returns the tensor whose gradient this node of a graph adds up; None if it is another node.
+
+    torch has no public name for AccumulateGrad; without it, no parameters are found.
+    """
+    return getattr(node, "variable", None) if type(node).__name__ == "AccumulateGrad" else None
+
+
 @contextmanager
 def constant_parameters(module: nn.Module) -> Iterator[nn.Module]:
     """Gives `module` with constants in the place of its parameters, until the context closes.

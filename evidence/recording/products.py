@@ -51,7 +51,7 @@ def mm(
     a: Float[Tensor, "n k"], b: Float[Tensor, "k m"]
 ) -> Float[Tensor, "n m"] | NotImplementedType:
     """Returns `aten.mm`."""
-    return product(a, b) if _pays(a, b) else NotImplemented
+    return product(a, b) if pays(a, b) else NotImplemented
 
 
 def addmm(
@@ -64,10 +64,11 @@ def addmm(
 ) -> Float[Tensor, "n m"] | NotImplementedType:
     """Returns `aten.addmm`; the sum is left to the kernel that follows, where it costs nothing."""
     plain = beta == alpha == 1 and bias.dtype == a.dtype
-    return product(a, b) + bias if plain and _pays(a, b) else NotImplemented
+    return product(a, b) + bias if plain and pays(a, b) else NotImplemented
 
 
-def _pays(a: Tensor, b: Tensor) -> bool:
+def pays(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN is the faster one for a b."""
     multiplications = a.shape[0] * a.shape[1] * b.shape[1]
     return (
         a.device.type == "cpu"

@@ -47,7 +47,7 @@ class FusedAdam(PyroOptim):
             for n, p in module.named_parameters()
             if p.requires_grad
         }
-        self.parameters = [p for _, p in named.values()]
+        self.parameters, self.known = [p for _, p in named.values()], set(named)
         weights = [p for n, p in named.values() if n.endswith("weight") and p.ndim > 1]
         others = [p for n, p in named.values() if not (n.endswith("weight") and p.ndim > 1)]
         groups = [
@@ -62,7 +62,16 @@ class FusedAdam(PyroOptim):
         self.ready: Callable[[], bool] | None = None  # Adam's step, once there are moments
 
     def __call__(self, params: Iterable[Tensor], *args: object, **kwargs: object) -> None:
-        """Takes a step, whichever `params` Pyro's SVI found: all of them are known already."""
+        """Takes a step along the gradients of all parameters; `params` are those that SVI found.
+
+        Raises:
+            ValueError: one of them was not given: it would not be learned.
+        """
+        if not self.known.issuperset(map(id, params)):
+            raise ValueError(
+                "FusedAdam: the programs have parameters (pyro.param, or of another module) that "
+                "are in none of the modules it was given; give it all of them, or use pyro.optim"
+            )
         self.step()
 
     def step(self) -> None:

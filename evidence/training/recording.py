@@ -9,15 +9,11 @@ Noise stays in the graph as calls of torch's generator in the order in which the
 it: a compiled step draws exactly what an eager one would, from the same seed.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import suppress
-from dataclasses import dataclass
-from types import MethodType
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
 from pyro import poutine
-from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx import GraphModule
@@ -25,9 +21,10 @@ from torch.fx import GraphModule
 from evidence.batch import Batch
 from evidence.recording.graph import Recorder, record, signature
 from evidence.recording.modes import replaced, restored, trial
-from evidence.recording.private_torch import Unrecordable, own_tensors
+from evidence.recording.private_torch import Unrecordable
 from evidence.structure import Program
 from evidence.training.loss import Differentiable, Loss
+from evidence.training.pair import Pair, buffers, slots
 from evidence.training.per_datum import PerDatum
 
 
@@ -77,52 +74,48 @@ class StepRecorder(Recorder):
         return self.last
 
     def _recorded(self, batch: Batch) -> "Recording":
-        recording = Recording(Pair(self.model, self.guide, self.loss), batch)
+        recording = PairRecording(Pair(self.model, self.guide, self.loss), batch)
         recording.graph = self.ready(recording.recorded, recording.inputs(batch))
         return recording
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Where a module keeps one of its tensors; it may put another one there at any time."""
+class Recording(ABC):
+    """The graph of a loss and of its gradients, on batches of one shape.
 
-    name: str
-    tensors: MutableMapping[str, Tensor | None]
-    key: str
-
-    @property
-    def tensor(self) -> Tensor:
-        """The tensor that is there now."""
-        tensor = self.tensors[self.key]
-        assert tensor is not None
-        return tensor
-
-
-class Recording:
-    """The graph of one pair on batches of one shape.
-
-    It takes (*parameters and buffers, *varying, *batch) to (loss, *gradients).
+    It takes (*given, *varying, *batch) to (loss, *gradients): `given` are parameters, buffers and
+    other tensors that the programs have, `varying` what changes of the objective.
     """
 
-    def __init__(self, pair: "Pair", batch: Batch) -> None:
-        self.pair, self.signature = pair, signature(batch)
-        loss = pair.loss
+    def __init__(self, loss: Differentiable, modules: Sequence[nn.Module], batch: Batch) -> None:
+        self.loss, self.modules, self.signature = loss, list(modules), signature(batch)
         self.objective = loss.objective if isinstance(loss, PerDatum) else loss
-        self.modules, self.slots = list(pair.modules()), _slots(pair)
-        self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
         self.varying = _varying(self.objective)
+        dtype = batch.x.dtype if batch else torch.get_default_dtype()
         self.fixed = [
             name
             for name, value in vars(self.objective).items()
             if isinstance(value, bool | int | float | str) and name not in self.varying
         ]
         self.numbers = {
-            name: torch.tensor(value, dtype=batch.x.dtype, device=batch.device)
-            for name, value in self._plain_numbers()
+            name: torch.tensor(value, dtype=dtype, device=device_of(batch))
+            for name in self.varying
+            if not isinstance(value := getattr(self.objective, name), Tensor)
         }
-        self.recorded = self._record(batch)
+        self.recorded = self.record(batch)
         self.graph: Callable[..., tuple[Tensor | None, ...]] = self.recorded
         self.constants = self._constants()
+
+    @abstractmethod
+    def record(self, batch: Batch) -> GraphModule:
+        """Records the graph, which takes what `inputs` returns."""
+
+    @abstractmethod
+    def held(self) -> list[Tensor]:
+        """Returns the tensors of the programs that the graph is called with."""
+
+    @abstractmethod
+    def parameters(self) -> list[Tensor]:
+        """Returns what the gradients are of."""
 
     def fits(self, batch: Batch) -> bool:
         """Whether the batch has the recorded shape, strides, type and device."""
@@ -136,19 +129,19 @@ class Recording:
         """Returns the loss, left on its device; adds its gradients to those of the parameters."""
         with torch.no_grad():
             loss, *gradients = self.graph(*self.inputs(batch))
-        for i, gradient in zip(self.learned, gradients, strict=True):
-            parameter = self.slots[i].tensor
+        for parameter, gradient in zip(self.parameters(), gradients, strict=True):
+            if gradient is None:
+                continue
             if parameter.grad is None:
-                parameter.grad = gradient
-            elif gradient is not None:
+                parameter.grad = laid_out_as(parameter, gradient)
+            else:
                 parameter.grad += gradient
         assert loss is not None
         return loss
 
     def given(self) -> list[Tensor]:
-        """Returns parameters, buffers, and what varies of the objective: all but the batch."""
-        varying = [self.numbers.get(name, getattr(self.objective, name)) for name in self.varying]
-        return [*(slot.tensor for slot in self.slots), *varying]
+        """Returns what the programs hold, and what varies of the objective: all but the batch."""
+        return [*self.held(), *self._varied()]
 
     def inputs(self, batch: Batch) -> list[Tensor]:
         """Returns all that the graph is called with."""
@@ -163,16 +156,30 @@ class Recording:
         for name, number in self.numbers.items():
             number.fill_(getattr(self.objective, name))
 
-    def _plain_numbers(self) -> Iterator[tuple[str, float]]:
-        values = ((name, getattr(self.objective, name)) for name in self.varying)
-        return ((name, value) for name, value in values if not isinstance(value, Tensor))
+    def _varied(self) -> list[Tensor]:
+        return [self.numbers.get(name, getattr(self.objective, name)) for name in self.varying]
 
     def _constants(self) -> tuple[list[object], ...]:
         """Returns what a graph takes as given: training or evaluation, the objective's numbers."""
         numbers = [getattr(self.objective, name) for name in self.fixed]
         return [module.training for module in self.modules], numbers
 
-    def _record(self, batch: Batch) -> GraphModule:
+
+class PairRecording(Recording):
+    """The graph of two modules, whose parameters and buffers are known beforehand."""
+
+    def __init__(self, pair: "Pair", batch: Batch) -> None:
+        self.pair, self.slots = pair, slots(pair)
+        self.learned = [i for i, slot in enumerate(self.slots) if slot.tensor.requires_grad]
+        super().__init__(pair.loss, list(pair.modules()), batch)
+
+    def held(self) -> list[Tensor]:
+        return [slot.tensor for slot in self.slots]
+
+    def parameters(self) -> list[Tensor]:
+        return [self.slots[i].tensor for i in self.learned]
+
+    def record(self, batch: Batch) -> GraphModule:
         names, varied = [slot.name for slot in self.slots], self.varying
 
         def loss_and_gradients(*inputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -193,72 +200,22 @@ class Recording:
         return graph
 
 
-class Pair(nn.Module):
-    """The loss of model and guide as one module, so that all its tensors can be replaced."""
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient as a backward pass leaves it: in memory it lies as its parameter does.
 
-    def __init__(self, model: Program, guide: Program, loss: Differentiable) -> None:
-        super().__init__()
-        self.model, self.guide = owner(model), owner(guide)
-        self.programs, self.loss = (model, guide), loss
-
-    def forward(self, *batch: Tensor) -> Tensor:
-        """Returns the loss; raises Unrecordable if the programs replace a buffer."""
-        given = dict(self.named_buffers())
-        with OwnParameters(self):
-            loss = self.loss.differentiable_loss(*self.programs, *batch)
-        for name, buffer in self.named_buffers():
-            if buffer is not given.get(name):
-                raise Unrecordable(
-                    f"the programs replace the buffer {name} by another tensor; update it in place"
-                )
-        return loss
-
-
-class OwnParameters(Messenger):
-    """Lets `pyro.module` have the parameters that the pair has just now.
-
-    It would give back those of Pyro's parameter store, with which the graph is not called.
+    A fused optimizer goes through the memory of both, and would take the gradient of another
+    number.
     """
-
-    def __init__(self, pair: Pair) -> None:
-        super().__init__()
-        self.pair = pair
-
-    def _pyro_param(self, msg: Any) -> None:
-        given = msg["args"][-1]  # after the name
-        if any(given is parameter for parameter in self.pair.parameters()):
-            msg["value"], msg["done"], msg["stop"] = given, True, True
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_strided(
+        parameter.shape, parameter.stride(), dtype=gradient.dtype, device=gradient.device
+    ).copy_(gradient)
 
 
-def owner(program: Program) -> nn.Module:
-    """Returns the module that a program is, or whose method it is; else raises Unrecordable."""
-    module = program.__self__ if isinstance(program, MethodType) else program
-    if not isinstance(module, nn.Module):
-        raise Unrecordable(
-            "model and guide must be modules, or methods of modules, for their parameters to be "
-            "known"
-        )
-    return module
-
-
-def buffers(*programs: Program) -> list[Tensor]:
-    """Returns the buffers of those programs that are modules, or methods of modules."""
-    found = []
-    for program in programs:
-        with suppress(Unrecordable):
-            found += list(owner(program).buffers())
-    return found
-
-
-def _slots(pair: Pair) -> list[Slot]:
-    """Returns where parameters and buffers are, each tensor once."""
-    found: dict[int, Slot] = {}
-    for prefix, module in pair.named_modules():
-        for tensors in own_tensors(module):
-            for key, tensor in tensors.items():
-                if tensor is not None:
-                    found.setdefault(id(tensor), Slot(f"{prefix}.{key}", tensors, key))
-    return list(found.values())
+def device_of(batch: Batch) -> torch.device:
+    """Returns where the tensors of a call are, or would be."""
+    return batch.device if batch else torch.get_default_device()
 
 
 def _varying(objective: Differentiable) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from evidence.recording.private_pyro import without_nan_checks
 from evidence.training.cuda_graph import Capture, StepGraph
 from evidence.training.loss import Loss
 from evidence.training.optimizer import FusedAdam
-from evidence.training.recording import Recording, StepRecorder, buffers
+from evidence.training.pair import buffers
+from evidence.training.recording import Recording, StepRecorder
 from evidence.weights import Program
 from inference.nonfinite import NO_SITE, NonFinite, broken_site, refusals_named
 from parallel import group

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from pyro import poutine
 from torch import Tensor, nn
@@ -84,7 +85,8 @@ def reparametrized(
         }
     model_trace = poutine.trace(poutine.condition(model, data=latents)).get_trace(*rows)
     observed = observed_site(model_trace, latents)
-    _check_scales([observed, *(model_trace.nodes[name] for name in latents)], scale, count)
+    sites_of_model = [observed, *(model_trace.nodes[name] for name in latents)]
+    _check_scales(sites_of_model, scale, count, batch.size)
     shape = (count, batch.size)
     return Draws(
         log_likelihood=_log_prob(observed).reshape(shape),
@@ -144,20 +146,31 @@ def common_scale(sites: Iterable[Site]) -> Scale:
     return first
 
 
-def _check_scales(sites: Sequence[Site], scale: Scale, count: int) -> None:
+def _check_scales(sites: Sequence[Site], scale: Scale, count: int, size: int) -> None:
+    if isinstance(scale, Tensor) and scale.shape not in ((), (1,), (size,)):
+        raise ValueError(
+            f"the guide is scaled by a tensor of shape {tuple(scale.shape)} on {size} data; a "
+            "bound has one scale, or one for each datum"
+        )
     for site in sites:
+        given = site["scale"]
+        if isinstance(given, Tensor) and given.shape == (count * size,):
+            given = given.reshape(count, size)  # one for each datum, as the rows are
         # A subsampled plate divides its size by the rows it sees, which are `count` times the data.
-        if not (_same(site["scale"], scale) or _same(site["scale"], scale / count)):
+        if not (_same(given, scale) or _same(given, scale / count)):
             raise ValueError(
-                f"site {site['name']!r} is scaled by {site['scale']}, the guide by {scale}, "
-                "but a bound has one scale; use the objective beta to weight a KL"
+                f"site {site['name']!r} is not scaled as the guide is, by {scale}, but a bound has "
+                "one scale; use the objective beta to weight a KL"
             )
 
 
 def _same(one: Scale, other: Scale) -> bool:
-    if isinstance(one, Tensor) or isinstance(other, Tensor):
-        return True  # reading them would wait for the device
-    return abs(one - other) <= 1e-9 * abs(other)
+    if not (isinstance(one, Tensor) or isinstance(other, Tensor)):
+        return abs(one - other) <= 1e-9 * abs(other)
+    a, b = (torch.as_tensor(scale).double().cpu() for scale in (one, other))
+    if a.numel() != 1 and b.numel() != 1 and a.shape[-1] != b.shape[-1]:
+        return False
+    return bool(torch.isclose(a, b, rtol=1e-6, atol=0.0).all())
 
 
 def _log_prob(site: Site) -> Float[Tensor, " rows"]:

@@ -96,4 +96,7 @@ class LocationScale(Likelihood, ABC):
         why = "one grey level of the data" if self.quantised else "the data are not quantised"
         if self.unit is not None and self.kind != "optimal":
             why = "in standard deviations of the training data"
-        return f"the {self.kind} scale of the likelihood has the floor {self.floor:.3g} ({why})"
+        floor = f"the {self.kind} scale of the likelihood has the floor {self.floor:.3g} ({why})"
+        if self.unit is None or self.unit.dim():
+            return floor
+        return f"{floor}; it is one for all columns, per_dimension has one for each"

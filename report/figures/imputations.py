@@ -6,6 +6,7 @@ from torch import Tensor
 
 from evaluation.imputation import Imputed
 from report.figures.mosaic import is_picture, mosaic
+from report.figures.profile import in_standard_units, label_profiles
 from report.figures.style import ACCENT, DARK, LIGHT, MIDDLE, frame_rows_of_pictures
 
 SHOWN = 12
@@ -19,8 +20,11 @@ def imputations(imputed: Imputed) -> Figure:
     """
     x, missing = imputed.x[:SHOWN].cpu(), imputed.missing[:SHOWN].cpu()
     mean, draw = imputed.imputation.mean[:SHOWN].cpu(), imputed.imputation.draw[:SHOWN].cpu()
-    if not is_picture(imputed.run.dataset.shape):
-        return _profiles(x, missing, mean, draw)
+    if not is_picture((data := imputed.run.dataset).shape):
+        drawn = in_standard_units(data)
+        figure = _profiles(drawn(x), missing, drawn(mean), drawn(draw))
+        label_profiles(figure, data)
+        return figure
     figure = Figure(figsize=(10, 3.6))
     axis = figure.subplots()
     # A pixel of which a channel is missing has no colour to show.
@@ -47,6 +51,4 @@ def _profiles(x: Tensor, missing: Tensor, mean: Tensor, draw: Tensor) -> Figure:
         axis.plot(held, filled[lost], "_", color=ACCENT, markersize=9, label="E[x_mis | x_obs]")
     handles = figure.axes[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=8, loc="outside upper center", ncols=4)
-    figure.supxlabel("dimension")
-    figure.supylabel("value")
     return figure

@@ -9,6 +9,7 @@ from evidence.batch import Batch
 from experiment import Run
 from experiment.predictions import reconstruct
 from report.figures.mosaic import is_picture, mosaic
+from report.figures.profile import in_standard_units, label_profiles
 from report.figures.style import ACCENT, DARK, frame_rows_of_pictures
 
 PAIRS = 12
@@ -19,7 +20,10 @@ def reconstructions(run: Run, evaluation: Evaluation) -> Figure | None:
     batch = Batch.of(run.data(evaluation.split)[:PAIRS])
     means = reconstruct(run.model, run.guide, batch)
     if not is_picture(run.dataset.shape):
-        return _profiles(batch.x, means)
+        drawn = in_standard_units(run.dataset)
+        figure = _profiles(drawn(batch.x), drawn(means))
+        label_profiles(figure, run.dataset)
+        return figure
     figure = Figure(figsize=(10, 1.9))
     axis = figure.subplots()
     axis.imshow(mosaic(torch.cat([batch.x, means]), 2, batch.size), vmin=0, vmax=1)
@@ -35,6 +39,4 @@ def _profiles(x: Tensor, means: Tensor) -> Figure:
         axis.plot(datum, "o", color=DARK, markersize=3, label="x")
         axis.plot(mean, "-", color=ACCENT, label="E_q[x | z]")
     figure.axes[0].legend(fontsize=8)
-    figure.supxlabel("dimension")
-    figure.supylabel("value")
     return figure

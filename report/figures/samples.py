@@ -6,6 +6,7 @@ from evaluation.result import Evaluation
 from experiment import Run
 from experiment.predictions import generate
 from report.figures.mosaic import is_picture, mosaic
+from report.figures.profile import in_standard_units, label_profiles
 from report.figures.style import MIDDLE
 
 ROWS, COLUMNS = 8, 16
@@ -27,9 +28,9 @@ def samples(run: Run, evaluation: Evaluation) -> Figure | None:
     else:
         figure = Figure(figsize=(10, 3))
         axis = figure.subplots()
-        axis.plot(means.flatten(1).cpu().T, color=MIDDLE, alpha=0.25, linewidth=0.8)
-        axis.set_xlabel("dimension")
-        axis.set_ylabel("value")
+        drawn = in_standard_units(run.dataset)(means)
+        axis.plot(drawn.flatten(1).cpu().T, color=MIDDLE, alpha=0.25, linewidth=0.8)
+        label_profiles(figure, run.dataset)
     what = "E[x | z, y] at z ~ p(z), y in turn" if labels else "E[x | z] at z ~ p(z)"
     axis.set_title(what)
     return figure

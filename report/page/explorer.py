@@ -5,15 +5,14 @@ A page has no decoder: everything that it shows is computed beforehand, by
 """
 
 import math
-from collections.abc import Callable
 
 from torch import Tensor
 
-from data import Dataset
 from errors import printable
 from evaluation.exploration import Exploration, explore
 from evaluation.result import Evaluation
 from evaluation.summary import effort
+from report.figures.profile import in_standard_units
 from report.names import bound_name, latent_name
 from report.page.content import Axis, ExplorerContent, Measured, Values
 from report.page.sprites import Look
@@ -48,14 +47,6 @@ def explorer(evaluation: Evaluation) -> ExplorerContent:
     }
 
 
-def in_standard_units(data: Dataset) -> Callable[[Tensor], Tensor]:
-    """Returns how data are drawn: as they are, or columns of different units side by side."""
-    units = data.units
-    if units is None:
-        return lambda x: x
-    return lambda x: (x - units.mean.to(x.device)) / units.sd.to(x.device)
-
-
 def _axes(shown: Exploration) -> list[Axis]:
     return [
         {
@@ -86,10 +77,9 @@ def _rounded(values: Tensor) -> Values:
 def _notes(evaluation: Evaluation, shown: Exploration) -> list[str]:
     """Returns sentences about what of the latent space is shown, and what cannot be."""
     there = len(evaluation.run.data(evaluation.split))
-    notes = [
-        f"These are the first {shown.batch.size:,} of {there:,} data of the "
-        f"{evaluation.measured_on}, each at its E_q[z]."
-    ]
+    first = shown.batch.size
+    count = f"all {there:,} data" if first == there else f"the first {first:,} of {there:,} data"
+    notes = [f"These are {count} of the {evaluation.measured_on}, each at its E_q[z]."]
     data = evaluation.run.dataset
     if data.columns is not None:
         named = ", ".join(map(printable, data.columns[:MOST_COLUMNS]))

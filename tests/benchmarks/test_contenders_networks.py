@@ -56,6 +56,12 @@ def test_jax_computes_what_torch_does():
         )
 
 
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """torch counts no operations of oneDNN's."""
+    monkeypatch.setattr("evidence.recording.products.onednn_is_faster", lambda: False)
+
+
 def flops(run) -> int:
     with FlopCounterMode(display=False) as counter:
         run()

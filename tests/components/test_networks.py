@@ -5,11 +5,13 @@ from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from errors import RequestError
 from experiment.build import build_pair
 from networks import MLP, LogCounts, Network, Scaled
+from networks.doubling import DoublingConv2d
 from tests.components.factories import GUIDES, NETWORKS, cases, config, dataset, make
 
 IMAGES = [(8, 8), (9, 6), (1, 28, 28), (3, 32, 32), (2, 3, 8, 8)]
@@ -243,3 +245,17 @@ def test_every_posterior_starts_with_means_as_far_apart(name, options, guide):
     _, pair = build_pair(chosen, dataset("binary", shape=(8, 8)))
     lengths = pair.encoder.output.weight.norm(dim=1)
     assert lengths.detach().numpy() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (1, 5), (2, 3)])
+def test_a_doubling_is_upsampling_and_a_convolution(size):
+    torch.manual_seed(0)
+    layer = DoublingConv2d(3, 5).double()
+    x = inputs((3, *size)).requires_grad_()
+    upsampled = F.interpolate(x, scale_factor=2)
+    expected = F.conv2d(upsampled, layer.weight, layer.bias, padding=1)
+    found, noise = layer(x), torch.randn_like(expected)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    given = [x, *layer.parameters()]
+    gradients = (torch.autograd.grad((y * noise).sum(), given) for y in (found, expected))
+    torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)

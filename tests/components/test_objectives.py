@@ -256,6 +256,52 @@ def test_sites_of_different_scales_are_refused(name):
         make("objective", name).differentiable_loss(model, Scaled(guide, 0.5), x)
 
 
+@pytest.mark.parametrize(
+    ("of_model", "of_guide"),
+    [
+        (torch.tensor(2.0), 3.0),
+        (1.0, torch.tensor(3.0)),
+        (torch.tensor(2.0), torch.tensor(3.0)),
+        (2.0, torch.linspace(1, 2, BATCH)),
+        (2.0, torch.full((BATCH + 1,), 2.0)),
+    ],
+)
+def test_scales_that_are_tensors_are_compared(of_model, of_guide):
+    model, guide, x, _ = problem()
+    with pytest.raises(ValueError, match="scale"):
+        IWAE(5).differentiable_loss(Scaled(model, of_model), Scaled(guide, of_guide), x)
+
+
+class Weighing(nn.Module):
+    """`program`, in which every datum has a weight that it says itself."""
+
+    def __init__(self, program):
+        super().__init__()
+        self.program = program
+
+    def forward(self, x):
+        with poutine.scale(scale=torch.where(x[:, 0] > 0, 2.0, 1e-15)):
+            return self.program(x)
+
+
+@pytest.mark.parametrize(("name", "options"), cases("objective"))
+def test_a_scale_of_each_datum_weighs_its_bound(name, options):
+    model, guide, x, noise = problem()
+    objective = make("objective", name, options)
+    x[:, 0] = x[:, 0].abs()
+    with same_noise(noise):
+        once = objective.differentiable_loss(model, guide, x)
+    with same_noise(noise):
+        weighed = objective.differentiable_loss(Weighing(model), Weighing(guide), x)
+    assert weighed.item() == pytest.approx(2 * once.item(), rel=1e-5)
+    x[1:, 0] *= -1  # the first datum alone has a weight
+    with same_noise(noise):
+        first = objective.differentiable_loss(Weighing(model), Weighing(guide), x)
+    with same_noise(noise[:, :1]):
+        alone = objective.differentiable_loss(model, guide, x[:1])
+    assert first.item() == pytest.approx(2 * alone.item(), rel=1e-5)
+
+
 # Gradients
 
 

@@ -11,24 +11,29 @@ import pytest
 import torch
 
 from evidence import Coupling, UnsupportedPair, elbo, eubo, iw_eubo, posterior_draws
-from evidence import coupling as module
-from evidence.coupling import Kernel, PosteriorDraws, coupled_chains
+from evidence import kernel as module
+from evidence.coupling import coupled_chains
+from evidence.draws import PosteriorDraws
 from evidence.hmc import Path
 from evidence.joint import Joint
+from evidence.kernel import Kernel
 from models.joints import FactorAnalysis, GammaPoisson, Posterior
 
 Z99 = 4.9
-# Two chains that have met by few: most need corrections, which are what is tested.
-EARLY = Coupling(leapfrogs=3, lag=2, burn_in=3)
+# Chains that few proposals bring together: most need corrections, which are what is tested.
+EARLY = Coupling(leapfrogs=2, lag=1, burn_in=1)
 # For the bugs: chains that walk widely, so that what is wrong with the walk shows.
 WALKING = Coupling(leapfrogs=1, lag=4, burn_in=4)
+LATE = Coupling(leapfrogs=1, lag=20, burn_in=1)
 WIDE_WALK = 0.7
 DATA = 2000
 
 
 @pytest.fixture(autouse=True)
-def frozen_noise():
+def frozen_noise(monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.setattr(module, "PROPOSALS", 1)
+    monkeypatch.setattr(module, "TUNING_STEPS", 20)
 
 
 def z_score(values, truth):
@@ -64,6 +69,12 @@ def test_moments_are_those_of_the_posterior():
     found, draws = scores()
     assert max(found) < Z99, found
     assert len(draws.rows.unique()) > DATA / 4, "too few corrections to test"
+
+
+def walking(patch):
+    """Chains that walk widely and do nothing else that brings them together."""
+    patch.setattr(module, "WALK", WIDE_WALK)
+    patch.setattr(Kernel, "_resampled", lambda kernel, chains, count: chains)
 
 
 def without_corrections(patch):
@@ -125,14 +136,51 @@ def starts_of_two_kinds(patch):
 
     def wrong(kernel):
         joint = kernel.path.joint
-        return kernel.path.at(joint.draw_guide(1)), kernel.path.at(joint.draw_prior(1))
+        return kernel._at(joint.draw_guide(1)), kernel._at(joint.draw_prior(1))
 
     patch.setattr(Kernel, "starts", wrong)
+
+
+def its_own_uniform(patch):
+    """the second chain accepts the first one's proposal by its own uniform"""
+    right = Kernel._walked
+
+    def wrong(kernel, chains, count):
+        if count == 1:
+            return right(kernel, chains, count)
+        one, _ = chains.chunk(2)
+        proposal = one.u + WIDE_WALK * kernel.scale * torch.randn_like(one.u)
+        new = kernel._at(proposal.repeat(2, 1))
+        ratio = (new.log_joint - chains.log_joint).exp()
+        return new.where(torch.rand_like(ratio) < ratio, chains)
+
+    patch.setattr(Kernel, "_walked", wrong)
+
+
+def weights_without_r(patch):
+    """proposals weighed by p(x, z) alone"""
+    patch.undo()
+    torch.manual_seed(0)
+    patch.setattr(module, "PROPOSALS", 4)
+    patch.setattr(module, "TUNING_STEPS", 5)
+    patch.setattr(module, "_weight", lambda state: state.log_joint)
+
+
+def proposals_from_the_prior(patch):
+    """proposals drawn from p(z), and weighed as if from half of each"""
+    patch.undo()
+    torch.manual_seed(0)
+    patch.setattr(module, "PROPOSALS", 4)
+    patch.setattr(module, "TUNING_STEPS", 5)
+    patch.setattr(Path, "draw", lambda path, chains: path.joint.draw_prior(chains))
 
 
 @pytest.mark.parametrize(
     "bug",
     [
+        its_own_uniform,
+        weights_without_r,
+        proposals_from_the_prior,
         without_corrections,
         without_a_lag,
         first_ones_proposal,
@@ -143,15 +191,15 @@ def starts_of_two_kinds(patch):
     ids=lambda bug: bug.__doc__,
 )
 def test_a_planted_bug_is_seen(bug, monkeypatch):
+    walking(monkeypatch)
     bug(monkeypatch)
-    monkeypatch.setattr(module, "WALK", WIDE_WALK)
-    found, _ = scores(WALKING)
+    found, _ = scores(LATE if bug is without_a_lag else WALKING)
     assert max(found) > Z99, found
 
 
 def test_the_wide_walk_itself_is_right(monkeypatch):
     """What the bugs are planted in passes."""
-    monkeypatch.setattr(module, "WALK", WIDE_WALK)
+    walking(monkeypatch)
     found, _ = scores(WALKING)
     assert max(found) < Z99, found
 
@@ -177,12 +225,68 @@ def test_chains_that_have_not_met_are_infinite_and_counted():
     assert found.details.total_variation == math.inf
 
 
+def seeded(x, latents):
+    """A planted bug: the same noise in every evaluation of h."""
+    joint, guide, _ = linear(1)
+    values = []
+    for row in range(x.size):
+        torch.manual_seed(1)
+        drawn = {name: z[[row]] for name, z in latents.items()}
+        values.append(iw_eubo(joint, guide, x.rows(slice(row, row + 1)), drawn, 5).per_datum)
+    return torch.cat(values)
+
+
 def test_every_evaluation_has_noise_of_its_own():
+    """At one and the same z, values of h differ by their noise, and so do their corrections."""
     joint, guide, x = linear(20)
     draws = posterior_draws(joint, guide, x, EARLY)
-    same = {name: z[:1].expand(len(z), -1) for name, z in draws.latents.items()}
-    noisy = iw_eubo(joint, guide, draws.x, same, 5).per_datum
-    assert len(noisy.unique()) == len(noisy)
+    found = []
+
+    def noise_of(h):
+        def alike(x, latents):
+            same = {name: z[:1].expand(len(z), -1) for name, z in latents.items()}
+            found.append(h(x, same))
+            return found[-1]
+
+        draws.expectation(alike)
+        return len(found[-1].unique())
+
+    every = 20 + len(draws.rows)
+    assert noise_of(lambda x, z: iw_eubo(joint, guide, x, z, 5).per_datum) == every > 20
+    assert noise_of(seeded) == 1, "the planted bug is seen"
+
+
+def two_modes(x):
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+        pyro.sample("x", dist.Normal(z.abs(), 0.3).to_event(1), obs=x)
+
+
+def one_mode(x):
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.Normal(torch.full((len(x), 1), 1.4), 0.3).to_event(1))
+
+
+def first(x, latents):
+    return latents["z"][:, 0]
+
+
+def test_a_mode_that_the_guide_does_not_cover_is_found_by_the_prior(monkeypatch):
+    monkeypatch.setattr(module, "PROPOSALS", 8)
+    draws = posterior_draws(two_modes, one_mode, torch.full((DATA, 1), 1.5), EARLY)
+    assert draws.never_met == 0 and len(draws.rows) > DATA / 4
+    assert z_score(draws.expectation(first), 0.0) < Z99
+
+
+def test_chains_that_have_not_met_may_not_be_dropped(monkeypatch):
+    """Chains that cannot change modes meet in one alone, most often in that of the guide."""
+    walking(monkeypatch)
+    plan = Coupling(leapfrogs=1, most_steps=20, lag=1, burn_in=1)
+    draws = posterior_draws(two_modes, one_mode, torch.full((DATA, 1), 1.5), plan)
+    found = draws.expectation(first)
+    kept = found[found.isfinite()]
+    assert 200 < len(kept) == DATA - draws.never_met < DATA
+    assert z_score(kept, 0.0) > Z99, "the planted bug is seen"
 
 
 def test_a_datum_keeps_its_own_rows(monkeypatch):
@@ -252,9 +356,9 @@ def test_what_is_no_upper_bound_is_refused():
 def test_the_law_of_the_second_chain_is_that_of_the_first():
     """Each marginal of a coupled step is the kernel: both leave exact posterior draws in place."""
     joint, guide, x = linear()
-    kernel = Kernel(Path(Joint(joint, guide, x), "prior"), 2)
+    kernel = Kernel(Joint(joint, guide, x), 2)
     p = joint.posterior(x)
-    one, other = (kernel.path.at(p.sample().to(x)) for _ in range(2))
+    one, other = (kernel._at(p.sample().to(x)) for _ in range(2))
     for _ in range(4):
         one, other, _ = kernel.coupled(one, other)
     for point in (one, other):
@@ -266,7 +370,7 @@ def test_the_law_of_the_second_chain_is_that_of_the_first():
 
 def test_chains_stop_only_when_all_have_met():
     joint, guide, x = linear(30)
-    kernel = Kernel(Path(Joint(joint, guide, x), "prior"), 3)
+    kernel = Kernel(Joint(joint, guide, x), 3)
     found = coupled_chains(kernel, 1, 0, 2000)
     assert found.never_met == 0
     late = found.meeting[found.rows]

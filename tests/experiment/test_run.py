@@ -153,7 +153,6 @@ NAN = np.full((2, 8, 8), np.nan)
         (lambda run: run.impute(NAN, particles=16), "at least 17"),
         (lambda run: run.impute(NAN, missing=[True]), "expected bool (2, 8, 8) or (8, 8)"),
         (lambda run: train("prior=foo"), "prior=foo"),
-        (lambda run: train("train.tensorboard=true"), "train.tensorboard"),
         (lambda run: train("prior=mine", config_dir="/nowhere"), "/nowhere: no such folder"),
     ],
 )

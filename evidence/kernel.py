@@ -1,0 +1,203 @@
+"""One step of Markov chains that leave p(z|x) invariant, alone or coupled.
+
+A step has three moves, each with common noise for the chains of a datum:
+
+1. A chain goes to one of several fresh proposals or stays, by their weights p(x, z)/r(z) (iterated
+   sampling importance resampling; Andrieu, Lee & Vihola 2018). r is half q(z|x), half p(z), so that
+   a chain in a far mode, where q is nothing, comes back. Chains that go to the same proposal have
+   met (Ruiz et al. 2021, who couple this move of a VAE).
+2. A random walk, whose proposals coincide as often as they can (the reflection-maximal coupling;
+   Bou-Rabee, Eberle & Zimmer 2020), makes chains meet that are close.
+3. A Hamiltonian step with common momenta brings them close (Heng & Jacob 2019).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from evidence.hmc import Path, jittered
+from evidence.joint import Joint
+from evidence.progress import steps
+
+# How step sizes are tuned: towards this acceptance probability, by this much per step and unit of
+# its error, over so many steps, of which the second half is averaged.
+TARGET_ACCEPTANCE = 0.9
+ADAPTATION = 0.1
+TUNING_STEPS = 100
+FIRST_STEP = 0.2
+# How many proposals a step resamples from.
+PROPOSALS = 16
+# The random walk's standard deviation, and a Hamiltonian step's, are in units of the guide's
+# standard deviations, which are taken from so many draws.
+WALK = 0.05
+SCALE_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the chains are: `count` for every datum, a row each, the index of the datum fastest."""
+
+    u: Float[Tensor, " rows dimensions"]
+    log_r: Float64[Tensor, " rows"]
+    log_joint: Float64[Tensor, " rows"]
+
+    @classmethod
+    def stacked(cls, states: "list[State]") -> "State":
+        """Returns the chains of several states as those of one."""
+        return cls(*(torch.cat(parts) for parts in zip(*map(State.fields, states), strict=True)))
+
+    def chunk(self, count: int) -> "list[State]":
+        """Returns the `count` chains that every datum has, each as a state."""
+        return [
+            State(*parts) for parts in zip(*(f.chunk(count) for f in self.fields()), strict=True)
+        ]
+
+    def fields(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns what the state consists of."""
+        return self.u, self.log_r, self.log_joint
+
+    def where(self, chosen: Bool[Tensor, " rows"], other: "State") -> "State":
+        """Returns this state in the rows that are chosen, the other elsewhere."""
+        u = torch.where(chosen.unsqueeze(1), self.u, other.u)
+        return State(
+            u,
+            torch.where(chosen, self.log_r, other.log_r),
+            torch.where(chosen, self.log_joint, other.log_joint),
+        )
+
+
+class Kernel:
+    """The transition of all chains, a row for every datum, which leaves p(z|x) invariant.
+
+    Its step sizes are tuned when it is made, and then stay as they are. Latents that have no say
+    stay where the first draw of the guide puts them.
+    """
+
+    def __init__(self, joint: Joint, leapfrogs: int) -> None:
+        self.path, self.leapfrogs = Path(joint, "mixture"), leapfrogs
+        drawn = joint.draw_guide(SCALE_DRAWS).unflatten(0, (SCALE_DRAWS, -1))
+        self.idle, self.parked = joint.idle, drawn[0]
+        self.scale = drawn.std(0).clamp(min=torch.finfo(drawn.dtype).tiny).masked_fill(self.idle, 0)
+        self.step = self._tuned()
+
+    def starts(self) -> tuple[State, State]:
+        """Returns two starts for every datum, one from q(z|x) and one from p(z).
+
+        A coin says which is which, so that both have the same distribution: half of each.
+        """
+        joint = self.path.joint
+        u, v = joint.draw_guide(1), joint.draw_prior(1)
+        coin = torch.rand(len(u), 1, device=u.device) < 0.5
+        return self._at(torch.where(coin, u, v)), self._at(torch.where(coin, v, u))
+
+    def alone(self, one: State) -> State:
+        """Makes a step with fresh noise."""
+        return self._stepped(one, 1, self.step)[0]
+
+    def coupled(self, one: State, other: State) -> tuple[State, State, Bool[Tensor, " N"]]:
+        """Makes a step of two chains with common noise; says which of them are now the same."""
+        both, _ = self._stepped(State.stacked([one, other]), 2, self.step)
+        one, other = both.chunk(2)
+        return one, other, (one.u == other.u).all(1)
+
+    def _at(self, u: Float[Tensor, " rows dimensions"]) -> State:
+        times = len(u) // len(self.idle)
+        u = torch.where(self.idle.repeat(times, 1), self.parked.repeat(times, 1), u)
+        return State(u, *self.path.values(u))
+
+    def _stepped(
+        self, chains: State, count: int, step: Float64[Tensor, " N"]
+    ) -> tuple[State, Float64[Tensor, " rows"]]:
+        """Makes a step of `count` chains for every datum; returns how likely its last move was."""
+        return self._hamiltonian(self._walked(self._resampled(chains, count), count), count, step)
+
+    def _resampled(self, chains: State, count: int) -> State:
+        """Moves chains to proposals that all chains of a datum have in common."""
+        proposals = self._at(self.path.draw(PROPOSALS))
+        log_weight = _weight(proposals).unflatten(0, (PROPOSALS, -1))
+        # The largest of log w + Gumbel noise is a draw in proportion to w.
+        noise = -torch.rand_like(torch.cat([log_weight[:1], log_weight])).log().neg().log()
+        best, which = (log_weight + noise[1:]).max(0)
+        rows = which * log_weight.shape[1] + torch.arange(len(which), device=which.device)
+        chosen = State(
+            *(part[rows].repeat(count, *[1] * (part.dim() - 1)) for part in proposals.fields())
+        )
+        own = _weight(chains) + noise[0].repeat(count)
+        return chosen.where(best.repeat(count) > own, chains)
+
+    def _walked(self, chains: State, count: int) -> State:
+        one, *others = chains.chunk(count)
+        walk, uniform = torch.randn_like(one.u), torch.rand_like(one.log_joint)
+        width = WALK * self.scale
+        proposed = [one.u + width * walk]
+        for other in others:
+            apart = (one.u - other.u) / width.clamp(min=torch.finfo(width.dtype).tiny)
+            reflected, meets = reflection_maximal(apart, walk)
+            # The same number to the last digit, not one that is equal but for rounding.
+            theirs = other.u + width * reflected
+            proposed.append(torch.where(meets.unsqueeze(1), proposed[0], theirs))
+        new = self._at(torch.cat(proposed))
+        # NaN is a density that is not there: the proposal is rejected.
+        ratio = torch.nan_to_num((new.log_joint - chains.log_joint).exp(), nan=0.0)
+        return new.where(uniform.repeat(count) < ratio, chains)
+
+    def _hamiltonian(
+        self, chains: State, count: int, step: Float64[Tensor, " N"]
+    ) -> tuple[State, Float64[Tensor, " rows"]]:
+        """Makes a step in u / scale (Neal 2011, eqs. 18 to 20)."""
+        u, momentum = chains.u, torch.randn_like(self.scale).repeat(count, 1)
+        size = (self.scale * jittered(step, torch.rand_like(step)).unsqueeze(1)).to(u)
+        size, uniform = size.repeat(count, 1), torch.rand_like(step).repeat(count)
+        before = 0.5 * momentum.double().square().sum(1) - chains.log_joint
+        momentum = momentum + 0.5 * size * self.path.force(u)
+        for k in range(self.leapfrogs):
+            u = u + size * momentum
+            share = 1.0 if k < self.leapfrogs - 1 else 0.5
+            momentum = momentum + share * size * self.path.force(u)
+        new = self._at(u)
+        after = 0.5 * momentum.double().square().sum(1) - new.log_joint
+        # NaN is an energy that diverged: such a trajectory is rejected.
+        acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)
+        return new.where(uniform < acceptance, chains), acceptance
+
+    def _tuned(self) -> Float64[Tensor, " N"]:
+        """Returns step sizes from two chains a datum, which are thrown away."""
+        chains = State.stacked(list(self.starts()))
+        log_step = torch.full_like(self.scale[:, 0], math.log(FIRST_STEP), dtype=torch.float64)
+        tried = []
+        for _ in steps(range(TUNING_STEPS), "tuning of the chains, step"):
+            chains, acceptance = self._stepped(chains, 2, log_step.exp())
+            mean = acceptance.unflatten(0, (2, -1)).mean(0)
+            log_step = log_step + ADAPTATION * (mean - TARGET_ACCEPTANCE)
+            tried.append(log_step)
+        return torch.stack(tried[TUNING_STEPS // 2 :]).mean(0).exp()
+
+
+def reflection_maximal(
+    apart: Float[Tensor, " N d"], walk: Float[Tensor, " N d"]
+) -> tuple[Float[Tensor, " N d"], Bool[Tensor, " N"]]:
+    """Returns a second standard normal draw beside `walk`, and where it makes proposals coincide.
+
+    For chains that are `apart` (X − Y, in standard deviations) it is `walk` + `apart` as often as a
+    coupling can make it, and elsewhere `walk`, reflected in the plane between the chains.
+
+    >>> walk = torch.randn(100_000, 2)
+    >>> other, meets = reflection_maximal(torch.tensor([[1.0, 0.0]]).expand(100_000, 2), walk)
+    >>> round(meets.float().mean().item(), 2)    # 2 Φ(−½)
+    0.62
+    """
+    gap, draw = apart.double(), walk.double()
+    # log φ(draw + gap) − log φ(draw)
+    ratio = -(draw * gap).sum(1) - 0.5 * gap.square().sum(1)
+    meets = torch.rand_like(ratio).log() < ratio
+    unit = gap / gap.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    reflected = draw - 2 * (draw * unit).sum(1, keepdim=True) * unit
+    return torch.where(meets.unsqueeze(1), draw + gap, reflected).to(walk), meets
+
+
+def _weight(state: State) -> Float64[Tensor, " rows"]:
+    """Returns log p(x, z)/r(z); no weight where there is no density."""
+    return torch.nan_to_num(state.log_joint - state.log_r, nan=-math.inf)
