@@ -31,6 +31,9 @@ def _is_read(word: str, sweep: bool) -> bool:
         return False
     if override.key_or_group not in NAMES or (sweep and override.is_sweep_override()):
         return True
+    value = word.split("=", 1)[1]
+    if value != value.strip():  # the grammar leaves blanks at its ends out
+        return False
     return override.value() is None or isinstance(override.value(), (str, QuotedString))
 
 

@@ -158,7 +158,7 @@ class Manifold:
     """E[x|z] on a grid over a two-dimensional latent space, row by row from the top.
 
     `across` and `up` are the coordinates of columns and rows: `up` falls, as rows run down. `label`
-    is the one that the decoder is given besides, if it takes one.
+    is the number of the one that the decoder is given besides, if it takes one.
     """
 
     across: Float[Tensor, " side"]

@@ -22,7 +22,8 @@ BLOCK = 250
 def export(evaluation: Evaluation, what: Export) -> list[Path]:
     """Writes export-<what>.npz into the run directory, in the order of the split.
 
-    - latents: E_q[z] by site name (N, latent), and `labels` where the data have them
+    - latents: E_q[z] by site name (N, latent); where the data have labels, `labels`, the number of
+      each among all of them, which are `classes`
     - scores: every per-datum bound on log p(x) in nats (N,) float64; low ones are unusual data
     - reconstructions: `x` as it was measured and its E_q[E[x|z]], both (N, *shape)
     - samples: as many draws x ~ p(x|z), and `means`, E[x|z] at the same z ~ p(z); labels in turn
@@ -41,6 +42,8 @@ def export(evaluation: Evaluation, what: Export) -> list[Path]:
         named["name"] = evaluation.origins.names
     if data.columns is not None and what in ("reconstructions", "samples"):
         named["columns"] = np.array(data.columns)
+    if "labels" in arrays:
+        named["classes"] = np.array(data.classes)
     write_arrays(path, named | arrays)
     table = _table(evaluation, what, arrays)
     if not table:

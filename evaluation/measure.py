@@ -174,8 +174,8 @@ class _Measurement:
         if known is not None and isinstance(known.details, Quadrature) and known.details.exceeding:
             self.stages.note(
                 f"log p(x) of {known.details.exceeding} of {known.num_examples:,} data is not "
-                f"within {known.details.tolerance:g} nats: the last halving of the grid still "
-                f"changed one by {known.details.largest_error:.1g}",
+                f"within {known.details.tolerance:g} nats: one may be off by "
+                f"{known.details.largest_error:.1g}",
                 "warning",
             )
         return known

@@ -41,7 +41,8 @@ class Quadrature(Details):
     """log p(x) was integrated over a grid; errors are in nats.
 
     `error` is the mean and `largest_error` the largest change of a datum under the last halving of
-    the cells; `exceeding` counts the data that changed by more than `tolerance`; `outside` bounds
+    the cells, or the share of its p(x) outside the box, where that is more than `tolerance`;
+    `exceeding` counts the data whose error is more than `tolerance`; `outside` bounds
     the share of any p(x) outside the `box`, (dimensions, 2), of free coordinates. Where the data
     are given labels, `conditions` counts the labels that were integrated one by one, each in a box
     of its own.

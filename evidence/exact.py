@@ -12,7 +12,7 @@ from evidence.estimate import Estimate, Exactly, Quadrature
 from evidence.noise import forked
 from evidence.observed import observed_column
 from evidence.offers import OffersExact, Tractable
-from evidence.quadrature import quadrature
+from evidence.quadrature import UnboundedMass, quadrature
 from evidence.structure import Latents, Program, latent_sites, traced
 from evidence.unsupported import UnsupportedPair
 
@@ -48,7 +48,7 @@ def exact(
         those of quadrature say how large its error is.
 
     Raises:
-        ArithmeticError: if the integral fits in no box.
+        ArithmeticError: if the integral of a datum fits in no box; it names the datum.
         UnsupportedPair: if quadrature is the way, and the pair has no per-datum weights.
 
     >>> from evidence.example import guide, model, x
@@ -124,7 +124,10 @@ def _condition_by_condition(
         rows = torch.nonzero(which == number).flatten()
         given = [part[rows[:1]] for part in others]
         pair = [_conditioned(program, given, which_is_x) for program in (model, guide)]
-        found = quadrature(pair[0], pair[1], x[rows], tolerance, meter)
+        try:
+            found = quadrature(pair[0], pair[1], x[rows], tolerance, meter)
+        except UnboundedMass as error:
+            raise UnboundedMass(int(rows[error.datum])) from error
         if found is None:
             return None
         values[rows] = found.per_datum

@@ -37,8 +37,8 @@ FEWEST_DRAWS = 100
 # Sizes of the box that are tried, as multiples of the first guess.
 SIZES = (1.0, 1.25, 1.5)
 
-# How many data share cells.
-GROUP = 128
+# How many data share cells; and how many of those whose mass needs all of the largest box.
+GROUP, HEAVY = 128, 8
 
 # How many points a grid has at most.
 MAX_POINTS = 2**18
@@ -48,6 +48,16 @@ MAX_POINTS = 2**18
 # no LONG_LOOK seconds, at a group.
 REFINED, REFINED_APART = 8, 4
 TIMED_DATA, LONG_LOOK = 2, 0.05
+
+
+class UnboundedMass(ArithmeticError):
+    """The mass of one datum does not fall off towards the sides of the largest box."""
+
+    def __init__(self, datum: int) -> None:
+        super().__init__(
+            f"that of datum {datum} does not fall off towards the sides of the largest box"
+        )
+        self.datum = datum
 
 
 @torch.no_grad()
@@ -70,12 +80,13 @@ def quadrature(
     Returns:
         log p(x) for every datum, with its error in `details` (see `evidence.estimate.Quadrature`).
         It is −∞, and counted as exceeding the tolerance, where no z in the largest box gives the
-        datum any probability.
+        datum any probability. Where the mass of a datum falls off so slowly that some lies beyond
+        the largest box, that share is counted in the error.
         None if the latents have more than two dimensions, if p(x|z) depends on more than z, or if
         the support of z depends on x.
 
     Raises:
-        ArithmeticError: if no box holds the mass of all data.
+        ArithmeticError: if the mass of a datum does not fall off at all; it names the datum.
         UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
 
     >>> from evidence.example import guide, model, x
@@ -110,12 +121,17 @@ def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | Non
         typed = solver.joint.typed(best)
         if not alike_at(solver.joint, batch.rows(left), typed, solver.tolerance):
             return None
-        found = share.isfinite()
+        found, heavy = ~share.isnan(), share >= solver.tolerance
+        if bool(share.isinf().any()):
+            raise UnboundedMass(int(left[share.isinf()][0]))
         outside[left[found]] = share[found]
-        for group in neighbors(best, torch.nonzero(found).flatten()):
+        groups = neighbors(best, torch.nonzero(found & ~heavy).flatten())
+        groups += [few for few in torch.nonzero(heavy).flatten().split(HEAVY) if len(few)]
+        for group in groups:
             rows = left[group]
             estimate[rows], change[rows], halvings = solver.integrate(data[rows], box, index)
             deepest = max(deepest, halvings)
+        change = change.maximum(torch.where(outside < solver.tolerance, 0.0, outside))
         # Data without any mass in a box that holds the others look for one of their own.
         left = left[~found] if bool(found.any()) else left[:0]
         solver.cache.clear()
@@ -154,7 +170,7 @@ def find_box(
         index = children(square(cells, joint.dimensions).to(x.device))  # the box of twice the size
         reach = (index + 0.5 - cells).abs().amax(1) * 2 / cells  # 1 at the sides of the box
         sizes = [reach < size for size in SIZES]
-        best, outside = [], []
+        best, outside, nearer = [], [], []
         for part in x.split(2 * GROUP):
             values = solver.values(part, lattice, index, keep=True)
             best.append(lattice.centers(index[values.argmax(1)]))
@@ -162,19 +178,30 @@ def find_box(
             # NaN, and so in no share, where no cell gives the datum any probability.
             beyond = [(values[:, ~inner].logsumexp(1) - total).exp() for inner in sizes]
             outside.append(torch.stack(beyond))
+            nearer.append((values[:, reach >= 0.5].logsumexp(1) - total).exp())
         solver.cache.clear()
         shares = torch.cat(outside, 1)
         limit = (4 * cells) ** joint.dimensions > MAX_POINTS
         for inner, share in zip(sizes, shares, strict=True):
             known = share[share.isfinite()]
-            if (len(known) or limit) and bool((known < solver.tolerance / 10).all()):
+            if len(known) and bool((known < solver.tolerance / 10).all()):
                 return lattice, index[inner], torch.cat(best), share
-        half, cells = 2 * half, 2 * cells
         if limit:
-            raise ArithmeticError(
-                f"p(x) has a share of {float(known.max()):.1e} "
-                f"beyond |u − {middle.tolist()}| < {half.tolist()}"
-            )
+            return lattice, index, torch.cat(best), left_out(shares[0], torch.cat(nearer))
+        half, cells = 2 * half, 2 * cells
+
+
+def left_out(
+    outside: Float64[Tensor, " N"], nearer: Float64[Tensor, " N"]
+) -> Float64[Tensor, " N"]:
+    """Returns the share of the mass that the largest box does not hold.
+
+    Of its mass `outside` lies beyond half of it, and `nearer` beyond a quarter. Shells twice as far
+    out hold a constant share of the mass before, where it falls off by a power, or less: what is
+    beyond is a geometric series. It is infinite if shells do not fall off.
+    """
+    ratio = torch.where(outside > 0, outside / (nearer - outside), outside)
+    return torch.where(ratio < 1, outside * ratio / (1 - ratio), outside + math.inf)
 
 
 def neighbors(

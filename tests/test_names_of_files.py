@@ -9,12 +9,14 @@ from configs.compose import request_from
 from configs.quoting import quoted
 
 ODD = ("my data (1)", "[x]", "[x", "{a}", "a=b", "it's", 'a "b"', "rün 例", "a\\", "\\'", "1e3")
-ODD += ("a, b", "a,b", "true", "range(1,3)", "x#y;z", "a\nb", "'", "2020")
+ODD += ("a, b", "a,b", "true", "range(1,3)", "x#y;z", "a\nb", "'", "2020", " a ")
 WORDS = st.text(st.sampled_from("ab1 [](){}=,:'\"\\#@é\t"), min_size=1)
 
 
 @settings(max_examples=60)
-@given(WORDS.filter(lambda word: word == word.strip() and word.strip("'\"") == word))
+@given(WORDS.filter(lambda word: word.strip() and word.strip("'\" \t") == word.strip()))
+@example(" a")
+@example("a\t")
 @example("\\\\'\\")
 def test_a_name_arrives_as_it_is(name):
     # A backslash that the grammar understands is its own: `a\\ b`, as Hydra's manual says.

@@ -14,6 +14,7 @@ from evaluation.options import Format
 from experiment.files import make_folder
 from report.comparison.comparing import Comparison
 from report.figures import style, write
+from report.figures.style import plain
 from report.page.chart import BOTTOM, GLYPHS, RIGHT, TOP, Chart, Mark, lines_of
 from report.page.charts import charts
 from report.page.template import HERE
@@ -50,12 +51,12 @@ def drawn(chart: Chart) -> Figure:
     axis.set_xlim(chart.left, chart.width - RIGHT)
     axis.set_ylim(chart.height - BOTTOM, TOP)
     axis.set_xticks(*zip(*chart.x.ticks, strict=True))
-    axis.set_xlabel(chart.xlabel)
+    axis.set_xlabel(plain(chart.xlabel))
     if chart.y is not None:
         axis.set_yticks(*zip(*chart.y.ticks, strict=True))
         axis.set_ylabel(chart.ylabel)
     if chart.rows:
-        axis.set_yticks([y for y, _, _ in chart.rows], [label for _, label, _ in chart.rows])
+        axis.set_yticks([y for y, _, _ in chart.rows], [plain(label) for _, label, _ in chart.rows])
         axis.tick_params(axis="y", length=0)
         for words, (_, _, series) in zip(axis.get_yticklabels(), chart.rows, strict=True):
             words.set_color(_colour(series))
@@ -65,7 +66,7 @@ def drawn(chart: Chart) -> Figure:
     for mark in chart.marks:
         _draw(axis, mark)
     for label, series in chart.legend:
-        axis.plot([], [], color=_colour(series), label=label)
+        axis.plot([], [], color=_colour(series), label=plain(label))
     if chart.legend:
         axis.legend(fontsize="small")
     return figure

@@ -7,6 +7,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from errors import printable
+
 # The mark of an estimate by its kind.
 MARKS: dict[str, str] = {"lower": ">", "exact": "D", "upper": "<"}
 DARK, ACCENT, MIDDLE, LIGHT = "#1b1b1b", "#c2410c", "#5b7fa6", "#c9d3de"
@@ -35,6 +37,15 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "figure",
 }
+
+
+def plain(text: object) -> str:
+    """Returns anybody's text, a label or a name, as it reads: matplotlib takes `$…$` for TeX.
+
+    >>> plain("$5 to $10")
+    '\\\\$5 to \\\\$10'
+    """
+    return printable(text).replace("$", r"\$")
 
 
 def frame_rows_of_pictures(axis: Axes, labels: list[str], height: int) -> None:

@@ -175,6 +175,43 @@ def test_exact_says_that_it_found_nothing_of_a_datum():
     assert found.exceeding == 1 and math.isfinite(found.largest_error)
 
 
+def tailed(far: float):
+    """x = 1 with probability s²/(s² + z²) at z ~ Cauchy: p(x = 1) = s/(s + 1)."""
+
+    def model(x: Tensor, *y: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Cauchy(torch.zeros(len(x), 1), 1.0).to_event(1))
+            logits = 2 * (far / z.abs().clamp(min=1e-6)).log()
+            pyro.sample("x", dist.Bernoulli(logits=logits).to_event(1), obs=x)
+
+    def guide(x: Tensor, *y: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(len(x), 1), 1.0).to_event(1))
+
+    return model, guide
+
+
+def test_a_datum_of_heavy_tails_is_alone_with_its_error():
+    """Its mass falls off as 1/z², and 1 % of it lies beyond the largest box."""
+    x = torch.tensor([[1.0], [0.0], [1.0]])
+    found, alone = (exact(*tailed(1e3), data) for data in (x, x[1:2]))
+    truth = torch.tensor([1e3, 1.0, 1e3]).double().div(1e3 + 1).log()
+    off = (found.per_datum - truth).abs()
+    assert off[[0, 2]].max() < 1e-3 and found.details.exceeding == 1
+    assert 1e-3 < off[1] < 1.5 * found.details.largest_error < 0.05
+    assert alone.details.exceeding == 1
+    assert abs(alone.per_datum - truth[1]) < 1.5 * alone.details.largest_error < 0.05
+
+
+def test_a_datum_without_an_integral_is_named():
+    """Its mass begins at |z| = 1e9, far beyond the largest box."""
+    x = torch.tensor([[1.0], [1.0], [0.0], [1.0]])
+    with pytest.raises(ArithmeticError, match="of datum 2 does not fall off"):
+        exact(*tailed(1e9), x)
+    with pytest.raises(ArithmeticError, match="of datum 2 does not fall off"):
+        exact(*tailed(1e9), (x, torch.tensor([5, 4, 4, 5])))
+
+
 def test_the_weights_and_fillings_of_others_survive_a_datum_of_probability_0():
     x = torch.tensor([[0.1], [-3.0], [0.9]])
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from evaluation.export import export
 from evaluation.imputation import hold_back
 from evaluation.local_fit import Fit
 from evaluation.masks import Mask, missing_mask
@@ -20,6 +21,8 @@ from experiment import train
 from report import figures
 from report.epochs import epoch_ticks
 from report.figures.imputations import imputations
+from report.figures.latent_space import latent_space
+from report.figures.manifold import manifold
 from report.figures.style import ACCENT, DARK
 from report.page.chart import HEIGHT
 from report.page.run_charts import learning_charts
@@ -106,6 +109,25 @@ def test_a_model_given_labels_has_a_plane_for_each(drawn, request):
     panels = len(drawn["manifold"].axes) if "manifold" in drawn else 0
     kind = request.node.callspec.params["drawn"]
     assert panels == {"conditional": 10}.get(kind, 0)
+
+
+def test_labels_stand_by_name(tmp_path) -> None:
+    """Whatever they are: matplotlib would take some for TeX, and most of those for wrong TeX."""
+    run = train(*SMALL, *KINDS["conditional"], f"run_dir={tmp_path / 'run'}")
+    names = ("$x^{$", "$5", "a\nb", "-1", "ä", "", "_c", r"\frac", "2000007", "n" * 99)
+    run = replace(run, dataset=replace(run.dataset, classes=names))
+    evaluation = evaluate(run, FEW)
+    shown = (r"\$x^{\$", r"\$5", r"a\nb", "-1", "ä", "", "_c", r"\frac", "2000007")
+    for figure in (latent_space(run, evaluation), manifold(run, evaluation)):
+        figure.canvas.draw()
+        texts = {text.get_text().removeprefix("y = ") for text in figure.findobj(Text)}
+        assert len(texts & set(shown)) >= 5 and "n" * 21 not in texts
+        assert not texts & {str(number) for number in range(10)}
+    assert set(shown) <= texts
+    export(evaluation, "latents")
+    arrays = np.load(run.path / "export-latents.npz")
+    labels = run.data("test").labels[: FEW.limit].tolist()
+    assert arrays["classes"][arrays["labels"]].tolist() == [names[number] for number in labels]
 
 
 def test_ticks_of_epochs() -> None:
