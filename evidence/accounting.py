@@ -18,22 +18,23 @@ WITHOUT_DENSITY = (dist.Delta, dist.Empirical, dist.ImproperUniform, dist.Unit)
 
 
 def check_pair(model: Trace, guide: Trace, rows: int) -> None:
-    """Raises UnsupportedPair unless all sites share one data plate and all latents are continuous.
+    """Raises UnsupportedPair unless all sites share one data plate and the latents are in both.
 
     `model` is the trace of a run with the guide's latents on `rows` data.
     """
-    latents = {site["name"]: site for site in latent_sites(guide)}
-    for name in latents:
+    latents = {site["name"]: site for site in latent_sites(guide) if not is_discrete(site)}
+    for name in [site["name"] for site in latent_sites(guide)]:
         if name not in model:
             raise UnsupportedPair(f"the guide's site {name!r} is not in the model; add it there")
     sites = sample_sites(model)
     for site in sites:
-        if site["name"] not in latents and not site["is_observed"]:
+        if site["name"] not in latents and not site["is_observed"] and not is_discrete(site):
             raise UnsupportedPair(
                 f"the model's latent site {site['name']!r} is not in the guide; add it there"
             )
     check_plate(sites, rows, latents.values())
-    for observed in observed_sites(model, latents):
+    summed = [site["name"] for site in latent_sites(model)]
+    for observed in observed_sites(model, [*latents, *summed]):
         check_density(observed, "the model")
     for name, site in latents.items():
         (prior,) = [one for one in sites if one["name"] == name]
@@ -42,10 +43,15 @@ def check_pair(model: Trace, guide: Trace, rows: int) -> None:
 
 
 def check_guide(guide: Trace, rows: int) -> None:
-    """Raises UnsupportedPair unless q is a density of continuous latents of `rows` data."""
+    """Raises UnsupportedPair unless q is a density of latents of `rows` data, some continuous."""
     latents = latent_sites(guide)
     if not latents:
         raise UnsupportedPair("the guide has no latent site: there is nothing to weight")
+    if all(is_discrete(site) for site in latents):
+        raise UnsupportedPair(
+            f"latent site {latents[0]['name']!r} is discrete, and none is continuous: exact "
+            "sums over all values (evidence.enumeration), and no bound is needed"
+        )
     for site in sample_sites(guide):
         name = site["name"]
         check_density(site, "the guide")
@@ -54,14 +60,14 @@ def check_guide(guide: Trace, rows: int) -> None:
                 f"the guide observes site {name!r}, which is no part of q(z|x); "
                 "move it to the model, or leave it out"
             )
-        support = site["fn"].support
-        if support is not None and support.is_discrete:
-            raise UnsupportedPair(
-                f"latent site {name!r} is discrete; "
-                "sum it out by enumeration (TraceEnum_ELBO) instead"
-            )
         if not any(frame.vectorized for frame in site["cond_indep_stack"]):
             check_shape(site, rows)
+
+
+def is_discrete(site: Site) -> bool:
+    """Returns whether the values of a site are discrete."""
+    support = site["fn"].support
+    return support is not None and bool(support.is_discrete)
 
 
 def check_density(site: Site, program: str) -> None:

@@ -273,6 +273,11 @@ def conditional(
 
     Their log-densities (rows, *shape) are its `log_factors` if it has them, else its `log_prob`.
     """
+    if joint.summed:
+        raise UnsupportedPair(
+            f"latent site {joint.summed[0]!r} is discrete, and p(x|z) summed over it does not "
+            "factorise over the dimensions of x; imputation needs it as an argument"
+        )
     latents = joint.latents(u)
     rows = joint.rows(len(u))
     trace = at(joint.model, latents, rows)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
-from evidence.accounting import check_guide, check_pair, check_shape
+from evidence.accounting import check_guide, check_pair, check_shape, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.idle import check_idle
 from evidence.structure import (
@@ -21,13 +21,12 @@ from evidence.structure import (
     at,
     latent_sites,
     log_density,
-    log_likelihood_of,
-    log_prob_of,
     masked,
     observed_sites,
     site_of,
     traced,
 )
+from evidence.summed import check_summable, discrete_sites, marginal_densities
 from evidence.support import bounds_of, with_bounds
 from evidence.unsupported import UnsupportedPair
 
@@ -64,11 +63,17 @@ class Joint:
         with torch.no_grad():
             guide_trace = traced(guide, self.batch)
             check_guide(guide_trace, self.batch.size)
-            values = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
+            drawn = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
+            values = {site["name"]: site["value"] for site in drawn}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
+            summed = discrete_sites(trace), discrete_sites(guide_trace)
+            for sites in summed:
+                check_summable(sites)
+            # The discrete latents of the model; whether the guide has any.
+            self.summed, self._guide_sums = [site["name"] for site in summed[0]], bool(summed[1])
             self._masked = check_idle(model, guide, self.batch, guide_trace)
-        self.observed = [site["name"] for site in observed_sites(trace, values)]
+        self.observed = [site["name"] for site in observed_sites(trace, [*values, *self.summed])]
         self.dtype = next(iter(values.values())).dtype
         self.bounds: tuple[Tensor, ...] = ()
         self.sites = [self._latent(site_of(trace, name)) for name in values]
@@ -177,16 +182,19 @@ class Joint:
     ) -> tuple[Float64[Tensor, " rows"], Float64[Tensor, " rows"]]:
         """Returns log p(z) + log |dz/du|, and log p(x|z)."""
         latents = self.latents(u)
-        trace = at(self.model, latents, self.rows(len(u)))
-        log_prior = log_prob_of(trace, latents) + self.log_jacobian(u)
-        return log_prior, log_likelihood_of(trace, self.observed)
+        rows = self.rows(len(u))
+        trace = at(self.model, latents, rows)
+        log_prior, log_likelihood = marginal_densities(self.model, latents, rows, trace)
+        return log_prior + self.log_jacobian(u), log_likelihood
 
     def log_guide(self, u: Float[Tensor, " rows dimensions"]) -> Float64[Tensor, " rows"]:
         """Returns log q(z|x) + log |dz/du|."""
         latents = self.latents(u)
-        if len(latents) > 1:
-            trace = at(self.guide, latents, self.rows(len(u)))
-            return log_prob_of(trace, latents) + self.log_jacobian(u)
+        if len(latents) > 1 or self._guide_sums:
+            rows = self.rows(len(u))
+            trace = at(self.guide, latents, rows)
+            log_q, _ = marginal_densities(self.guide, latents, rows, trace)
+            return log_q + self.log_jacobian(u)
         # One latent site *is* its distribution q(z|x): encode each datum once, for all its rows.
         ((name, value),) = latents.items()
         size = self.batch.size

@@ -82,8 +82,13 @@ def quadrature(
         It is −∞, and counted as exceeding the tolerance, where no z in the largest box gives the
         datum any probability. Where the mass of a datum falls off so slowly that some lies beyond
         the largest box, that share is counted in the error.
-        None if the latents have more than two dimensions, if p(x|z) depends on more than z, or if
-        the support of z depends on x.
+        None if the latents have more than two dimensions, or some are discrete, if p(x|z) depends
+        on more than z, or if the support of z depends on x.
+
+        It is taken for granted that the mass of p(z|x) lies where draws of q(z|x) and of p(z) lead:
+        in a box around them that grows while there is mass at its edges, and in no peak that is
+        narrower than the first cells and has no slope there. A mode far beyond both programs' draws
+        (a prior mass of 1e-19, say) is not seen, and not in the error either.
 
     Raises:
         ArithmeticError: if the mass of a datum does not fall off at all; it names the datum.
@@ -97,7 +102,8 @@ def quadrature(
     """
     batch = Batch.of(x)
     joint = Joint(model, guide, batch.first(1000))
-    if joint.dimensions > MAX_DIMENSIONS or len(batch) > 1 or joint.bounded_by_data:
+    apart = len(batch) > 1 or joint.bounded_by_data or joint.summed
+    if joint.dimensions > MAX_DIMENSIONS or apart:
         return None
     solver = Integrator(model, joint, tolerance, meter)
     if not depends_on_z_alone(solver):  # a look at ten data, which saves one at all

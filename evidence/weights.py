@@ -1,9 +1,9 @@
 """Per-datum importance weights of a Pyro pair: log w = log p(x, z) − log q(z|x), z ~ q(z|x).
 
 Pyro's own `vectorized_importance_weights` sums over the data plate and gives one joint weight per
-batch; here every datum has its own. The pair needs one data plate, continuous latents inside it,
-and one observed site. Scales (`poutine.scale`, plate subsampling) weight a loss and are no part of
-a density: they are left out.
+batch; here every datum has its own. The pair needs one data plate with continuous latents inside
+it; discrete ones beside them are summed. Scales (`poutine.scale`, plate subsampling) weight a loss
+and are no part of a density: they are left out.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from evidence.accounting import check_guide, check_pair
+from evidence.accounting import check_guide, check_pair, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.idle import check_idle
@@ -26,14 +26,13 @@ from evidence.structure import (
     Program,
     at,
     latent_sites,
-    log_likelihood_of,
     log_prob_of,
     masked,
-    observed_sites,
     site_log_prob,
     sum_log_probs,
     traced,
 )
+from evidence.summed import check_summable, discrete_sites, marginal_densities
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ def log_weights(
         log w in nats, (num_particles, N) float64.
 
     Raises:
-        UnsupportedPair: if the pair has no per-datum weights: global latents, several plates,
-            discrete latents, or several observed sites. The message names the site.
+        UnsupportedPair: if the pair has no per-datum weights: global latents, several plates, or
+            discrete latents of too many values to sum. The message names the site.
         ValueError: if `num_particles` is below 1, or there are no data.
 
     >>> from evidence.example import guide, model, x
@@ -125,7 +124,8 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
     guide_trace = traced(guide, batch)
     check_guide(guide_trace, batch.size)
     check_idle(model, guide, batch, guide_trace)
-    sites = latent_sites(guide_trace)
+    sites, summed = latent_sites(guide_trace), discrete_sites(guide_trace)
+    check_summable(summed)
     if len(sites) == 1:
         # One latent site *is* its distribution q(z|x): encode once, then sample it many times.
         (site,) = sites
@@ -137,15 +137,22 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
         latents = {site["name"]: values.flatten(0, 1)}
     else:
         guide_trace = traced(guide, rows)
-        latents = {site["name"]: site["value"] for site in latent_sites(guide_trace)}
+        latents = {
+            site["name"]: site["value"]
+            for site in latent_sites(guide_trace)
+            if not is_discrete(site)
+        }
     model_trace = at(model, latents, rows)
     check_pair(model_trace, guide_trace, num_particles * batch.size)
-    observed = [site["name"] for site in observed_sites(model_trace, latents)]
-    if len(sites) > 1:
+    check_summable(discrete_sites(model_trace))
+    if summed:
+        log_guide, _ = marginal_densities(guide, latents, rows, at(guide, latents, rows))
+    elif len(sites) > 1:
         log_guide = log_prob_of(guide_trace, latents)
+    log_prior, log_likelihood = marginal_densities(model, latents, rows, model_trace)
     return Particles(
-        log_likelihood=log_likelihood_of(model_trace, observed).reshape(shape),
-        log_prior=log_prob_of(model_trace, latents).reshape(shape),
+        log_likelihood=log_likelihood.reshape(shape),
+        log_prior=log_prior.reshape(shape),
         log_guide=log_guide.reshape(shape),
         latents={name: value.reshape(shape + value.shape[1:]) for name, value in latents.items()},
     )

@@ -26,7 +26,7 @@ TEXT = {
     "†": r"\textdagger{}",
     "‖": r"$\|$",
 }
-MATH = {"−": "-", "±": r"\pm", "†": r"^{\dagger}", "–": r"\text{--}", " [": r"\;[", ",": r",\,"}
+MATH = {"−": "-", "±": r"\pm", "†": r"^{\dagger}", "–": r"\mbox{--}", " [": r"\;[", ", ": r",\, "}
 
 
 def latex(comparison: Comparison, table: Table) -> str:
@@ -44,7 +44,7 @@ def latex(comparison: Comparison, table: Table) -> str:
     lines = [
         *(f"% {' '.join(words.split())}" for words in said if words),
         r"\begin{table}",
-        r"  \centering",
+        r"  \centering\small\setlength{\tabcolsep}{4pt}",
         f"  \\caption{{{_text(f'{comparison.title}; {caption(comparison)}')}.}}",
         f"  \\begin{{tabular}}{{{''.join('l' if c.is_words else 'r' for c in table.columns)}}}",
         r"    \toprule",
@@ -70,6 +70,7 @@ def _math(number: str) -> str:
     """Writes a number with its error or interval as a formula; words stay words."""
     if not re.search(r"\d", number):
         return _text(number)
+    number = re.sub(r",(?=\d)", "{,}", number)  # between thousands, where TeX would put a space
     for sign, command in MATH.items():
         number = number.replace(sign, command)
     return f"${number}$"

@@ -46,6 +46,7 @@ def test_latex_is_what_a_paper_can_paste(tmp_path, printed, pairs):
     rows = [row for row in inside.splitlines() if row.endswith(r"\\")]
     columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", body)[1]
     assert len(rows) == (2 if pairs else 3)
+    assert pairs or columns == "lrrrr", "as many as a page has room for"
     for row in rows:
         assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1
     assert body.isascii(), "every minus sign, ± and Δ is a command"
