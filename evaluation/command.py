@@ -1,5 +1,6 @@
 """The command evaluate.py: measures runs one after the other."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -57,6 +58,9 @@ def evaluate_all(options: Options, show: Callable[[], Show]) -> int:
             if which:
                 print(printable(f"{which}: {path}"), flush=True)
             statuses.append(_status(path, options, show(), which))
+        if len(options.runs) > 1 and not any(statuses) and options.new is None:
+            runs = " ".join(map(shlex.quote, options.runs))
+            print(printable(f"next: python compare.py {runs} --out comparison.html"))
         return max(statuses)
 
 

@@ -76,10 +76,11 @@ def _rounded(values: Tensor) -> Values:
 
 def _notes(evaluation: Evaluation, shown: Exploration) -> list[str]:
     """Returns sentences about what of the latent space is shown, and what cannot be."""
-    there = len(evaluation.run.data(evaluation.split))
+    split = evaluation.run.data(evaluation.split)
+    there, where = len(split), printable(split.source or f"the {evaluation.split} split")
     first = shown.batch.size
     count = f"all {there:,} data" if first == there else f"the first {first:,} of {there:,} data"
-    notes = [f"These are {count} of the {evaluation.measured_on}, each at its E_q[z]."]
+    notes = [f"These are {count} of {where}, each at its E_q[z]."]
     data = evaluation.run.dataset
     if data.columns is not None:
         named = ", ".join(map(printable, data.columns[:MOST_COLUMNS]))

@@ -2,9 +2,12 @@
 
 import base64
 import io
+import math
 
 # Pixels of a picture that is opened; a larger one is left out.
 MOST_PIXELS = 50_000_000
+# Pixels along a picture that is drawn smaller.
+LONGEST_SIDE = 900
 
 
 def picture(png: bytes, most: int) -> str:
@@ -20,7 +23,8 @@ def picture(png: bytes, most: int) -> str:
                 if original.width * original.height > MOST_PIXELS:
                     return ""
                 small = original.convert("RGB")
-                small.thumbnail((900, 900))
+                # Means of whole squares of pixels are quicker than any other way, and as sharp.
+                small = small.reduce(math.ceil(max(small.size) / LONGEST_SIDE))
                 buffer = io.BytesIO()
                 # Method 2 takes half the time of the default, for files a tenth larger.
                 small.save(buffer, "WEBP", quality=80, method=2)

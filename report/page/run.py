@@ -49,9 +49,10 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
     # Nor is an upper bound one where chains have not met.
     every = dict(evaluation.bounds.items())
     bounds = {n: bound for n, bound in every.items() if n != "truth" and math.isfinite(bound.mean)}
+    new = "" if run.data(evaluation.split).source is None else ", new data"
     page = render(
         "run.html.j2",
-        title=f"{run.dataset.name}: {run.path.resolve().name}",
+        title=f"{run.dataset.name}: {run.path.resolve().name}{new}",
         run=run,
         evaluation=evaluation,
         groups=identity_groups(evaluation),
