@@ -105,7 +105,8 @@ def as_tensor(column: object) -> Tensor:
         column = np.array(column)
     if isinstance(column, np.ndarray):
         try:
-            column = torch.as_tensor(column.astype(column.dtype.newbyteorder("="), copy=False))
+            native = column.astype(column.dtype.newbyteorder("="), copy=False)
+            column = torch.as_tensor(np.require(native, requirements="C"))
         except TypeError as error:
             raise ValueError(
                 f"x has a NumPy array of {column.dtype}, which torch lacks; give float32, say"

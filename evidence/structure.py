@@ -23,7 +23,11 @@ Program = Callable[..., object]
 # How torch and Pyro say that tensors do not fit each other, and what to do.
 SIZES = "let its plate and all sizes follow len(x), and declare other dimensions with .to_event()"
 TYPES = "give the data in the precision of its parameters: x.float(), say"
+SHAPES = "give the data in the shape that it takes, (N, *shape)"
 MISFITS = {
+    "shapes cannot be multiplied": SHAPES,
+    "Given groups=": SHAPES,
+    "Sizes of tensors must match": SHAPES,
     "Shape mismatch inside plate": SIZES,
     "subsample_size does not match": SIZES,
     "The size of tensor a": SIZES,

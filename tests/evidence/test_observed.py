@@ -146,7 +146,9 @@ ARRAY = x.numpy()
 
 
 @pytest.mark.parametrize(
-    "given", [[x], (x,), ARRAY, [ARRAY], ARRAY.astype(">f4"), Batch.of(ARRAY)], ids=range(6)
+    "given",
+    [[x], (x,), ARRAY, [ARRAY], ARRAY.astype(">f4"), Batch.of(ARRAY), ARRAY[::-1].copy()[::-1]],
+    ids=range(7),
 )
 def test_arrays_and_a_loader_s_lists_are_data(given):
     torch.manual_seed(0)
@@ -178,6 +180,20 @@ def test_what_is_no_data_is_refused_in_one_line(given, message):
         with pytest.raises(ValueError, match=message) as refusal:
             estimator()
         assert "\n" not in str(refusal.value)
+
+
+def test_data_of_another_shape_are_refused_in_one_line():
+    layer = nn.Linear(1, 1)
+
+    def encoder(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(layer(x), 1.0).to_event(1))
+
+    with pytest.raises(
+        UnsupportedPair, match=r"\(3x2 and 1x1\)\); give the data in the shape"
+    ) as no:
+        elbo(model, encoder, x.expand(3, 2), 3)
+    assert "\n" not in str(no.value)
 
 
 def test_whole_numbers_are_not_filled_in_by_halves():
