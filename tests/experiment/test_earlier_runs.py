@@ -16,7 +16,8 @@ import torch
 import yaml
 
 from configs.compose import request_from
-from experiment import load_run
+from errors import RequestError
+from experiment import load_run, train
 from experiment.directory import RunDirectory
 from experiment.legacy import digest_then, migrated
 from tests.conftest import ROOT
@@ -173,3 +174,23 @@ def test_arrays_keep_the_split_that_they_had(tmp_path, train, monkeypatch):
     assert train(*command)[0] == 0 and load_run(place).data("test")[0, 0] == 54
     status, _, error = train(*command, "data.limit=5", f"run_dir={place}")
     assert status == 2 and "data.limit is None there, 5 now" in error and "split_by" not in error
+
+
+def test_labels_that_were_positions_then_are_refused_where_they_left_gaps(tmp_path):
+    """Of labels 0, 1 and 3 there are three now; then there were four columns of one-hot rows."""
+    rows = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rows.normal(size=(40, 3)).astype(np.float32))
+    np.save(tmp_path / "y.npy", rows.choice([0, 1, 3], 40))
+    words = (f"data.path={tmp_path / 'x.npy'}", f"data.labels={tmp_path / 'y.npy'}")
+    small = ("network.width=4", "train.epochs=1", "train.compile=off", "device=cpu")
+    kind = ("data=arrays", "model=conditional", "likelihood=gaussian")
+    run = train(*kind, *words, *small, f"run_dir={tmp_path / 'run'}")
+    assert run.dataset.classes == (0, 1, 3) and run.model.classes == 3
+    for file in run.path.glob("checkpoint-*.pt"):
+        state = torch.load(file, weights_only=True)
+        weight = state["model"]["decoder.hidden.0.0.weight"]
+        state["model"]["decoder.hidden.0.0.weight"] = torch.cat([weight, weight[:, :1]], 1)
+        torch.save(state, file)
+    with pytest.raises(RequestError, match="does not fit the configuration beside it") as refusal:
+        load_run(run.path)
+    assert "\n" not in str(refusal.value)
