@@ -368,9 +368,9 @@ def test_any_two_values_can_be_the_axes(lines, browser):
 
 OTHERS = {
     "hierarchical": (["model=hierarchical", "latent_dim=3"], "z1 and z2 stand side by side"),
-    "gmvae": (["model=gmvae", "prior=mixture", "prior.components=3", "latent_dim=3"], "first 60"),
+    "gmvae": (["model=gmvae", "prior=mixture", "prior.components=3", "latent_dim=3"], "all 60"),
     "conditional": (["model=conditional", "latent_dim=3"], "given the label too"),
-    "one": (["latent_dim=1"], "first 60"),
+    "one": (["latent_dim=1"], "all 60"),
 }
 
 
