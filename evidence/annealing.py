@@ -39,7 +39,8 @@ WARM_UP = 20
 class Annealing:
     """How to anneal: `temperatures` steps of β, `chains` per datum, `leapfrogs` per transition.
 
-    `start` is where chains begin, "prior" or "guide". The `schedule` spaces β evenly ("linear"), or
+    `start` is where chains begin: "prior", "guide", or "mixture", half of each, for posteriors with
+    modes that the guide leaves out. The `schedule` spaces β evenly ("linear"), or
     densely at both ends ("sigmoid": a logistic over ±4; Wu et al. 2017).
 
     Raises ValueError for a number below 1, or for an unknown start or schedule.

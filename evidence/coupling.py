@@ -28,7 +28,7 @@ from evidence.batch import Batch, Data
 from evidence.chunks import split_batch
 from evidence.draws import PosteriorDraws
 from evidence.joint import Joint
-from evidence.kernel import Kernel
+from evidence.kernel import PROPOSALS, Kernel
 from evidence.progress import Loop, steps
 from evidence.structure import Latents, Program
 
@@ -80,7 +80,7 @@ def posterior_draws(
     (0, 'upper')
     """
     plan, batch = plan or Coupling(), Batch.some(x)
-    parts = list(split_batch(batch, 1, model))
+    parts = list(split_batch(batch, PROPOSALS, model))
     lag, burn_in, most = plan.lag, plan.burn_in, plan.most_steps
     with Loop(loops=3 if lag is None or burn_in is None else 2):
         joints = [Joint(model, guide, part) for part in parts]

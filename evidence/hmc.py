@@ -1,7 +1,7 @@
 """Hamiltonian Monte Carlo along the path from log start to log p(x, z) (Neal 2011).
 
-The path goes through f_β = (1 − β) log start + β log p(x, z), β from 0 to 1, the start being p(z)
-or q(z|x). Every chain is a row; each datum has several.
+The path goes through f_β = (1 − β) log start + β log p(x, z), β from 0 to 1, the start being
+p(z), q(z|x) or half of each. Every chain is a row; each datum has several.
 """
 
 import math
@@ -20,9 +20,8 @@ from evidence.joint import Joint
 from evidence.recording.calls import Shapes, run
 from evidence.rough import Rough, pays
 
-Start = Literal["prior", "guide"]
-# Half of each: its density is nowhere far below either's.
-Mixture = Literal["mixture"]
+# A mixture is half of each: its density is nowhere far below either's.
+Start = Literal["prior", "guide", "mixture"]
 
 # The share by which a chain's step size varies: trajectories of one length can come round to where
 # they began (Neal 2011, section 3.2).
@@ -67,7 +66,7 @@ class Point:
 class Path:
     """The two ends of the annealing of some data, as functions of u."""
 
-    def __init__(self, joint: Joint, start: Start | Mixture) -> None:
+    def __init__(self, joint: Joint, start: Start) -> None:
         self.joint, self.start = joint, start
         self.rough = pays(joint.batch.device)
 
