@@ -265,7 +265,7 @@ def test_autoregressive_inverse_has_the_gradients_of_the_passes_it_does_not_reco
     def recorded(layer, y):
         x = torch.zeros_like(y)
         for _ in range(y.shape[-1]):
-            x = x + (y - layer._call(x)) * torch.exp(-layer._cached_log_scale)
+            x = x + (y - layer._call(x)) * torch.exp(-layer._log_scale(x))
         return x
 
     found, expected = gradients(lambda layer, y: layer.inv(y)), gradients(recorded)

@@ -215,10 +215,10 @@ def test_a_run_on_streamed_data_goes_on_bit_for_bit(files, train, tmp_path, monk
     assert train(*options, f"run_dir={tmp_path / 'whole'}")[0] == 0
     train_epoch = inference.loop.train_epoch
 
-    def cut(svi, batches, epoch, progress):
+    def cut(svi, batches, epoch, *others):
         if epoch == 3:
             raise KeyboardInterrupt
-        train_epoch(svi, batches, epoch, progress)
+        train_epoch(svi, batches, epoch, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr(inference.loop, "train_epoch", cut)
