@@ -112,11 +112,14 @@ def sequences() -> Program:
 
 
 class Topics(nn.Module):
-    """examples/prodlda: batch norm and dropout in training mode; counts of words."""
+    """examples/prodlda: batch norm and dropout in training mode; counts of words.
+
+    A bias before batch norm would have no gradient but rounding, which Adam follows.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.encode, self.norm = nn.Linear(7, 4), nn.BatchNorm1d(4)
+        self.encode, self.norm = nn.Linear(7, 4, bias=False), nn.BatchNorm1d(4)
         self.drop, self.decode = nn.Dropout(0.2), nn.Linear(2, 7, bias=False)
         self.norm_of_words = nn.BatchNorm1d(7, affine=False)
 
