@@ -142,7 +142,7 @@ class Topics(nn.Module):
 
 
 def topics() -> Program:
-    """Makes the topic model."""
+    """Makes the topic model, and counts of the words of two batches of documents."""
     pair = Topics()
     docs = [dist.Multinomial(9, torch.ones(7) / 7).sample((6,)) for _ in range(2)]
     loss = TraceMeanField_ELBO()

@@ -42,7 +42,7 @@ def _shape_of_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """Returns a b, by oneDNN."""
+    """Returns the matrix product of a (n, k) and b (k, m), float32, as oneDNN computes it."""
     found: Tensor = torch.ops.evidence.product.default(a.contiguous(), b)
     return found
 
@@ -50,7 +50,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def mm(
     a: Float[Tensor, "n k"], b: Float[Tensor, "k m"]
 ) -> Float[Tensor, "n m"] | NotImplementedType:
-    """Returns `aten.mm`."""
+    """Returns what `aten.mm` returns; NotImplemented leaves it to torch."""
     return product(a, b) if pays(a, b) else NotImplemented
 
 
@@ -68,7 +68,7 @@ def addmm(
 
 
 def pays(a: Tensor, b: Tensor) -> bool:
-    """Whether oneDNN is the faster one for a b."""
+    """Whether oneDNN multiplies a and b faster than MKL does."""
     multiplications = a.shape[0] * a.shape[1] * b.shape[1]
     return (
         a.device.type == "cpu"

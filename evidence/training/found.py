@@ -31,7 +31,8 @@ Loss = Callable[..., Tensor]
 class FoundRecording(Recording):
     """The graph of `call(*batch)`, which is the loss of two programs; leaves all as it was.
 
-    Raises Unrecordable if the programs hold a tensor that is another one at every call.
+    Raises Unrecordable if the programs hold a tensor that is another one at every call, or change
+    one that is no buffer.
     """
 
     def __init__(
@@ -67,7 +68,15 @@ class FoundRecording(Recording):
 
     def record(self, batch: Batch) -> GraphModule:
         graph, self.found = self._found(batch)
+        versions = [tensor._version for tensor in self.found]
         _, again = self._found(batch)
+        known = {id(tensor) for tensor in buffers(self.seen)}
+        for tensor, version in zip(self.found, versions, strict=True):
+            if tensor._version != version and id(tensor) not in known:
+                raise Unrecordable(
+                    "the programs change a tensor that is no buffer of a module: make it one, so "
+                    "that a trial can put it back (this one has moved on by the trials)"
+                )
         for one, other in zip(self.found, again, strict=True):
             if one is not other and not torch.equal(one, other):
                 raise Unrecordable(

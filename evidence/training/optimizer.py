@@ -82,6 +82,9 @@ class FusedAdam(PyroOptim):
     def update(self) -> None:
         """Applies Adam to all parameters and clears their gradients: what a CUDA graph captures."""
         if not self.skip:
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad = laid_out_as(parameter, parameter.grad)
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
             if self.decided_on_device or self.ready is None or not self.ready():
@@ -153,6 +156,20 @@ class FusedAdam(PyroOptim):
                 check_alike(
                     parameter if name.startswith("exp_avg") else moment.new_zeros(()), moment
                 )
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Returns the gradient as it lies in memory where its parameter does.
+
+    A backward pass leaves it so. One from elsewhere (a recorded graph, an average over processes)
+    may lie otherwise. The fused kernel goes through the memory of both, and would take the gradient
+    of another number.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_strided(
+        parameter.shape, parameter.stride(), dtype=gradient.dtype, device=gradient.device
+    ).copy_(gradient)
 
 
 def costs_nothing_to_read(device: torch.device) -> bool:

@@ -133,7 +133,7 @@ class Recording(ABC):
             if gradient is None:
                 continue
             if parameter.grad is None:
-                parameter.grad = laid_out_as(parameter, gradient)
+                parameter.grad = gradient
             else:
                 parameter.grad += gradient
         assert loss is not None
@@ -198,19 +198,6 @@ class PairRecording(Recording):
             name = next(iter(captured.trace.nodes))
             raise Unrecordable(f"the programs use pyro.param or pyro.module ({name})")
         return graph
-
-
-def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """Returns the gradient as a backward pass leaves it: in memory it lies as its parameter does.
-
-    A fused optimizer goes through the memory of both, and would take the gradient of another
-    number.
-    """
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return torch.empty_strided(
-        parameter.shape, parameter.stride(), dtype=gradient.dtype, device=gradient.device
-    ).copy_(gradient)
 
 
 def device_of(batch: Batch) -> torch.device:

@@ -130,6 +130,16 @@ def test_what_changes_unseen_is_not_recorded():
     assert "a dict" in why_eager(of_store, nothing, [(x, {})] * 3).why_eager
 
 
+def test_a_tensor_of_ones_own_that_moves_on_is_not_recorded():
+    """Trials would move it, too: only buffers are known early enough to be put back."""
+    count = torch.zeros(())
+
+    def counting(x):
+        regression(x, pyro.param("weight", torch.tensor(0.5)) + count.add_(1))
+
+    assert "no buffer" in why_eager(counting, nothing, [(torch.randn(4),)] * 3).why_eager
+
+
 def test_numbers_that_change_at_every_call_are_said():
     calls = [(torch.randn(4), step / 7) for step in range(call_recorder.OFTEN + 1)]
     assert "as tensors" in why_eager(of_store, nothing, calls).why_eager

@@ -124,3 +124,23 @@ def test_the_ready_step_is_adams_to_the_last_bit():
     assert optimizer.ready is not None
     assert all(map(torch.equal, odd.parameters(), plain.parameters()))
     assert all(map(torch.equal, optimizer.moments(), by_torch.moments()))
+
+
+@pytest.mark.parametrize("turned", ["parameter", "gradient"])
+def test_gradients_that_lie_otherwise_than_their_parameters(turned):
+    """From a graph, or averaged over processes: the step is that of the same numbers."""
+    ends = []
+    for lies_otherwise in (False, True):
+        torch.manual_seed(0)
+        layer = nn.Linear(3, 2, bias=False)
+        if turned == "parameter":
+            layer.weight = nn.Parameter(layer.weight.detach().t().contiguous().t())
+        optimizer = FusedAdam((layer,), 0.1)
+        for _ in range(3):
+            gradient = torch.randn(2, 3)
+            as_parameter = torch.empty_like(layer.weight).copy_(gradient)
+            otherwise = gradient if turned == "parameter" else gradient.t().contiguous().t()
+            layer.weight.grad = otherwise if lies_otherwise else as_parameter
+            optimizer(())
+        ends.append(layer.weight.detach())
+    assert torch.equal(*ends)
