@@ -1,7 +1,7 @@
 """What everyone trains on: batches of the same images, and the same learning rate."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,16 +23,23 @@ def grey() -> Tensor:
     return (large * 255).round().to(torch.uint8).flatten(1)
 
 
+def by_hand(grey: Tensor) -> Tensor:
+    """Returns bits (N, 784) float32 of grey levels."""
+    return (torch.rand(grey.shape, device=grey.device) * 255 < grey).float()
+
+
 @dataclass(frozen=True)
 class Batches:
     """Batches of `size`, drawn as train.py draws them.
 
-    They are binarised beforehand, or at every step (`binarise`).
+    They are binarised beforehand, or at every step (`binarise`), by `draw`: as one writes it by
+    hand, or as this project does it.
     """
 
     size: int
     binarise: bool = False
     device: str = "cpu"
+    draw: Callable[[Tensor], Tensor] = by_hand
 
     def ready(self) -> Tensor:
         """Returns batches (M, size, 784) float32, binarised beforehand, in a fixed random order."""
@@ -48,5 +55,4 @@ class Batches:
         images = grey().to(self.device)
         while True:
             for index in torch.randint(len(images), (64, self.size), device=self.device):
-                values = images[index]
-                yield (torch.rand(values.shape, device=self.device) * 255 < values).float()
+                yield self.draw(images[index])

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Generator, Tensor
 
+from data.bits import WHITE, bits, is_quick
+
 # Stored values (batch, *shape) to x (batch, *shape); the noise comes from the generator, or from
 # torch's own one if it is None.
 Draw = Callable[[Tensor, Generator | None], Tensor]
@@ -75,9 +77,15 @@ def _binary(levels: int | None, binarisation: str) -> Observation:
     if binarisation == "threshold":
         words = f"{stored}, binarised to 1 above {top / 2:g}"
         return Observation(lambda v, g: (v.float() > top / 2).float(), 1.0, words=words)
-    # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
+
+    def draw(values: Tensor, generator: Generator | None) -> Tensor:
+        if top == WHITE and generator is None and is_quick(values):
+            return bits(values)
+        # _uniform lies in [0, 1): black stays black and white stays white, with certainty.
+        return (_uniform(values, generator) * top < values).float()
+
     return Observation(
-        lambda v, g: (_uniform(v, g) * top < v).float(),
+        draw,
         1.0,
         "dynamic" if binarisation == "dynamic" else "fixed",
         f"{stored}, binarised by one draw each, 1 with probability v/{top:g}",

@@ -1,11 +1,14 @@
 """This project: its components, its optimizer, its step."""
 
+import dataclasses
+
 import pyro
 import torch
 
 from benchmarks.networks import Network
 from benchmarks.timing import Run
 from benchmarks.workload import LEARNING_RATE, Batches
+from data.observation import observe
 from evidence.training.optimizer import FusedAdam
 from evidence.training.per_datum import PerDatum
 from guides.amortized import Amortized
@@ -33,7 +36,8 @@ def step_run(
     model, guide = (module.to(batches.device) for module in pair(network))
     optimizer = FusedAdam((model, guide), LEARNING_RATE)
     svi = FastSVI(model, guide, optimizer, PerDatum(objective or ELBO()), compiled)
-    stream = iter(batches)
+    draw = observe("binary", levels=256).draw
+    stream = iter(dataclasses.replace(batches, draw=lambda grey: draw(grey, None)))
 
     def run(steps: int) -> None:
         torch.set_flush_denormal(True)  # as train.py does; peers run with torch's own setting

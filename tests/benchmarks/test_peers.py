@@ -82,6 +82,7 @@ def test_contenders_end_where_torch_by_hand_does(name, network, uncompiled, nois
 
 
 @pytest.mark.verify
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch.compile looks at what it traces
 @every_network
 @pytest.mark.parametrize("name", COMPILING)
 def test_compiled_contenders_do_too(name, network, noiseless):
