@@ -22,6 +22,7 @@ from evidence.draws import PosteriorDraws
 from evidence.enumeration import enumeration
 from evidence.estimate import Estimate
 from evidence.exact import exact, posterior_draw
+from evidence.importance import Importance
 from evidence.imputation import Imputation, impute
 from evidence.lower import Terms, elbo, elbo_terms, iwae
 from evidence.offers import OffersExact, OffersFactors, OffersSize
@@ -42,6 +43,7 @@ __all__ = [
     "Calibration",
     "Coupling",
     "Estimate",
+    "Importance",
     "Imputation",
     "LatentUsage",
     "OffersExact",

@@ -19,6 +19,7 @@ from evidence.structure import (
     Program,
     Site,
     at,
+    drawn,
     latent_sites,
     log_density,
     masked,
@@ -63,8 +64,8 @@ class Joint:
         with torch.no_grad():
             guide_trace = traced(guide, self.batch)
             check_guide(guide_trace, self.batch.size)
-            drawn = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
-            values = {site["name"]: site["value"] for site in drawn}
+            latents = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
+            values = {site["name"]: site["value"] for site in latents}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
             summed = discrete_sites(trace), discrete_sites(guide_trace)
@@ -217,8 +218,8 @@ class Joint:
         return self._draw(self.guide, count)
 
     def _draw(self, program: Program, count: int) -> Float[Tensor, " rows dimensions"]:
-        trace = traced(program, self.batch.repeat(count))
-        drawn = [site_of(trace, site.name) for site in self.sites]
-        for site in drawn:
-            check_shape(site, count * self.batch.size)
-        return self.unconstrain({site["name"]: site["value"] for site in drawn})
+        names = [site.name for site in self.sites]
+        trace = drawn(program, self.batch.repeat(count), names)
+        for name in names:
+            check_shape(site_of(trace, name), count * self.batch.size)
+        return self.unconstrain({name: site_of(trace, name)["value"] for name in names})

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from evidence.batch import Data
 from evidence.estimate import Estimate
+from evidence.hmc import Start
+from evidence.importance import log_weight_chunks, weighed
 from evidence.progress import steps
 from evidence.structure import Program
 from evidence.weights import split_batch, stream
@@ -85,7 +87,13 @@ def elbo_terms(model: Program, guide: Program, x: Data, num_particles: int = 100
 
 
 @torch.no_grad()
-def iwae(model: Program, guide: Program, x: Data, num_particles: int = 5000) -> Estimate:
+def iwae(
+    model: Program,
+    guide: Program,
+    x: Data,
+    num_particles: int = 5000,
+    proposal: Start = "guide",
+) -> Estimate:
     """Returns E[log (1/K) Σ_k w_k], K = `num_particles` (Burda et al. 2016, eq. 8).
 
     It rises to log p(x) as K grows. Draws stream through the model: memory does not grow with K.
@@ -95,21 +103,24 @@ def iwae(model: Program, guide: Program, x: Data, num_particles: int = 5000) -> 
         guide: the program of q(z|x), called in the same way.
         x: the data (N, *shape), or (x, y, …) where the programs take more than x.
         num_particles: K.
+        proposal: what z_k are drawn from: the guide, the prior, or a mixture, half of each (see
+            `Importance`).
 
     Returns:
         A lower bound on log p(x) for every datum.
 
     Raises:
         UnsupportedPair: if the pair has no per-datum weights (see `log_weights`).
+        ValueError: if `num_particles` is below 1, or there is no such proposal.
 
     >>> from evidence.example import guide, model, x
     >>> bool((iwae(model, guide, x, 1000).per_datum > elbo(model, guide, x).per_datum).all())
     True
     """
-    columns = []
+    columns, details = [], weighed(proposal)
     for batch in steps(split_batch(x, num_particles, model)):
         total = batch.x.new_full((batch.size,), -math.inf, dtype=torch.float64)
-        for particles in stream(model, guide, batch, num_particles):
-            total = torch.logaddexp(total, particles.log_weights.logsumexp(0))
+        for log_w in log_weight_chunks(model, guide, batch, num_particles, proposal):
+            total = torch.logaddexp(total, log_w.logsumexp(0))
         columns.append(total - math.log(num_particles))
-    return Estimate(torch.cat(columns), "lower", num_particles)
+    return Estimate(torch.cat(columns), "lower", num_particles, details)

@@ -1,7 +1,7 @@
 """The sites of a Pyro program, and their log-densities."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypedDict, cast
 
 import torch
@@ -11,6 +11,8 @@ from pyro.distributions import TorchDistribution, Unit
 from pyro.distributions.util import scale_and_mask
 from pyro.poutine import Trace
 from pyro.poutine.indep_messenger import CondIndepStackFrame
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import Message
 from torch import Tensor
 
 from evidence.precision import log_prob
@@ -65,6 +67,33 @@ def traced(program: Program, batch: tuple[Tensor, ...]) -> Trace:
     what = f"a program does not run on {len(batch[0])} data"
     with fitting(what), evaluation_mode(), AnyNumber():
         return poutine.trace(program).get_trace(*batch)
+
+
+class _AllDrawn(Exception):
+    """A program has drawn what was asked for."""
+
+
+class _Until(Messenger):
+    """Stops a program once it has drawn the sites of these names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self.left = set(names)
+
+    def _pyro_post_sample(self, msg: Message) -> None:
+        self.left.discard(str(msg["name"]))
+        if not self.left:
+            raise _AllDrawn
+
+
+def drawn(program: Program, batch: tuple[Tensor, ...], names: Iterable[str]) -> Trace:
+    """Returns the trace of `program(*batch)` up to the last of these sites: no decoder runs."""
+
+    def upto(*columns: Tensor) -> None:
+        with suppress(_AllDrawn), _Until(names):
+            program(*columns)
+
+    return traced(upto, batch)
 
 
 @contextmanager
