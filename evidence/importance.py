@@ -48,13 +48,13 @@ class Weighed(Details):
     proposal: str
 
 
-def check_proposal(proposal: Start) -> None:
+def check_proposal(proposal: str) -> None:
     """Raises ValueError if there is no such proposal."""
     if proposal not in get_args(Start):
         raise ValueError(f"proposal={proposal}: choose from {', '.join(get_args(Start))}")
 
 
-def weighed(proposal: Start) -> Weighed | None:
+def weighed(proposal: str) -> Weighed | None:
     """Returns what an estimate says about its proposal."""
     check_proposal(proposal)
     return None if proposal == "guide" else Weighed(proposal)
