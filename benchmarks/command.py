@@ -7,14 +7,16 @@ from pathlib import Path
 from configs.parser import Parser
 
 
-def parser(doc: str | None, rounds: int | None = None) -> Parser:
+def parser(doc: str | None, rounds: int | None = None, json: bool = True) -> Parser:
     """Returns a parser with the first paragraph of `doc` and the options that benchmarks share.
 
-    `rounds` is the default of `--rounds`; None leaves this option out.
+    `rounds` is the default of `--rounds`; None leaves this option out, and `json=False` leaves out
+    `--json`.
     """
     new = Parser(description=(doc or "").split("\n\n")[0])
     figures = "write the figures here, with versions and device"
-    new.add_argument("--json", type=new_file, metavar="FILE", help=figures)
+    if json:
+        new.add_argument("--json", type=new_file, metavar="FILE", help=figures)
     if rounds is not None:
         turns = f"of all contenders in turn ({rounds})"
         new.add_argument("--rounds", type=at_least(2), default=rounds, help=turns)

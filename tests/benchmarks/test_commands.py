@@ -10,8 +10,8 @@ from benchmarks import train_step
 from benchmarks.networks import Perceptron
 from benchmarks.workload import Batches
 
-WITH_CASES = ("train_step", "scaling", "evidence")
-MEASURING = (*WITH_CASES, "processes", "time_to_elbo")
+WITH_CASES = ("train_step", "scaling", "evidence", "pyro_programs", "start_up")
+MEASURING = (*WITH_CASES, "processes", "time_to_elbo", "whole_runs")
 
 
 def refusal(benchmark, arguments, capsys) -> str:
@@ -24,7 +24,7 @@ def refusal(benchmark, arguments, capsys) -> str:
     return err
 
 
-@pytest.mark.parametrize("benchmark", [*MEASURING, "annealing_gap", "linear_vae"])
+@pytest.mark.parametrize("benchmark", [*MEASURING, "annealing_gap", "linear_vae", "__main__"])
 def test_help(benchmark, capsys):
     with pytest.raises(SystemExit) as stopped:
         importlib.import_module(f"benchmarks.{benchmark}").main(["--help"])
@@ -37,15 +37,22 @@ def test_where_the_figures_cannot_go(benchmark, capsys, tmp_path):
     assert "--json" in refusal(benchmark, ["--json", str(tmp_path)], capsys)
 
 
+def cases_of(module) -> list[str]:
+    """Returns the names of its cases, wherever it keeps them."""
+    if module.__name__.endswith("scaling"):
+        return list(module.cases())
+    return list(module.PROGRAMS if module.__name__.endswith("programs") else module.CASES)
+
+
 @pytest.mark.parametrize("benchmark", WITH_CASES)
 def test_a_case_that_there_is_not(benchmark, capsys):
     module = importlib.import_module(f"benchmarks.{benchmark}")
-    names = module.cases() if benchmark == "scaling" else module.CASES
+    names = cases_of(module)
     line = refusal(benchmark, ["--case", "nonsense"], capsys)
     assert "--case" in line and "'nonsense'" in line and all(name in line for name in names)
 
 
-@pytest.mark.parametrize("benchmark", [*WITH_CASES, "processes"])
+@pytest.mark.parametrize("benchmark", [*WITH_CASES, "processes", "whole_runs"])
 @pytest.mark.parametrize("rounds", ["0", "1", "-3", "few"])
 def test_too_few_rounds_for_quartiles(benchmark, rounds, capsys):
     assert "--rounds" in refusal(benchmark, [f"--rounds={rounds}"], capsys)
