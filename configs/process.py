@@ -86,6 +86,6 @@ def _kept(stream: TextIO | None, number: int) -> _Kept:
         io.BufferedWriter(end),
         encoding="utf-8" if stream is None else stream.encoding,
         errors="backslashreplace",
-        line_buffering=number == 2 or end.isatty(),
+        line_buffering=True,  # a log of both streams has their lines in the order they came
     )
     return end

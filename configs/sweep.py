@@ -19,7 +19,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiment.directory import RunDirectory
+from experiment.directory import RunDirectory, in_a_shell
+from parallel import launch
 
 if TYPE_CHECKING:
     from inference.training import Training
@@ -74,10 +75,15 @@ class Watch:
             tqdm.write(left.removeprefix("; "))
 
     def ended(self, directory: RunDirectory) -> Trained:
-        """Returns what became of the run."""
+        """Returns what became of the run, and says what follows; of a sweep, its end says that."""
         of_valid = (r for r in directory.read_metrics() if r.get("split") == "valid")
         best = max(of_valid, key=lambda record: float(record["elbo"]), default={})
         seconds = 0.0 if self.was_done else time.monotonic() - self.marks[0]
+        if not is_sweep() and not launch.rank():
+            where = shlex.quote(str(directory.path))
+            print(f"next: python evaluate.py {where}")
+            if self.was_done:
+                print(f"or train it longer: the same command with train.epochs=N extend={where}")
         return Trained(str(directory.path), best.get("elbo"), best.get("epoch"), seconds)
 
 
@@ -158,7 +164,7 @@ def summary(records: Sequence[dict[str, Any]], swept: Sequence[str]) -> list[str
     runs = [record["run"] for record in records if "run" in record]
     if not runs:
         return ["", *lines]
-    all_of_them = _named(list(dict.fromkeys(runs)))
+    all_of_them = in_a_shell(list(dict.fromkeys(runs)))
     compared = [f"then: python compare.py {all_of_them} --out comparison.html"]
     return ["", *lines, f"next: python evaluate.py {all_of_them}", *compared[: len(runs) - 1]]
 
@@ -172,17 +178,6 @@ def _own(words: Sequence[str], swept: Sequence[str]) -> str:
     """Returns the words of a run that differ between a sweep's runs; all, if that is not known."""
     own = [word for word in words if word.lstrip("+").partition("=")[0] in swept]
     return " ".join(own or [word for word in words if not word.startswith("run_dir=")])
-
-
-def _named(runs: list[str]) -> str:
-    """Returns what names these runs in a shell: their folder's `*` where it holds no others."""
-    parents = {Path(run).parent for run in runs}
-    if len(parents) == 1 and len(runs) > 1:
-        (parent,) = parents
-        there = {file for file in parent.glob("*") if file.is_dir()}
-        if there == {Path(run) for run in runs} and parent != Path():
-            return f"{shlex.quote(str(parent))}/*"
-    return " ".join(map(shlex.quote, runs))
 
 
 def _left(config: DictConfig, whole: float | None = None) -> str:

@@ -38,6 +38,8 @@ def check_words(words: Sequence[str], folder: str | None = None, sweep: bool = F
                 unknown = one not in files[name] and not elsewhere
                 if unknown and not re.search(r"[\[{('\"$]", one):
                     raise no_such_choice(name, one, list(files[name]))
+    for name, _ in given:
+        _check_all_have(name, files, chosen)
     for axis in AXES:
         for one in chosen[axis]:
             for other, name in overridden(files[axis][one]).items() if one in files[axis] else ():
@@ -92,6 +94,24 @@ def _check_option(
     also = f"; {name} belongs to {axis}={', '.join(others)}" if others else ""
     what = f"{axis}={','.join(dict.fromkeys(chosen[axis]))}"
     raise RequestError(f"{name}: no such option of {what}; {mean}{has}{also}")
+
+
+def _check_all_have(
+    name: str, files: dict[str, dict[str, Path]], chosen: dict[str, list[str]]
+) -> None:
+    """Raises RequestError for an option that some choices of a sweep have, and others have not."""
+    axis = name.split(".")[0]
+    have: list[str] = []
+    lack: list[str] = []
+    for one in chosen.get(axis, []):
+        if "." not in name or CONFIGS not in files[axis].get(one, Path()).parents:
+            return
+        (have if name in _options(axis, files, {axis: [one]}) else lack).append(one)
+    if have and lack:
+        raise RequestError(
+            f"{name}: no such option of {axis}={','.join(lack)}; sweep {axis}={','.join(have)} "
+            "alone with it"
+        )
 
 
 def _options(

@@ -1,6 +1,5 @@
 """The command evaluate.py: measures runs one after the other."""
 
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from evidence.imputation import FILLINGS
 from evidence.unsupported import UnsupportedPair
 from experiment import Run, load_run
 from experiment.components import importable
-from experiment.directory import RunDirectory
+from experiment.directory import RunDirectory, in_a_shell
 from parallel import group
 
 
@@ -59,7 +58,7 @@ def evaluate_all(options: Options, show: Callable[[], Show]) -> int:
                 print(printable(f"{which}: {path}"), flush=True)
             statuses.append(_status(path, options, show(), which))
         if len(options.runs) > 1 and not any(statuses) and options.new is None:
-            runs = " ".join(map(shlex.quote, options.runs))
+            runs = in_a_shell(options.runs)
             print(printable(f"next: python compare.py {runs} --out comparison.html"))
         return max(statuses)
 

@@ -1,5 +1,6 @@
 """Plain values for evaluation.json and imputations.json; their keys are a contract."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from evaluation.bracket import SimulatedBracket
 from evaluation.gap import Gap, GapParts
-from evaluation.imputation import Errors, Imputed
+from evaluation.imputation import Error, Errors, Imputed
 from evaluation.measured import Measured
 from evaluation.rate_distortion import RateDistortion
 from evaluation.result import Evaluation
@@ -173,17 +174,30 @@ def imputation_json(imputed: Imputed) -> dict[str, Json]:
         "share_missing": imputed.share_missing,
         "particles": imputed.imputation.particles,
         "effective_sample_size": _sizes(imputed.imputation.effective_size),
-        "errors": {filler: _errors(errors) for filler, errors in imputed.errors().items()},
+        "errors": {
+            filler: _errors(errors, imputed.run.dataset.columns or ())
+            for filler, errors in imputed.errors().items()
+        },
     }
 
 
-def _errors(errors: Errors) -> dict[str, Json]:
-    found = {"rmse": errors.rmse, "nats_per_dimension": errors.nats_per_dimension}
-    return {
-        name: {"value": error.value, "se": error.standard_error}
-        for name, error in found.items()
-        if error is not None
+def _errors(errors: Errors, columns: Sequence[str]) -> dict[str, Json]:
+    found = {
+        "rmse": errors.rmse,
+        "nats_per_dimension": errors.nats_per_dimension,
+        "standardised_rmse": errors.standardised_rmse,
     }
+    told: dict[str, Json] = {name: _error(one) for name, one in found.items() if one is not None}
+    if errors.columns:
+        each = zip(columns, errors.columns, strict=True)
+        told["rmse_by_column"] = {name: _error(error) for name, error in each}
+    return told
+
+
+def _error(error: Error) -> Json:
+    """Returns an error in plain values; null for that of a column of which nothing was missing."""
+    values = {"value": error.value, "se": error.standard_error}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _sizes(effective_size: Tensor) -> dict[str, Json]:

@@ -70,7 +70,14 @@ def check_options(axis: str, choice: Choice, component: Component) -> None:
                 f"{axis}.{name}: no such option; {axis} takes {', '.join(parameters)}"
             )
         if not accepts(hints.get(name), value) and name in hints:
-            raise RequestError(f"{axis}.{name}={value!r}: expected {describe(hints[name])}")
+            usual = None if choice.target else choices.defaults(axis, choice.name).get(name)
+            such = "" if usual is None else f", such as {axis}.{name}={_word(usual)}"
+            raise RequestError(f"{axis}.{name}={value!r}: expected {describe(hints[name])}{such}")
+
+
+def _word(value: choices.Option) -> str:
+    """Returns `value` as the command line has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def locate(axis: str, choice: Choice, trust: Trust = False) -> Component:

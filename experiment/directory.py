@@ -9,6 +9,7 @@ run directory reads data and never code: YAML by the safe loader, checkpoints wi
 """
 
 import errno
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,7 @@ from experiment.request import PLACES, Request, digest, identity
 # Where nothing can be written, and where nothing is, no two files are taken apart.
 NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.ENOTDIR)
 
-__all__ = ["PLACES", "RunDirectory", "digest", "identity", "of_split"]
+__all__ = ["PLACES", "RunDirectory", "digest", "identity", "in_a_shell", "of_split"]
 
 
 def of_split(name: str, split: str) -> str:
@@ -223,3 +224,20 @@ class RunDirectory:
         """Writes the last file of a run, and removes what would only continue it."""
         write_whole(self.done_file, b"")
         self.checkpoints.drop_previous()
+
+
+def in_a_shell(runs: Sequence[str]) -> str:
+    """Returns what names these runs in a shell.
+
+    Where their folder holds no others, that is its `*`; otherwise, the ends of their names do.
+    """
+    parents = {Path(run).parent for run in runs}
+    if len(parents) == 1 and len(runs) > 1 and parents != {Path()}:
+        (parent,) = parents
+        there = {file for file in parent.glob("*") if file.is_dir()}
+        if there == {Path(run) for run in runs}:
+            return f"{shlex.quote(str(parent))}/*"
+        ends = [Path(run).name.rpartition("-")[2] for run in runs]
+        if all(end.isalnum() and len([*parent.glob(f"*-{end}")]) == 1 for end in ends):
+            return f"{shlex.quote(str(parent))}/*-{{{','.join(ends)}}}"
+    return " ".join(map(shlex.quote, runs))

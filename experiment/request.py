@@ -224,3 +224,19 @@ def no_such_choice(axis: str, name: str) -> RequestError:
     """Returns the refusal of a choice that does not exist."""
     known = choose_from(name, choices.names(axis))
     return RequestError(f"{axis}={name}: no such choice; {known}")
+
+
+def lighter_kl(objective: str, options: Mapping[str, Option]) -> str:
+    """Returns what gives the KL term less weight early in training; empty if that is seen to.
+
+    >>> lighter_kl("beta", {"weight": 1.0, "warmup_epochs": 0, "cycles": None})
+    'a KL that is warmed up (objective.warmup_epochs=20)'
+    """
+    if objective in ("elbo", "analytic_kl", "stl"):
+        return "a KL that is warmed up (objective=beta objective.warmup_epochs=20)"
+    if objective != "beta":
+        return ""
+    if float(options["weight"] or 0) > 1:
+        return "a smaller β (objective.weight)"
+    warmed = options["warmup_epochs"] or options["cycles"]
+    return "" if warmed else "a KL that is warmed up (objective.warmup_epochs=20)"

@@ -1,6 +1,5 @@
 """A training run from its request to DONE."""
 
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from experiment.directory import RunDirectory
 from experiment.environment import environment
 from experiment.files import write_json
 from experiment.recipes.base import Pair
-from experiment.request import Request
+from experiment.request import Request, lighter_kl
 from experiment.shared import SharedRunDirectory
 from experiment.start import start
 from inference.loop import Observer, fit, ignore
@@ -65,9 +64,7 @@ def _train(request: Request, observe: Observer) -> RunDirectory:
     with directory.claim(request, resume=request.train.resume == "auto"):
         directory.accept_data(fingerprint)
         if directory.is_done:
-            where = shlex.quote(str(directory.path))
-            print(f"{directory.path} is done already; evaluate it: python evaluate.py {where}")
-            print(f"or train it longer: the same command with train.epochs=N extend={where}")
+            print(f"{directory.path} is done already")
             return directory.files
         if state is not None:
             directory.save(state, state["best"])
@@ -84,7 +81,6 @@ def _train(request: Request, observe: Observer) -> RunDirectory:
     best = f"best validation ELBO {training.best_elbo:.2f} nats (epoch {training.best_epoch})"
     print(f"{best}, {time.monotonic() - began:.1f} s")
     print(f"kept in {directory.path}")
-    print(f"next: python evaluate.py {shlex.quote(str(directory.path))}")
     return directory.files
 
 
@@ -142,11 +138,15 @@ def summary(opened: Opened) -> str:
 
 def notes(opened: Opened) -> Iterator[str]:
     """Yields what is to be said of the data, and what components and the objective say."""
+    request = opened.request
+    lighter = lighter_kl(request.objective.name, request.objective.options)
     yield from opened.data.notes
     for program in opened.pair:
         for module in program.modules():
             if isinstance(module, Prior | Likelihood) and module.note:
                 yield module.note
+            if isinstance(module, Prior) and module.needs_warm_up and lighter:
+                yield f"prior={request.prior.name}: the rate may stay low; what helps: {lighter}"
     train = opened.data.train
     with forked(train.device):
         said = opened.objective.describe(*opened.pair, Batch.of(train[:2]))

@@ -13,8 +13,9 @@ from evaluation.options import Options
 from evaluation.result import Evaluation
 from experiment.directory import of_split
 from report import figures
+from report.imputed import imputation_table
 from report.page.run import write_report
-from report.table import Table, imputation_table, remarks_table
+from report.table import Table, remarks_table
 
 
 def say(text: str) -> None:

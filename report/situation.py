@@ -7,6 +7,7 @@ from evaluation.measured import Measured
 from evaluation.result import Evaluation
 from evidence.estimate import paired
 from experiment.choices import Option
+from experiment.request import lighter_kl
 
 # Guides that contain a given one, from the least to the richest.
 RICHER = {
@@ -82,15 +83,7 @@ class Situation:
     @property
     def lighter_kl(self) -> str:
         """A KL term that weighs less early in training, unless the objective sees to that."""
-        objective, options = self.names["objective"], self.objective
-        if objective in ("elbo", "analytic_kl", "stl"):
-            return "a KL that is warmed up (objective=beta objective.warmup_epochs=20)"
-        if objective != "beta":
-            return ""
-        if float(options["weight"] or 0) > 1:
-            return "a smaller β (objective.weight)"
-        warmed = options["warmup_epochs"] or options["cycles"]
-        return "" if warmed else "a KL that is warmed up (objective.warmup_epochs=20)"
+        return lighter_kl(self.names["objective"], self.objective)
 
 
 def what_helps(*ways: str) -> str:

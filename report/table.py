@@ -1,10 +1,9 @@
-"""The printed tables: where log p(x) is, and how far off imputed dimensions are."""
+"""The printed table: where log p(x) is, and what is to be said of that."""
 
 import textwrap
 from typing import NamedTuple
 
 from evaluation.bounds import Bounds
-from evaluation.imputation import Error, Filler, Imputed
 from evaluation.measured import Measured, shown
 from evaluation.notes import Note
 from evaluation.result import Evaluation
@@ -12,20 +11,12 @@ from evidence import Estimate
 from evidence.estimate import Annealed, Coupled, Enumeration, Exactly, Quadrature, paired
 from report.explain import remarks
 from report.names import source_name
-from report.situation import what_helps
 
 WIDTH = 110
 # The width of the names of rows, of which this is the longest.
 RECONSTRUCTION = "reconstruction  E_q[log p(x|z)]"
 NAMES = len(RECONSTRUCTION)
 BITS = "bits per dimension"
-FILLERS: dict[Filler, str] = {
-    "imputed": "E[x_mis|x_obs]",
-    "nothing_observed": "E[x_mis], nothing observed",
-    "training_mean": "training mean",
-}
-# The effective sample size below which a single particle decides what is filled in.
-POOR = 2
 
 
 class Row(NamedTuple):
@@ -199,7 +190,7 @@ def _line(row: Row) -> str:
 
 def remarks_table(evaluation: Evaluation) -> str:
     """Returns what is to be said of an evaluation, in lines of the terminal."""
-    return "\n".join(["", *map(_paragraph, remarks(evaluation))])
+    return "\n".join(["", *map(paragraph, remarks(evaluation))])
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
@@ -207,35 +198,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     return "\n".join([*Table().rows(evaluation), remarks_table(evaluation)])
 
 
-def _paragraph(note: Note) -> str:
+def paragraph(note: Note) -> str:
     """Returns a remark in lines of the terminal; only warnings are marked."""
     mark = "  ! " if note.severity == "warning" else "  "
     return textwrap.fill(note.text, WIDTH, initial_indent=mark, subsequent_indent=" " * len(mark))
-
-
-def imputation_table(imputed: Imputed) -> str:
-    """Returns the errors of each filler on the dimensions that were held back."""
-    size, particles = imputed.imputation.effective_size, imputed.imputation.particles
-    lines = [
-        f"  missing ({imputed.mask}): {imputed.share_missing:.0%} of the dimensions "
-        f"of {len(imputed.x):,} {imputed.split} data",
-        f"  {'filled in by':<28}{'RMSE':>9}{'s.e.':>9}{'−log p/dim':>13}{'s.e.':>9}",
-    ]
-    for filler, errors in imputed.errors().items():
-        numbers = _error(errors.rmse, 9)
-        if errors.nats_per_dimension is not None:
-            numbers += _error(errors.nats_per_dimension, 13)
-        lines.append(f"  {FILLERS[filler]:<28}{numbers}")
-    lines.append(
-        f"  effective sample size: median {float(size.median()):.1f}, smallest "
-        f"{float(size.min()):.1f} of {particles:,} particles"
-    )
-    if poor := int((size < POOR).sum()):
-        text = f"it is below {POOR} for {poor} of {len(size):,} data"
-        text += what_helps("more particles (--impute-particles)")
-        lines.append(_paragraph(Note(text, "warning")))
-    return "\n".join(lines)
-
-
-def _error(error: Error, width: int) -> str:
-    return f"{shown(error.value, 4):>{width}}{shown(error.standard_error, 4):>9}"

@@ -48,6 +48,7 @@ def test_every_combination_and_nothing_twice(train, folder):
         len(re.findall(r"^latent_dim=\d seed=\d +-\d+\.\d\d +[12] +(?:\d+ s|–)$", out, re.M)) == 4
     )
     assert "next: python evaluate.py run/*\nthen: python compare.py run/* --out" in out
+    assert out.count("next: ") == 1, "the end of the sweep says what follows"
     assert {f.parent.name for f, time in before.items() if f.stat().st_mtime_ns != time} <= {
         "lr0.001-z1-s0"
     }

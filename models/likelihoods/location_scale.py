@@ -92,11 +92,13 @@ class LocationScale(Likelihood, ABC):
     @property
     def note(self) -> str | None:
         if self.kind == "fixed":
-            return None
+            given = f"the scale {self.fixed_scale:.3g} of the likelihood is that of every column"
+            learned = "in its own units; scale=per_dimension learns one for each"
+            return None if self.unit is None else f"{given}, {learned}"
         why = "one grey level of the data" if self.quantised else "the data are not quantised"
         if self.unit is not None and self.kind != "optimal":
             why = "in standard deviations of the training data"
         floor = f"the {self.kind} scale of the likelihood has the floor {self.floor:.3g} ({why})"
         if self.unit is None or self.unit.dim():
             return floor
-        return f"{floor}; it is one for all columns, per_dimension has one for each"
+        return f"{floor}; it is one for all columns, scale=per_dimension has one for each"

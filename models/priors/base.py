@@ -1,6 +1,7 @@
 """What every prior declares."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -23,6 +24,9 @@ class Prior(nn.Module, ABC):
         >>> round(float(p.log_prob(torch.zeros(2))), 4)
         -1.8379
     """
+
+    # Whether the rate stays low unless the KL term weighs less early in training.
+    needs_warm_up: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self) -> Distribution:

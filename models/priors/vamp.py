@@ -1,6 +1,7 @@
 """p(z) = (1/K) Σ_k q(z|u_k) at K learned pseudo-inputs u_k (Tomczak & Welling 2018, eq. 9)."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pyro.distributions as dist
 import torch
@@ -27,6 +28,7 @@ class Vamp(Prior):
     """
 
     weights: Tensor
+    needs_warm_up: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -49,14 +51,11 @@ class Vamp(Prior):
         return transform_to(self.domain)(self.raw_inputs)
 
     @property
-    def note(self) -> str:
-        warm = "the VampPrior needs a warm-up of the KL term, or the rate stays low"
+    def note(self) -> str | None:
         if not isinstance(self.posterior(self.pseudo_inputs[:1]), dist.TransformedDistribution):
-            return warm
+            return None
         count = len(self.weights)
-        return (
-            f"{warm}; the guide's flow is inverted for each of {count} components: fewer are faster"
-        )
+        return f"the guide's flow is inverted for each of {count} components: fewer are faster"
 
     def forward(self) -> Distribution:
         return SharedMixture(dist.Categorical(self.weights), self.posterior(self.pseudo_inputs))

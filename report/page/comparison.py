@@ -11,7 +11,7 @@ from errors import RequestError
 from experiment.files import write_whole
 from report.comparison.cells import Table, caption, pairs_caption, pairs_table, table
 from report.comparison.comparing import Comparison
-from report.comparison.labels import differing
+from report.comparison.labels import CHOICE, differing
 from report.comparison.statistics import Difference
 from report.comparison.verdict import Verdict, verdict
 from report.page.chart import Chart, Scale
@@ -113,7 +113,7 @@ def _section(comparison: Comparison, most: int) -> Section:
         _pairs(comparison),
         charts=charts(comparison),
         figures={title: found for title, found in pictures.items() if found},
-        options=options,
+        options=[option.removeprefix(CHOICE) for option in options],
         values=[[str(one.get(option, "–")) for option in options] for one in every],
         runs=_runs(comparison),
     )

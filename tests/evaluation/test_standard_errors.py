@@ -159,17 +159,22 @@ def imputed(generator, rows):
     filled = Imputation(
         torch.where(torch.tensor(missing), 0.0, x), x, torch.tensor(-size * missing), one, one, 20
     )
-    run = SimpleNamespace(dataset=SimpleNamespace(mean=torch.zeros(8)))
-    return Imputed(run, "test", "random:0.5", x, torch.tensor(missing), filled, filled)
+    run = SimpleNamespace(dataset=SimpleNamespace(mean=torch.zeros(8), columns=tuple("abcdefgh")))
+    spread = torch.arange(1.0, 9.0)
+    return Imputed(run, "test", "random:0.5", x, torch.tensor(missing), filled, filled, spread)
 
 
 def test_errors_of_imputations_are_what_repetitions_show():
     """A standard error is the spread of the number over data sets; no formula is repeated here."""
     generator = np.random.default_rng(0)
     many = [imputation_json(imputed(generator, 150))["errors"]["imputed"] for _ in range(800)]
-    for name in ("rmse", "nats_per_dimension"):
+    for one in many:
+        one["h"] = one.pop("rmse_by_column")["h"]
+    # Half of the data tell of one column: its error reads a little low, as errors are skewed.
+    within = {"rmse": 0.12, "nats_per_dimension": 0.12, "standardised_rmse": 0.12, "h": 0.2}
+    for name, share in within.items():
         values, errors = (np.array([one[name][key] for one in many]) for key in ("value", "se"))
-        assert errors.mean() == pytest.approx(values.std(), rel=0.12), name
+        assert errors.mean() == pytest.approx(values.std(), rel=share), name
 
 
 def test_values_of_imputations_by_hand():
@@ -178,14 +183,20 @@ def test_values_of_imputations_by_hand():
     missing = torch.tensor([[True, False], [True, True]])
     log_p = torch.tensor([[-1.0, 0.0], [-2.0, -6.0]]).double()
     two = torch.ones(2).double()
-    run = SimpleNamespace(dataset=SimpleNamespace(mean=torch.tensor([0.0, 3.0])))
+    run = SimpleNamespace(dataset=SimpleNamespace(mean=torch.tensor([0.0, 3.0]), columns="ab"))
     found = Imputation(torch.tensor([[0.0, 5.0], [2.0, 1.0]]).double(), x, log_p, two, two, 20)
     nothing = Imputation(torch.zeros(2, 2).double(), x, 3 * log_p, two, two, 20)
     told = imputation_json(Imputed(run, "test", "m", x, missing, found, nothing))
+    spread = torch.tensor([1.0, 3.0])  # the columns are in units of their own
+    table = imputation_json(Imputed(run, "test", "m", x, missing, found, nothing, spread))
     values = {
         filler: {name: error["value"] for name, error in errors.items()}
         for filler, errors in told["errors"].items()
     }
+    of_table = table["errors"]["imputed"]
+    assert of_table["standardised_rmse"]["value"] == pytest.approx(math.sqrt((1 + 9 / 9) / 3))
+    by_column = {name: error["value"] for name, error in of_table["rmse_by_column"].items()}
+    assert by_column == {"a": pytest.approx(math.sqrt(1 / 2)), "b": 3.0}
     assert values == {
         "imputed": pytest.approx({"rmse": math.sqrt(10 / 3), "nats_per_dimension": 3.0}),
         "nothing_observed": pytest.approx({"rmse": math.sqrt(7), "nats_per_dimension": 9.0}),

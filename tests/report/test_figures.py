@@ -24,9 +24,9 @@ from report.figures.imputations import imputations
 from report.figures.latent_space import latent_space
 from report.figures.manifold import manifold
 from report.figures.style import ACCENT, DARK
+from report.imputed import imputation_table
 from report.page.chart import HEIGHT
 from report.page.run_charts import learning_charts
-from report.table import imputation_table
 
 KINDS = {
     "conditional": ("model=conditional",),

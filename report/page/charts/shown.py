@@ -8,7 +8,7 @@ from report.page.chart import LEFT, ROW, TOP
 
 ERRORS = "Whiskers: ± s.e. over data, which the runs largely share."
 # Characters of a name beside a row, and pixels of one of them.
-LONGEST, LETTER = 26, 6.4
+LONGEST, LETTER = 26, 7.6
 
 
 class Shown(NamedTuple):
