@@ -17,6 +17,7 @@ demo: $(VENV)/.core
 	$(BIN)/python train.py run_dir=$(DEMO) train.epochs=200
 	$(BIN)/python evaluate.py $(DEMO)
 	@echo "open $(DEMO)/report.html in a browser; the figures are in $(DEMO)/figures"
+	@echo "then: . $(BIN)/activate; python train.py --help"
 
 test: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -53,6 +53,7 @@ TWO_SCREENS = 100
 NOT_RUN = {
     r"^(\.venv/bin/)?pip install": "needs a package index",
     r"^python3 -m venv": "makes the environment that these tests run in",
+    r"^\. \.venv/bin/activate$": "enters the environment that these tests run in",
     r"^make (test|docs|verify|mutants)$": "runs these tests, or is run by one of them",
     r"hydra/launcher=submitit_slurm": "needs a cluster; test_sweeps.py has submitit's local one",
     r"^torchrun ": "starts processes of its own; in tests/distributed",
