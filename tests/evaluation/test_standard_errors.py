@@ -160,7 +160,7 @@ def imputed(generator, rows):
         torch.where(torch.tensor(missing), 0.0, x), x, torch.tensor(-size * missing), one, one, 20
     )
     run = SimpleNamespace(dataset=SimpleNamespace(mean=torch.zeros(8), columns=tuple("abcdefgh")))
-    spread = torch.arange(1.0, 9.0)
+    spread = torch.linspace(1, 1.5, 8)
     return Imputed(run, "test", "random:0.5", x, torch.tensor(missing), filled, filled, spread)
 
 
