@@ -29,6 +29,9 @@ WIDE = 1.0
 COLLAPSED_RATE = 0.1
 # Nats between q(z) and p(z) from which on prior samples are called unlike codes.
 FAR = 0.5
+# Nats below log N from which on the information in z is hardly underestimated by N data. What it
+# lacks is counted as the distance of q(z) from the prior.
+NEAR_CEILING = 1.0
 # Nats of a part of the gap below which nothing is worth a change.
 SMALL = 0.1
 # Dimensions that a sentence lists; if there are more, dots follow.
@@ -169,9 +172,15 @@ def _usage(found: LatentUsage, about: Situation) -> Note:
         return Note(
             f"{used}; z tells {found.num_examples} data apart (I_q(x; z) ≈ {ceiling} nats)."
         )
+    carried, apart = f"{found.mutual_information:.2f}", f"{found.marginal_kl:.2f}"
+    if math.log(found.num_examples) - found.mutual_information < NEAR_CEILING:
+        return Note(
+            f"{used}; z carries at least {carried} nats about x (at most {ceiling} can be seen), "
+            f"and q(z) is at most {apart} nats from the prior: more data would tell."
+        )
     said = (
-        f"{used}; z carries {found.mutual_information:.2f} nats about x (at most {ceiling} can be "
-        f"seen), and q(z) is {found.marginal_kl:.2f} nats from the prior"
+        f"{used}; z carries {carried} nats about x (at most {ceiling} can be seen), and q(z) is "
+        f"{apart} nats from the prior"
     )
     if found.marginal_kl < FAR:
         return Note(f"{said}.")

@@ -10,12 +10,14 @@ class LookContent(TypedDict):
     """How a datum is drawn: as a picture, or as the profile of its values by dimension.
 
     `drawn` is (height, width) in pixels or (length,); `low` and `high` are the ends of the scale.
+    `columns` are the names at the axis of a profile, if there is room for them.
     """
 
     picture: bool
     drawn: tuple[int, ...]
     low: float
     high: float
+    columns: list[str] | None
 
 
 class PictureSheet(TypedDict):

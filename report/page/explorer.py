@@ -12,7 +12,7 @@ from errors import printable
 from evaluation.exploration import Exploration, explore
 from evaluation.result import Evaluation
 from evaluation.summary import effort
-from report.figures.profile import in_standard_units
+from report.figures.profile import in_standard_units, names_at_axis
 from report.names import bound_name, latent_name
 from report.page.content import Axis, ExplorerContent, Measured, Values
 from report.page.sprites import Look
@@ -29,7 +29,7 @@ def explorer(evaluation: Evaluation) -> ExplorerContent:
     drawn = in_standard_units(data)
     look = Look.of(drawn(shown.batch.x))
     return {
-        "look": look.content,
+        "look": {**look.content, "columns": names_at_axis(data)},
         "sheets": {
             "x": look.sheet(drawn(shown.batch.x)),
             "mean": look.sheet(drawn(shown.reconstruction)),
@@ -82,7 +82,7 @@ def _notes(evaluation: Evaluation, shown: Exploration) -> list[str]:
     count = f"all {there:,} data" if first == there else f"the first {first:,} of {there:,} data"
     notes = [f"These are {count} of {where}, each at its E_q[z]."]
     data = evaluation.run.dataset
-    if data.columns is not None:
+    if data.columns is not None and names_at_axis(data) is None:
         named = ", ".join(map(printable, data.columns[:MOST_COLUMNS]))
         more = ", …" if len(data.columns) > MOST_COLUMNS else ""
         notes.append(f"The dimensions are {named}{more}.")

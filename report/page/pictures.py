@@ -3,11 +3,20 @@
 import base64
 import io
 import math
+import struct
 
 # Pixels of a picture that is opened; a larger one is left out.
 MOST_PIXELS = 50_000_000
 # Pixels along a picture that is drawn smaller.
 LONGEST_SIDE = 900
+# From this width on, as a multiple of the height, a picture needs the whole width of a page.
+WIDE = 2.4
+
+
+def is_wide(png: bytes) -> bool:
+    """Whether a PNG is so wide that its words are too small on half a page."""
+    width, height = struct.unpack(">II", png[16:24])
+    return bool(width > WIDE * height)
 
 
 def picture(png: bytes, most: int) -> str:

@@ -14,7 +14,7 @@ from report.glossary import GLOSSARY
 from report.names import bound_name
 from report.page.explorer import explorer
 from report.page.made import made
-from report.page.pictures import picture
+from report.page.pictures import is_wide, picture
 from report.page.run_charts import ladder_chart, learning_charts
 from report.page.template import render
 from report.page.unusual import unusual_cards
@@ -41,9 +41,10 @@ def write_report(run: Run, evaluation: Evaluation, drawn: Sequence[str]) -> Path
     """
     folder = run.path / of_split("figures", evaluation.split)
     figures = [
-        (title, picture((folder / f"{name}.png").read_bytes(), FIGURE_BYTES))
+        (title, picture(png, FIGURE_BYTES), is_wide(png))
         for name, title in FIGURES.items()
         if f"{name}.png" in drawn
+        for png in [(folder / f"{name}.png").read_bytes()]
     ]
     # The law that synthetic data were drawn from is no bound on what this model makes of them.
     # Nor is an upper bound one where chains have not met.

@@ -76,7 +76,13 @@ class Look:
     @property
     def content(self) -> LookContent:
         """The look for the page's script."""
-        return {"picture": self.picture, "drawn": self.drawn, "low": self.low, "high": self.high}
+        return {
+            "picture": self.picture,
+            "drawn": self.drawn,
+            "low": self.low,
+            "high": self.high,
+            "columns": None,
+        }
 
     def addresses(self, x: Float[Tensor, " N *shape"]) -> list[str]:
         """Returns each of the pictures `x` by itself."""

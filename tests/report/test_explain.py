@@ -206,6 +206,7 @@ def test_annealing_below_iwae_on_real_data_is_said_though_the_bracket_is_narrow(
     [
         (usage([1.0, 1.0, 0.0]), "2 of 3 latent dimensions are in use (unused: z₃); z carries"),
         (usage([1.0, 1.0]), "2 of 2 latent dimensions are in use; z carries 4.80 nats about x"),
+        (usage([1.0], information=6.2), "at least 6.20 nats about x"),
         (usage([1.0], information=6.9), "z tells 1000 data apart"),
         (usage([0.0] * 8), "(unused: z₁, z₂, z₃, z₄, z₅, z₆, …)"),
         (usage([1.0], information=1.0), "unlike codes; what helps: a learned prior"),

@@ -32,7 +32,16 @@ const drawProfile = (view, line, index, dots) => {
   make(view, "line", { class: "grid", x1: 40, x2: 295, y1: 118, y2: 118 });
   make(view, "text", { x: 36, y: 14, "text-anchor": "end" }, text(look.high));
   make(view, "text", { x: 36, y: 121, "text-anchor": "end" }, text(look.low));
-  make(view, "text", { x: 167, y: 140, "text-anchor": "middle" }, "dimension");
+  if (look.columns === null) {
+    make(view, "text", { x: 167, y: 140, "text-anchor": "middle" }, "dimension");
+  } else {
+    look.columns.forEach((name, k) => {
+      const place = `translate(${x(k) + 4} 130) rotate(-35)`;
+      make(view, "text", { transform: place, "text-anchor": "end" }, name);
+    });
+    const longest = Math.max(...look.columns.map((name) => name.length));
+    view.setAttribute("viewBox", `0 0 300 ${140 + 4 * longest}`);
+  }
   make(view, "path", { d: "M" + heights(line).map((height, k) => `${x(k)} ${height}`).join("L") });
   const r = length > 60 ? 1.4 : 2.4;
   if (dots) heights(dots).forEach((cy, k) => make(view, "circle", { cx: x(k), cy, r }));
@@ -127,12 +136,34 @@ const drawNames = () => {
   document.querySelectorAll("#points text").forEach((name) => name.remove());
   const shown = new Set(labels ?? []);
   if (shown.size > 30) return;
+  const boxes = [];
   for (const number of shown) {
     const those = points.filter((point, i) => labels[i] === number && !point.hasAttribute("hidden"));
     if (those.length === 0) continue;
     const [x, y] = [0, 1].map((axis) => middle(those.map((point) => point.place[axis])));
     const place = { x, y: y + 6, "text-anchor": "middle", "aria-hidden": true };
-    make(at("points"), "text", place, classes[number]);
+    const name = make(at("points"), "text", place, classes[number]);
+    boxes.push({ name, x, y: y + 6, width: name.getBBox().width + 6, height: 19 });
+  }
+  apart(boxes);
+  boxes.forEach(({ name, x, y }) => {
+    name.setAttribute("x", x);
+    name.setAttribute("y", y);
+  });
+};
+// Names that overlap move apart, each by half of the shorter way, for as long as some do.
+const apart = (boxes) => {
+  for (let round = 0, moved = true; moved && round < 100; round += 1) {
+    moved = false;
+    boxes.forEach((one, i) => boxes.slice(i + 1).forEach((other) => {
+      const [dx, dy] = [other.x - one.x, other.y - one.y];
+      const [wide, high] = [(one.width + other.width) / 2 - Math.abs(dx), one.height - Math.abs(dy)];
+      if (wide <= 0.1 || high <= 0.1) return;
+      const [axis, way] = wide < high ? ["x", dx < 0 ? -wide : wide] : ["y", dy < 0 ? -high : high];
+      one[axis] -= way / 2;
+      other[axis] += way / 2;
+      moved = true;
+    }));
   }
 };
 
