@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import itertools
 import json
 import re
 import sys
@@ -239,6 +240,17 @@ def test_the_most_unusual_data_are_listed_with_their_pictures(plane, browser):
             opened.execute_script("return arguments[0].querySelector('img').naturalWidth", card)
             == plane.x.shape[-1]
         )
+
+
+def test_names_of_labels_do_not_overlap(plane, browser):
+    """Not even in a run that is hardly trained, where the codes of all labels lie together."""
+    boxes = plane.open(browser).execute_script(
+        "return [...document.querySelectorAll('#points text')].map((name) => {"
+        "const box = name.getBBox(); return [box.x + box.width / 2, box.y, box.width]; })"
+    )
+    assert len(boxes) == 10
+    for (x, y, wide), (across, up, other) in itertools.combinations(boxes, 2):
+        assert abs(x - across) >= (wide + other) / 2 or abs(y - up) >= 17
 
 
 def test_pointing_at_a_datum_shows_it(plane, browser):
