@@ -32,19 +32,24 @@ from evidence.kernel import PROPOSALS, Kernel
 from evidence.progress import Loop, steps
 from evidence.structure import Latents, Program
 
+# The longest lag that is chosen: chains that need more steps to meet have corrections instead.
+LONGEST = 125
+# Once the chains that have not met are a quarter of those that are run, the others stop.
+FEWER = 4
+
 
 @dataclass(frozen=True)
 class Coupling:
     """How chains are coupled: `leapfrogs` per step, and at most so many steps.
 
     `lag` L and `burn_in` k are chosen from the meeting times of other chains if they are None: the
-    lag is the longest of those, and the burn-in twice that.
+    lag is the longest of those, 125 at most, and the burn-in twice that.
 
     Raises ValueError for a number out of its range.
     """
 
     leapfrogs: int = 5
-    most_steps: int = 500
+    most_steps: int = 5000
     lag: int | None = None
     burn_in: int | None = None
 
@@ -88,7 +93,7 @@ def posterior_draws(
         if lag is None or burn_in is None:
             pilots = [coupled_chains(kernel, 1, 0, most) for kernel in steps(kernels)]
             meeting = torch.cat([pilot.meeting for pilot in pilots])
-            longest = int(meeting.clamp(max=most // 4).max())
+            longest = int(meeting.clamp(max=LONGEST).max())
             lag = longest if lag is None else lag
             burn_in = 2 * longest if burn_in is None else burn_in
         runs = [coupled_chains(kernel, lag, burn_in, most) for kernel in steps(kernels)]
@@ -112,25 +117,30 @@ def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> P
     ahead, behind = kernel.starts()
     met = torch.zeros(joint.batch.size, dtype=torch.bool, device=ahead.u.device)
     meeting = torch.full_like(ahead.log_joint, math.inf)
-    none = torch.zeros(0, dtype=torch.long, device=met.device)
+    left = torch.arange(len(met), device=met.device)
+    none = left[:0]
     drawn, kept, rows, signs = ahead.u, [_picked(joint.latents(ahead.u), none)], [none], []
     for t in steps(range(1, max(most_steps, burn_in) + 1), "step of the chains"):
         if t <= lag or bool(met.all()):
             ahead = kernel.alone(ahead)
         else:
             ahead, behind, same = kernel.coupled(ahead, behind)
-            meeting[same & ~met] = t
-            met |= same
-            behind = ahead.where(met, behind)  # once met, they are one chain
+            meeting[left[same & ~met[left]]] = t
+            met[left] |= same
+            behind = ahead.where(met[left], behind)  # once met, they are one chain
         if t == burn_in:
             drawn = ahead.u
-        if t > burn_in and (t - burn_in) % lag == 0 and not bool(met.all()):
-            (late,) = torch.nonzero(~met, as_tuple=True)
-            kept += [_picked(joint.latents(point.u), late) for point in (ahead, behind)]
-            rows += [late, late]
+        (late,) = torch.nonzero(~met[left], as_tuple=True)
+        if t > burn_in and (t - burn_in) % lag == 0:
+            here = kernel.path.joint
+            kept += [_picked(here.latents(point.u), late) for point in (ahead, behind)]
+            rows += [left[late], left[late]]
             signs += [torch.ones_like(meeting[late]), -torch.ones_like(meeting[late])]
-        if t >= burn_in and bool(met.all()):
+        if t >= burn_in and len(late) == 0:
             break
+        if t >= burn_in and len(late) * FEWER <= len(left):  # the others have nothing more to do
+            kernel, left = kernel.of(late), left[late]
+            ahead, behind = ahead.rows(late), behind.rows(late)
     return PosteriorDraws(
         joint.batch,
         joint.latents(drawn),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
@@ -169,10 +169,19 @@ class Joint:
         return u.to(self.dtype)
 
     def on(self, batch: Batch, bounds: tuple[Tensor, ...]) -> "Joint":
-        """Returns the same pair on as many other data, with the bounds of the supports there."""
+        """Returns the same pair on other data, with the bounds of the supports there."""
         other = copy.copy(self)
         other.batch, other.bounds = batch, bounds
         return other
+
+    def of(self, which: Int[Tensor, " picked"]) -> "Joint":
+        """Returns the same pair on some of the data."""
+        own = [
+            bound[which] if self._differs(site, bound) else bound
+            for site, bounds in self._bounds()
+            for bound in bounds
+        ]
+        return self.on(self.batch.rows(which), tuple(own))
 
     def rows(self, count: int) -> Batch:
         """Returns the data, repeated to `count` rows."""

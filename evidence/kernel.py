@@ -11,11 +11,12 @@ A step has three moves, each with common noise for the chains of a datum:
 3. A Hamiltonian step with common momenta brings them close (Heng & Jacob 2019).
 """
 
+import copy
 import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from evidence.hmc import Path, jittered
@@ -59,6 +60,10 @@ class State:
         """Returns what the state consists of."""
         return self.u, self.log_r, self.log_joint
 
+    def rows(self, which: Int[Tensor, " picked"]) -> "State":
+        """Returns some of the chains."""
+        return State(*(part[which] for part in self.fields()))
+
     def where(self, chosen: Bool[Tensor, " rows"], other: "State") -> "State":
         """Returns this state in the rows that are chosen, the other elsewhere."""
         u = torch.where(chosen.unsqueeze(1), self.u, other.u)
@@ -92,6 +97,14 @@ class Kernel:
         u, v = joint.draw_guide(1), joint.draw_prior(1)
         coin = torch.rand(len(u), 1, device=u.device) < 0.5
         return self._at(torch.where(coin, u, v)), self._at(torch.where(coin, v, u))
+
+    def of(self, which: Int[Tensor, " picked"]) -> "Kernel":
+        """Returns the same transition of the chains of some of the data."""
+        other = copy.copy(self)
+        other.path = Path(self.path.joint.of(which), "mixture")
+        other.idle, other.parked = self.idle[which], self.parked[which]
+        other.scale, other.step = self.scale[which], self.step[which]
+        return other
 
     def alone(self, one: State) -> State:
         """Makes a step with fresh noise."""
