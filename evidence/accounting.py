@@ -4,13 +4,23 @@ from collections.abc import Iterable
 
 import pyro.distributions as dist
 import torch
+from jaxtyping import Bool
 from pyro.distributions.transforms import BatchNorm
 from pyro.poutine import Trace
 from torch import Tensor
-from torch.distributions import Distribution
 
+from evidence.batch import Batch, repeat_rows
+from evidence.noise import forked
 from evidence.parts import parts_of
-from evidence.structure import Site, latent_sites, observed_sites, sample_sites
+from evidence.plates import plates_of
+from evidence.structure import (
+    Program,
+    Site,
+    latent_sites,
+    observed_sites,
+    sample_sites,
+    traced,
+)
 from evidence.unsupported import UnsupportedPair
 
 # What has no density of a variable: atoms, and a measure that is no probability.
@@ -60,8 +70,7 @@ def check_guide(guide: Trace, rows: int) -> None:
                 f"the guide observes site {name!r}, which is no part of q(z|x); "
                 "move it to the model, or leave it out"
             )
-        if not any(frame.vectorized for frame in site["cond_indep_stack"]):
-            check_shape(site, rows)
+        check_shape(site, rows)
 
 
 def is_discrete(site: Site) -> bool:
@@ -97,19 +106,14 @@ def check_masks(guide: Site, prior: Site, rows: int) -> None:
 
     Where it is in both, `evidence.idle` looks whether it has a say.
     """
-    for site in (guide, prior):
-        if _is_masked(site["fn"]):
-            raise masked_latent(site)
-    if all(site["mask"] is None or site["mask"] is True for site in (guide, prior)):
-        return
-    mine, other = (counted_rows(site, rows) for site in (guide, prior))
+    mine, other = (counted(site, rows) for site in (guide, prior))
     if not bool((mine == other).all()):
         raise masked_latent(guide)
 
 
 def check_unmasked(site: Site) -> None:
     """Raises UnsupportedPair if the program leaves out the site's density, of any datum."""
-    if _is_masked(site["fn"]) or not bool(counted_rows(site, 1).all()):
+    if not bool(counted(site, 1).all()):
         raise masked_latent(site)
 
 
@@ -121,37 +125,57 @@ def masked_latent(site: Site) -> UnsupportedPair:
     )
 
 
-def _is_masked(fn: Distribution) -> bool:
-    return any(isinstance(part, dist.MaskedDistribution) for part in parts_of(fn))
+def counted(site: Site, rows: int) -> Bool[Tensor, " *shape"]:
+    """Returns which numbers of a latent's value its density counts; a tensor () if it is all.
 
+    Masks are the program's (`poutine.mask`) and the distribution's own (`.mask()`), at any depth
+    under `.to_event()`; deeper ones, of a mixture's components say, are refused.
 
-def counted_rows(site: Site, rows: int) -> Tensor:
-    """Returns for which of `rows` data the site is counted."""
-    mask = site["mask"]
-    if mask is None or isinstance(mask, bool):
-        mask = torch.tensor(mask is not False)
-    mask = mask.to(site["value"].device)
-    return mask.expand(rows) if mask.numel() == 1 else mask.repeat(max(1, rows // len(mask)))
+    Arguments:
+        site: A site of a trace.
+        rows: For how many data, a multiple of those of the trace.
+    """
+    value, fn = site["value"], site["fn"]
+    masks = [(site["mask"], len(fn.event_shape))]
+    while isinstance(fn, (dist.Independent, dist.MaskedDistribution)):
+        if isinstance(fn, dist.MaskedDistribution):
+            masks.append((vars(fn)["_mask"], len(fn.event_shape)))
+        fn = fn.base_dist
+    if any(isinstance(part, dist.MaskedDistribution) for part in parts_of(fn)):
+        raise masked_latent(site)
+    found = torch.ones((), dtype=torch.bool, device=value.device)
+    for mask, events in masks:
+        if mask is not None and mask is not True:
+            mask = torch.as_tensor(mask, device=value.device).bool()
+            found = found & mask.reshape(mask.shape + (1,) * events).expand(value.shape)
+    return found if found.dim() == 0 else repeat_rows(found, max(1, rows // len(found)))
 
 
 def check_plate(sites: Iterable[Site], rows: int, others: Iterable[Site] = ()) -> None:
     """Raises UnsupportedPair unless one plate of `rows` data has all `sites`, and no other any."""
     sites = list(sites)
-    plates = {
-        frame.name
-        for site in [*sites, *others]
-        for frame in site["cond_indep_stack"]
-        if frame.vectorized
-    }
-    if len(plates) > 1:
-        raise UnsupportedPair(
-            f"the pair has several plates ({', '.join(sorted(plates))}); one data plate is "
-            "supported: declare the other dimensions with .to_event()"
-        )
+    every = [list(plates_of(site).values()) for site in [*sites, *others]]
+    outer = {plates[0].name for plates in every if plates}
+    if len(outer) > 1:
+        raise _several({plate.name for plates in every for plate in plates})
     for site in sites:
         if not any(frame.vectorized for frame in site["cond_indep_stack"]):
             raise _global(site)
         check_shape(site, rows)
+
+
+def check_data_plate(program: Program, batch: Batch, trace: Trace) -> None:
+    """Raises UnsupportedPair unless the leftmost plate of a trace is that of the data.
+
+    Where a site is in two plates of as many rows, the program runs on twice the data, and the
+    leftmost must have followed.
+    """
+    sizes = [[plate.size for plate in plates_of(site).values()] for site in sample_sites(trace)]
+    if all(each.count(batch.size) < 2 for each in sizes):
+        return
+    with forked(batch.device, seed=0):
+        other = traced(program, batch.repeat(2))
+    check_plate(sample_sites(other), 2 * batch.size)
 
 
 def _global(site: Site) -> UnsupportedPair:
@@ -161,11 +185,22 @@ def _global(site: Site) -> UnsupportedPair:
     )
 
 
+def _several(plates: set[str]) -> UnsupportedPair:
+    return UnsupportedPair(
+        f"the pair has several plates ({', '.join(sorted(plates))}), and the data plate is not the "
+        "leftmost of all; give it dim=-2 and one inside of it dim=-1, or declare the other "
+        "dimensions with .to_event()"
+    )
+
+
 def check_shape(site: Site, rows: int) -> None:
     """Raises UnsupportedPair unless the site has a density for each of `rows` data."""
     shape = tuple(site["fn"].batch_shape)
     if not shape:
         raise _global(site)
+    plates = {plate.name for plate in plates_of(site).values()}
+    if shape != (rows,) and len(plates) > 1:
+        raise _several(plates)
     if shape != (rows,):
         raise UnsupportedPair(
             f"site {site['name']!r} has batch shape {shape} on {rows} data; declare the other "

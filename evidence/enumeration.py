@@ -9,7 +9,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from evidence.accounting import check_density, check_plate, check_unmasked
+from evidence.accounting import check_data_plate, check_density, check_plate, check_unmasked
 from evidence.batch import Batch, Data
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.estimate import Enumeration, Estimate
@@ -69,6 +69,7 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
     for part in batch.parts(max(1, rows_per_chunk(batch.x, model) // min(total, TOGETHER))):
         trace = traced(model, part)
         check_summable(trace, part.size)
+        check_data_plate(model, part, trace)
         if not alike(values_of, supports_of(trace)):
             return None
         chunks = indices.reshape(total, -1).split(particles_per_chunk(part, model))

@@ -4,7 +4,7 @@ import torch
 from pyro.poutine import Trace
 from torch import Tensor
 
-from evidence.accounting import counted_rows, masked_latent
+from evidence.accounting import counted, masked_latent
 from evidence.batch import Batch
 from evidence.noise import forked
 from evidence.structure import (
@@ -20,7 +20,7 @@ from evidence.structure import (
 def check_idle(
     model: Program, guide: Program, batch: Batch, guide_trace: Trace
 ) -> dict[str, Tensor]:
-    """Returns of which data latents are masked, by name; UnsupportedPair if they have a say.
+    """Returns which numbers of latents are masked, by name; UnsupportedPair if they have a say.
 
     The steps beyond the end of a sequence may be masked, in model and guide: p(x) is then that of
     the steps before, whatever the latents beyond are. A latent that is masked while something that
@@ -33,9 +33,8 @@ def check_idle(
         guide_trace: A run of the guide on them.
     """
     sites = latent_sites(guide_trace)
-    masked = [site for site in sites if site["mask"] is not None and site["mask"] is not True]
-    off = {site["name"]: ~counted_rows(site, batch.size) for site in masked}
-    masked = [site for site in masked if bool(off[site["name"]].any())]
+    off = {site["name"]: ~counted(site, batch.size) for site in sites}
+    masked = [site for site in sites if bool(off[site["name"]].any())]
     if not masked:
         return {}
     values: Latents = {site["name"]: site["value"] for site in sites}
@@ -43,8 +42,7 @@ def check_idle(
     with forked(batch.device, seed=0):
         for site in masked:
             name, value = site["name"], site["value"]
-            rows = off[name].reshape(-1, *[1] * (value.dim() - 1))
-            others[name] = torch.where(rows, site["fn"].sample(), value)
+            others[name] = torch.where(off[name], site["fn"].sample(), value)
         before, after = (
             sum_log_probs(
                 [site for run in (model, guide) for site in sample_sites(at(run, given, batch))]

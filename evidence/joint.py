@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
-from evidence.accounting import check_guide, check_pair, check_shape, is_discrete
+from evidence.accounting import check_data_plate, check_guide, check_pair, check_shape, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.idle import check_idle
 from evidence.structure import (
@@ -28,7 +28,7 @@ from evidence.structure import (
     traced,
 )
 from evidence.summed import check_summable, discrete_sites, marginal_densities
-from evidence.support import bounds_of, with_bounds
+from evidence.support import base_of, bounds_of, with_bounds
 from evidence.unsupported import UnsupportedPair
 
 
@@ -68,6 +68,7 @@ class Joint:
             values = {site["name"]: site["value"] for site in latents}
             trace = at(model, values, self.batch)
             check_pair(trace, guide_trace, self.batch.size)
+            check_data_plate(model, self.batch, trace)
             summed = discrete_sites(trace), discrete_sites(guide_trace)
             for sites in summed:
                 check_summable(sites)
@@ -103,11 +104,15 @@ class Joint:
     def idle(self) -> Bool[Tensor, " batch dimensions"]:
         """Which numbers of u are masked, and have no say in what is counted of their datum."""
         size, device = self.batch.size, self.batch.device
-        none = torch.zeros(size, dtype=torch.bool, device=device)
-        columns = [
-            self._masked.get(site.name, none).unsqueeze(1).expand(-1, site.size)
-            for site in self.sites
-        ]
+        columns = []
+        for site in self.sites:
+            off = self._masked.get(site.name, torch.zeros((), dtype=torch.bool, device=device))
+            off = off.expand(size, *site.shape)
+            if site.free != site.shape:  # an event of several numbers is masked as one
+                events = base_of(site.support).event_dim
+                off = off.flatten(off.dim() - events)[..., 0] if events else off
+                off = off.reshape(off.shape + (1,) * events).expand(size, *site.free)
+            columns.append(off.reshape(size, -1))
         return torch.cat(columns, 1)
 
     @property

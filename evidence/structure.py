@@ -15,6 +15,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor
 
+from evidence.plates import declare
 from evidence.precision import log_prob
 from evidence.surroundings import AnyNumber, evaluation_mode
 from evidence.unsupported import UnsupportedPair
@@ -62,11 +63,16 @@ class Site(TypedDict):
 def traced(program: Program, batch: tuple[Tensor, ...]) -> Trace:
     """Returns the trace of one run `program(*batch)`, its modules in evaluation mode.
 
+    What plates inside of the data plate hold is declared as an event (see `evidence.plates`).
+
     Raises UnsupportedPair where the shapes within the program are not those of the data.
     """
-    what = f"a program does not run on {len(batch[0])} data"
-    with fitting(what), evaluation_mode(), AnyNumber():
-        return poutine.trace(program).get_trace(*batch)
+    rows = len(batch[0])
+    with fitting(f"a program does not run on {rows} data"), evaluation_mode(), AnyNumber():
+        trace = poutine.trace(program).get_trace(*batch)
+    for site in sample_sites(trace):
+        declare(site, rows)
+    return trace
 
 
 class _AllDrawn(Exception):

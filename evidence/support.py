@@ -4,7 +4,15 @@ import copy
 from collections.abc import Callable, Iterable
 
 from torch import Tensor
+from torch.distributions import constraints
 from torch.distributions.constraints import Constraint
+
+
+def base_of(support: Constraint) -> Constraint:
+    """Returns the support of one of the parts that `.to_event()` has made one."""
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return support
 
 
 def bounds_of(support: Constraint) -> list[Tensor]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from evidence.accounting import check_guide, check_pair, is_discrete
+from evidence.accounting import check_data_plate, check_guide, check_pair, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.idle import check_idle
@@ -144,6 +144,7 @@ def draw(model: Program, guide: Program, x: Data, num_particles: int) -> Particl
         }
     model_trace = at(model, latents, rows)
     check_pair(model_trace, guide_trace, num_particles * batch.size)
+    check_data_plate(model, rows, model_trace)
     check_summable(discrete_sites(model_trace))
     if summed:
         log_guide, _ = marginal_densities(guide, latents, rows, at(guide, latents, rows))

@@ -147,12 +147,12 @@ def test_global_latents_several_plates_and_discrete_sites_are_refused_by_name(
         vae.guide(x)
 
     def nested(x: Tensor) -> None:
-        with pyro.plate("pixels", 12, dim=-1), pyro.plate("images", len(x), dim=-2):
+        with pyro.plate("images", len(x), dim=-1), pyro.plate("pixels", 12, dim=-2):
             z = pyro.sample("latent", dist.Normal(0.0, 1.0))
-            pyro.sample("obs", dist.Normal(z, 1.0), obs=x)
+            pyro.sample("obs", dist.Normal(z, 1.0), obs=x.T)
 
     def nested_guide(x: Tensor) -> None:
-        with pyro.plate("pixels", 12, dim=-1), pyro.plate("images", len(x), dim=-2):
+        with pyro.plate("images", len(x), dim=-1), pyro.plate("pixels", 12, dim=-2):
             pyro.sample("latent", dist.Normal(0.0, 1.0))
 
     x = torch.zeros(5, 12)
