@@ -1,7 +1,7 @@
 """log p(x), bracketed, of any Pyro pair.
 
 A pair is a model p(x, z) and a guide q(z|x): two Pyro programs with one data plate, the latents in
-it, and one observed site. Nothing else is asked of them.
+it, and what is observed of a datum. Nothing else is asked of them.
 
 >>> import torch
 >>> from evidence.example import guide, model, x   # yours go here
