@@ -1,8 +1,9 @@
-"""Time of importance samples and of annealing steps, this project beside hand-written torch.
+"""Time of importance samples, annealing, chains and brackets, beside hand-written torch.
 
 python -m benchmarks.evidence
 
-The unit is one decoder row: a particle of IWAE, or one leapfrog of one chain.
+The unit is one decoder row: a particle of IWAE, a proposal, or one leapfrog of one chain. Of a
+whole bracket it is one datum.
 """
 
 import itertools
@@ -19,15 +20,19 @@ from benchmarks.peers import torch_evidence
 from benchmarks.peers.ours import pair
 from benchmarks.timing import Clock, Run, clock, interleaved, timings
 from benchmarks.workload import Batches
-from evidence import iwae
+from evidence import Annealing, Coupling, bracket, iwae
 from evidence.annealing import Path, transition
 from evidence.joint import Joint
+from evidence.kernel import PROPOSALS, Kernel
 from evidence.recording import Calls, recorded
 from guides.amortized import Amortized
 from models.generative import Generative
 
 DATA, PARTICLES = 53, 500
 CHAINS, ANNEALED, LEAPFROGS = 16, 80, 10
+# Chains start and end alike in every call: they run for `burn_in` steps, or until all have met.
+COUPLED, COUPLING = 50, Coupling(lag=20, burn_in=20)
+PLAN = Annealing(temperatures=20, chains=4, leapfrogs=10, start="guide")
 REFERENCE = "this project, compiled"
 Call = Callable[[], object]
 
@@ -66,10 +71,35 @@ def annealing(device: str) -> dict[str, Call]:
     }
 
 
+def chains(device: str) -> dict[str, Call]:
+    """Makes one step of two coupled chains for each of 50 data."""
+    model, guide, x = _workload(device, COUPLED)
+    kernel = Kernel(Joint(model, guide, (x,)), COUPLING.leapfrogs)
+    one, other = kernel.starts()
+    ours = torch.no_grad()(partial(kernel.coupled, one, other))
+    return {REFERENCE: partial(_within, Calls(), ours), "this project, eager": ours}
+
+
+def both_sides(device: str) -> dict[str, Call]:
+    """Makes the bracket of 50 data, from the same noise at every call."""
+    model, guide, x = _workload(device, COUPLED)
+
+    def ours() -> object:
+        torch.manual_seed(0)
+        return bracket(model, guide, x, PLAN, COUPLING)
+
+    return {REFERENCE: partial(_within, Calls(), ours), "this project, eager": ours}
+
+
 # What is timed, and the decoder rows of one call of it.
 CASES: dict[str, tuple[Callable[[str], dict[str, Call]], int]] = {
     f"IWAE-{PARTICLES}": (importance, DATA * PARTICLES),
     f"annealing, {LEAPFROGS} leapfrogs": (annealing, CHAINS * ANNEALED * LEAPFROGS),
+    f"coupled chains, {COUPLING.leapfrogs} leapfrogs": (
+        chains,
+        COUPLED * (PROPOSALS + 2 * (COUPLING.leapfrogs + 3)),
+    ),
+    f"bracket, T = {PLAN.temperatures}, a row a datum": (both_sides, COUPLED),
 }
 
 

@@ -64,10 +64,13 @@ class Point:
 
 
 class Path:
-    """The two ends of the annealing of some data, as functions of u."""
+    """The two ends of the annealing of some data, as functions of u.
 
-    def __init__(self, joint: Joint, start: Start) -> None:
-        self.joint, self.start = joint, start
+    They are compiled inside `recording.recorded()`, unless `compiles` is off.
+    """
+
+    def __init__(self, joint: Joint, start: Start, compiles: bool = True) -> None:
+        self.joint, self.start, self.compiles = joint, start, compiles
         self.rough = pays(joint.batch.device)
 
     def at(self, u: Float[Tensor, " rows dimensions"]) -> Point:
@@ -99,6 +102,8 @@ class Path:
         joint = self.joint
         key = (what, self.start, joint.model, joint.guide)
         with torch.no_grad(), pyro.validation_enabled(False):  # validated when the joint was made
+            if not self.compiles:
+                return function(u, *joint.batch, *joint.bounds)
             # All forces of a trajectory must be one function of the position, to the last digit: so
             # every shape is recorded.
             return run(key, function, u, *joint.batch, *joint.bounds, shapes=Shapes.EVERY)

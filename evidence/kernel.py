@@ -99,9 +99,12 @@ class Kernel:
         return self._at(torch.where(coin, u, v)), self._at(torch.where(coin, v, u))
 
     def of(self, which: Int[Tensor, " picked"]) -> "Kernel":
-        """Returns the same transition of the chains of some of the data."""
+        """Returns the same transition of the chains of some of the data.
+
+        It is not compiled: few rows in a shape of their own repay no recording.
+        """
         other = copy.copy(self)
-        other.path = Path(self.path.joint.of(which), "mixture")
+        other.path = Path(self.path.joint.of(which), "mixture", compiles=False)
         other.idle, other.parked = self.idle[which], self.parked[which]
         other.scale, other.step = self.scale[which], self.step[which]
         return other

@@ -78,8 +78,8 @@ def log_weights(
         log w in nats, (num_particles, N) float64.
 
     Raises:
-        UnsupportedPair: if the pair has no per-datum weights: global latents, plates beside that of the
-            data, or discrete latents of too many values to sum. The message names the site.
+        UnsupportedPair: if the pair has no per-datum weights: global latents, plates beside that of
+            the data, or discrete latents of too many values to sum. The message names the site.
         ValueError: if `num_particles` is below 1, or there are no data.
 
     >>> from evidence.example import guide, model, x
