@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from data.fingerprint import Fingerprint, fingerprint
-from data.labels import Label, distinct
+from data.labels import Label, NoLabels, distinct, few_of_each
 from data.mapped import Mapped
 from data.names import SPLITS
 from data.numbers import place
@@ -75,9 +75,21 @@ class Dataset:
     def with_labels(self) -> "Dataset":
         """Returns the same data for a model that is given labels: every batch is (x, labels)."""
         if any(split.labels is None for split in self.splits.values()):
-            raise ValueError(f"data={self.name} has no labels to condition on")
+            raise NoLabels(f"data={self.name} has no labels; choose data that has, or model=vae")
         train, valid, test = (replace(split, given_labels=True) for split in self.splits.values())
         return replace(self, train=train, valid=valid, test=test)
+
+    def with_few_labels(self, count: int, seed: int = 0) -> "Dataset":
+        """Returns the same data, of which training is told `count` labels.
+
+        Raises:
+            ValueError: there are not as many of each class.
+        """
+        if self.train.labels is None:
+            raise NoLabels(f"data={self.name} has no labels; choose data that has, or model=vae")
+        numbers = self.train.labels
+        told = few_of_each(numbers.cpu(), self.num_classes, count, seed).to(numbers.device)
+        return replace(self, train=replace(self.train, told=told))
 
     @property
     def num_classes(self) -> int:

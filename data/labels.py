@@ -3,8 +3,15 @@
 from collections.abc import Iterable
 
 import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
 Label = bool | int | float | str
+
+
+class NoLabels(ValueError):
+    """The data have no labels, where a model needs some."""
 
 
 def plain_labels(labels: np.ndarray, count: int) -> np.ndarray:
@@ -49,3 +56,28 @@ def distinct(labels: Iterable[np.ndarray | None]) -> np.ndarray:
     if len({of_split.dtype.kind == "U" for of_split in known}) > 1:
         raise ValueError("some are numbers and others are text")
     return np.unique(np.concatenate(known)) if known else np.empty(0)
+
+
+def few_of_each(numbers: Int[Tensor, " N"], classes: int, count: int, seed: int) -> Tensor:
+    """Returns `numbers`, of which `count` stay, as many of each class, and all others become −1.
+
+    Raises:
+        ValueError: there are not so many of each.
+
+    >>> few_of_each(torch.tensor([0, 1, 0, 1, 0]), 2, count=4, seed=0)[1::2]
+    tensor([1, 1])
+    """
+    each, rest = divmod(count, classes)
+    if rest or not each:
+        raise ValueError(f"labels={count}: must be a multiple of {classes}, the number of classes")
+    order = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
+    known = torch.full_like(numbers, -1)
+    for y in range(classes):
+        found = order[numbers[order] == y][:each]
+        if len(found) < each:
+            raise ValueError(
+                f"labels={count}: takes {each} training data of each class, and one has "
+                f"{len(found)}; give fewer"
+            )
+        known[found] = y
+    return known

@@ -18,7 +18,8 @@ class Split:
     """Examples `(N, *shape)` on the device; `draw` turns stored values into floats of the space.
 
     `labels` are numbers of `Dataset.classes`. `origins` say where each example comes from. `source`
-    is what data that came later were read from.
+    is what data that came later were read from. `told` are labels that training alone is given,
+    −1 where it is not.
     """
 
     stored: Storage
@@ -27,6 +28,7 @@ class Split:
     origins: Origins
     given_labels: bool = False
     source: str | None = None
+    told: Int[Tensor, " N"] | None = None
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -62,17 +64,23 @@ class Split:
     def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         """Returns an iterator over all examples in an order that is drawn from torch's generator.
 
-        With `parts`, it yields only part number `part` of every batch; all parts together are
-        the batches.
+        Training takes its batches here: they have the labels that it is `told`, if any. With
+        `parts`, it yields only part number `part` of every batch; all parts together are the
+        batches.
         """
         return (
-            self._observed(rows, values) for rows, values in self.stored.shuffled(size, part, parts)
+            self._taught(rows, self._observed(rows, values))
+            for rows, values in self.stored.shuffled(size, part, parts)
         )
+
+    def _taught(self, rows: Tensor, batch: Batch) -> Batch:
+        return batch if self.told is None else Batch((*batch, self.told[rows]))
 
     def to(self, device: torch.device | str) -> "Split":
         """Returns the same split on `device`."""
         labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, stored=self.stored.to(device), labels=labels)
+        told = None if self.told is None else self.told.to(device)
+        return replace(self, stored=self.stored.to(device), labels=labels, told=told)
 
     def drawn_once(self, observation: Observation, seed: int) -> "Split":
         """Returns the same split, if `observation` draws noise with the noise that `seed` gives."""

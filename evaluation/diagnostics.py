@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
+from data import Split
 from evaluation.bracket import SimulatedBracket
 from evaluation.gap import Gap
 from evaluation.rate_distortion import RateDistortion
@@ -13,8 +16,25 @@ from evidence.reliability import Reliability, reliability
 from evidence.usage import LatentUsage, latent_usage
 from evidence.weights import draw
 from experiment.recipes.base import Pair
+from inference.classification import classes_of, wrong
 
-Diagnostic = Reliability | LatentUsage | RateDistortion | SimulatedBracket | Gap | Calibration
+
+@dataclass(frozen=True)
+class Classification:
+    """Whether argmax q(y|x) is another than the label of each datum, 1 or 0."""
+
+    wrong: Float64[Tensor, " N"]
+
+
+Diagnostic = (
+    Reliability
+    | LatentUsage
+    | RateDistortion
+    | SimulatedBracket
+    | Gap
+    | Calibration
+    | Classification
+)
 
 # How many of the data have their weights fitted, and how many are compared pair by pair.
 MOST_WEIGHED = 500
@@ -27,8 +47,9 @@ FEWEST_WEIGHTS, MOST_WEIGHTS = 100, 1000
 class Diagnostics:
     """What was found about a run beside its bounds.
 
-    `usage` is None for a single datum and for a guide with several latent sites, the last three
-    unless they were asked for, and all that an evaluation has not come to.
+    `usage` is None for a single datum and for a guide with several latent sites, `classification`
+    for a guide that guesses no labels and for data without, the three before it unless they were
+    asked for, and all that an evaluation has not come to.
     """
 
     rate_distortion: RateDistortion
@@ -37,6 +58,7 @@ class Diagnostics:
     annealing: SimulatedBracket | None = None
     gap: Gap | None = None
     calibration: Calibration | None = None
+    classification: Classification | None = None
 
     @property
     def parts(self) -> list[Diagnostic]:
@@ -48,6 +70,7 @@ class Diagnostics:
             self.rate_distortion,
             self.usage,
             self.calibration,
+            self.classification,
         )
         return [part for part in every if part is not None]
 
@@ -68,6 +91,15 @@ def usage(pair: Pair, batch: Batch) -> LatentUsage | None:
     if batch.size == 1 or len(draw(*pair, batch.first(1), 1).latents) > 1:
         return None
     return latent_usage(*pair, batch.first(MOST_COMPARED), draws=4)
+
+
+def classification(pair: Pair, split: Split, count: int) -> Classification | None:
+    """Returns how the first `count` data of `split` are classified."""
+    labels = split.labels
+    guesses = classes_of(*pair, Batch.of(split[:count]))
+    if labels is None or guesses is None:
+        return None
+    return Classification(wrong(guesses, labels[:count]))
 
 
 def calibration(pair: Pair, batch: Batch, simulations: int) -> Calibration:

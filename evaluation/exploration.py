@@ -17,7 +17,7 @@ from evidence.batch import Batch
 from evidence.noise import forked
 from evidence.usage import COLLAPSED
 from evidence.weights import Program, split_batch
-from experiment.predictions import blank, decode, expected_x, prior_draws, reconstruct
+from experiment.predictions import blank, decode, discrete, expected_x, prior_draws, reconstruct
 
 # The most active dimensions, which are the axes to choose from and have a slider each.
 MOST_DIMENSIONS = 8
@@ -88,7 +88,8 @@ def explore(evaluation: Evaluation) -> Exploration:
     places = _places(mean[:, shown], drawn[:, shown], SIDE if plane else STEPS)
     starts = [] if plane else _starts(mean, labels, bool(batch.others))
     z, of = _plane(places) if plane else _lines(mean, shown, places, starts)
-    decoded = decode(run.model, batch.rows(of), codes.by_site(z))
+    rows = batch.rows(of)
+    decoded = decode(run.model, rows, codes.by_site(z) | discrete(run.guide, rows))
     return Exploration(
         batch=batch,
         labels=labels,

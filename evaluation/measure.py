@@ -11,7 +11,7 @@ import torch
 from evaluation.blocks import blockwise, estimate_blockwise
 from evaluation.bounds import Bounds
 from evaluation.bracket import anneal, anneal_back, bracket_simulated
-from evaluation.diagnostics import Diagnostics, calibration, usage, weigh
+from evaluation.diagnostics import Diagnostics, calibration, classification, usage, weigh
 from evaluation.gap import Gap, GapParts, gap_parts, with_encoder
 from evaluation.integral import TooLong, integral
 from evaluation.local_fit import LocalFits, deeper
@@ -115,7 +115,10 @@ class _Measurement:
             self.learn(replace(self.bounds, upper=upper))
         self.learn(replace(self.bounds, truth=self.truth()))
         weighed, used = self.stage("weights", self.weights, wanted.particles)
-        self.learn(reliability=weighed, usage=used)
+        split = self.run.data(wanted.split)
+        self.learn(
+            reliability=weighed, usage=used, classification=classification(pair, split, batch.size)
+        )
         if wanted.annealing is not None:
             self.anneal(wanted.annealing, batch.first(wanted.annealed))
         if wanted.gap:

@@ -7,6 +7,7 @@ from functools import singledispatch
 from torch import Tensor
 
 from evaluation.bracket import SimulatedBracket
+from evaluation.diagnostics import Classification
 from evaluation.gap import Gap, GapParts
 from evaluation.imputation import Error, Errors, Imputed
 from evaluation.measured import Measured
@@ -163,6 +164,11 @@ def _calibration(found: Calibration) -> dict[str, Json]:
             "draws": found.draws,
         }
     }
+
+
+@plain.register
+def _classification(found: Classification) -> dict[str, Json]:
+    return {"classification": {"error": _mean_of(found.wrong)}}
 
 
 def imputation_json(imputed: Imputed) -> dict[str, Json]:

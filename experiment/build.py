@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from data import Dataset, View, open_dataset
+from data.labels import NoLabels
 from data.raw import RawData, as_stored, blocks
 from data.spaces import spaces_of
 from errors import RequestError
@@ -56,13 +57,11 @@ def build_data(
     with refusing("data", VIEW_OPTIONS):
         data = open_dataset(raw, request.data.name, View(**chosen), device)
     recipe: Recipe = build("model", request.model, trust)
-    if not recipe.given_labels:
-        return data
     try:
-        return data.with_labels()
-    except ValueError as error:
-        instead = "choose data that has, or model=vae"
-        raise RequestError(f"model={request.model.name}: {error}; {instead}") from error
+        with refusing("model", request.model.options):
+            return recipe.prepared(data)
+    except NoLabels as error:
+        raise RequestError(f"model={request.model.name}: {error}") from error
 
 
 def build_pair(request: Request, data: Dataset, trust: Trust = False) -> Pair:

@@ -17,7 +17,9 @@ from torch import Tensor
 from data import Dataset
 from evidence.batch import Batch
 from evidence.means import mean_of
+from evidence.noise import forked
 from evidence.structure import latent_sites, observed_site, traced
+from evidence.summed import discrete_sites
 from evidence.weights import Program, draw, rows_per_chunk
 
 Latents = dict[str, Tensor]
@@ -45,10 +47,20 @@ def reconstruct(
     model: Program, guide: Program, batch: Batch, particles: int = 32
 ) -> Float[Tensor, " N *shape"]:
     """Returns E_q[E[x|z]]: what the model expects of x after it has seen x."""
-    drawn = draw(model, guide, batch, particles)
-    latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
-    means = decode(model, batch.repeat(particles), latents)
-    return means.unflatten(0, (particles, -1)).mean(0)
+    rows = batch.repeat(particles)
+    if discrete(guide, batch):  # which `draw` sums out
+        latents = {site["name"]: site["value"] for site in latent_sites(traced(guide, rows))}
+    else:
+        drawn = draw(model, guide, batch, particles)
+        latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
+    return decode(model, rows, latents).unflatten(0, (particles, -1)).mean(0)
+
+
+def discrete(guide: Program, batch: Batch) -> Latents:
+    """Returns the likeliest values of the guide's discrete latents, by site (N, *event)."""
+    with forked(batch.device):
+        sites = discrete_sites(traced(guide, batch))
+    return {site["name"]: site["fn"].mode for site in sites}
 
 
 def generate(model: Program, data: Dataset, count: int) -> Float[Tensor, " count *shape"]:

@@ -2,7 +2,8 @@
 
 from guides.amortized import Amortized
 from guides.bottom_up import BottomUp
+from guides.classifying import Classifying
 from guides.conditional import ConditionalAmortized
 from guides.local import Local
 
-__all__ = ["Amortized", "BottomUp", "ConditionalAmortized", "Local"]
+__all__ = ["Amortized", "BottomUp", "Classifying", "ConditionalAmortized", "Local"]

@@ -1,13 +1,12 @@
 """The amortized guide given a label: q_φ(z|x, y)."""
 
 import pyro
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from guides.families.base import Family
-from models.distributions import Distribution
+from models.distributions import Distribution, laid_out
+from networks.labelled import with_label
 
 
 class ConditionalAmortized(nn.Module):
@@ -31,7 +30,7 @@ class ConditionalAmortized(nn.Module):
         with pyro.plate("data", len(x)):
             return pyro.sample("z", self.posterior(x, y))
 
-    def posterior(self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " N"]) -> Distribution:
-        """Returns q_φ(z|x, y): batch_shape (N,), event_shape (latent,)."""
-        label = F.one_hot(y, self.classes).to(x)
-        return self.family(self.head(torch.cat([self.encoder(x), label], dim=-1)))
+    def posterior(self, x: Float[Tensor, " N *shape"], y: Int[Tensor, " *y"]) -> Distribution:
+        """Returns q_φ(z|x, y) in the batch of x and y, event_shape (latent,)."""
+        rows, batch = with_label(self.encoder(x), y, self.classes)
+        return laid_out(self.family(self.head(rows)), batch, rows.dtype)

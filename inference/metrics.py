@@ -10,6 +10,7 @@ from errors import TrainingError
 from evidence import elbo_terms
 from evidence.batch import Batch
 from evidence.noise import forked
+from inference.classification import classes_of, wrong
 from inference.clustering import clustering_accuracy, clusters_of
 from inference.keeper import Record
 from inference.nonfinite import NonFinite, broken_site, refusals_named
@@ -54,18 +55,19 @@ def split_metrics(
     """
     num_examples = min(num_examples, len(split))
 
-    def measure(start: int) -> tuple[Tensor, Tensor | None]:
-        """Sums of the two terms over a block, which has noise of its own, and its clusters."""
+    def measure(start: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Sums of both terms over a block, which has noise of its own, its clusters and classes."""
         torch.manual_seed(seed + start)
         batch = Batch.of(split[start : min(start + EVALUATION_BATCH, num_examples)])
         with refusals_named(model, guide, batch):
             terms = elbo_terms(model, guide, batch, num_particles=1)
         sums = torch.stack([terms.reconstruction.sum(), terms.kl.sum()])
-        return sums.cpu(), clusters_of(model, guide, batch)
+        return sums.cpu(), clusters_of(model, guide, batch), classes_of(model, guide, batch)
 
     with forked(split.device):
         blocks = group.each(measure, range(0, num_examples, EVALUATION_BATCH))
-    total = torch.stack([sums for sums, _ in blocks]).sum(0)
+    sums, clusters, classes = zip(*blocks, strict=True)
+    total = torch.stack(sums).sum(0)
     reconstruction, kl = (total / num_examples).tolist()
     measured = {
         "elbo": reconstruction - kl,
@@ -73,8 +75,11 @@ def split_metrics(
         "kl": kl,
         "num_examples": num_examples,
     }
-    found = [clusters for _, clusters in blocks if clusters is not None]
-    if found and split.labels is not None:
-        labels = split.labels[:num_examples]
-        measured["clustering_accuracy"] = clustering_accuracy(torch.cat(found), labels)
+    if split.labels is None:
+        return measured
+    labels = split.labels[:num_examples]
+    if clusters[0] is not None:
+        measured["clustering_accuracy"] = clustering_accuracy(torch.cat(clusters), labels)
+    if classes[0] is not None:
+        measured["classification_error"] = float(wrong(torch.cat(classes), labels).mean())
     return measured

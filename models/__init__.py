@@ -4,5 +4,6 @@ from models.clustered import Clustered
 from models.conditional import Conditional
 from models.generative import Generative
 from models.hierarchical import Hierarchical
+from models.semi_supervised import SemiSupervised
 
-__all__ = ["Clustered", "Conditional", "Generative", "Hierarchical"]
+__all__ = ["Clustered", "Conditional", "Generative", "Hierarchical", "SemiSupervised"]

@@ -3,13 +3,13 @@
 import math
 
 import pyro
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from models.distributions import Distribution, laid_out
 from models.likelihoods.base import Likelihood
 from models.priors.base import Prior
+from networks.labelled import with_label
 
 
 class Conditional(nn.Module):
@@ -28,8 +28,12 @@ class Conditional(nn.Module):
         """Samples z ~ p(z) and observes x ~ p_θ(x|z, y), in the plate of the data; returns x."""
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", self.prior())
-            h = self.decoder(torch.cat([z, F.one_hot(y, self.classes).to(z)], dim=-1))
-            return pyro.sample("x", self.likelihood(h), obs=x)
+            return pyro.sample("x", self.law(z, y), obs=x)
+
+    def law(self, z: Float[Tensor, " *z"], y: Int[Tensor, " *y"]) -> Distribution:
+        """Returns p_θ(x|z, y) in the batch of z and y."""
+        rows, batch = with_label(z, y, self.classes)
+        return laid_out(self.likelihood(self.decoder(rows)), batch, z.dtype)
 
     @property
     def floats_per_datum(self) -> int:

@@ -9,6 +9,7 @@ from functools import singledispatch
 from torch import Tensor
 
 from evaluation.bracket import SimulatedBracket
+from evaluation.diagnostics import Classification
 from evaluation.gap import Gap, GapParts
 from evaluation.measured import Measured, shown
 from evaluation.notes import Note
@@ -207,6 +208,15 @@ def _calibration(found: Calibration, about: Situation) -> Note:
     ways = what_helps(about.richer_guide, about.longer_training)
     return Note(
         f"{ranks} leave {band} in {where}: q is biased or of the wrong width{ways}", "warning"
+    )
+
+
+@explain.register
+def _classification(found: Classification, about: Situation) -> Note:
+    share = Measured.of(100 * found.wrong)
+    return Note(
+        f"Classification by q(y|x): {share} % of {share.num_examples:,} labels are guessed wrong "
+        "(± s.e.); log p(x) is over every label."
     )
 
 

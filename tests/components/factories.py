@@ -15,6 +15,7 @@ from data import Dataset, View, open_dataset
 from data.raw import RawData, RawSplit
 from experiment import choices
 from experiment.components import build
+from experiment.recipes.base import Recipe
 from experiment.request import Choice, Request
 from inference.plan import Train
 
@@ -131,6 +132,7 @@ MODELS: dict[str, list[dict[str, Any]]] = {
     "hierarchical": [{}],
     "gmvae": [{}],
     "conditional": [{}],
+    "semi_supervised": [{"labels": 6}],
 }
 ALL = {
     "likelihood": LIKELIHOODS,
@@ -173,6 +175,12 @@ def dataset(space: str, examples: int = 12, shape: tuple[int, ...] = SHAPE) -> D
     return open_dataset(RawData(split, split, split, LEVELS), "tiny", View(space))
 
 
+def prepared(data: Dataset, name: str, options: dict[str, Any] | None = None) -> Dataset:
+    """Returns the data as the programs of the model `name` are called with them."""
+    recipe: Recipe = make("model", name, MODELS[name][0] | (options or {}))
+    return recipe.prepared(data)
+
+
 def config(**chosen: Any) -> Request:
     """The request of a run on `dataset`: axis=name, or axis=(name, options)."""
     defaults = {"data": "digits", "model": "vae", "prior": "standard_normal", "guide": "mean_field"}
@@ -181,4 +189,6 @@ def config(**chosen: Any) -> Request:
     named = {
         axis: value if isinstance(value, tuple) else (value, {}) for axis, value in given.items()
     }
+    model, options = named["model"]
+    named["model"] = (model, MODELS[model][0] | options)
     return Request(**{axis: choice(axis, *value) for axis, value in named.items()}, train=Train())

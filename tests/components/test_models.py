@@ -23,13 +23,23 @@ from inference.fast.svi import FastSVI
 from inference.metrics import split_metrics
 from inference.objectives.elbo import ELBO
 from models.distributions import Component
-from tests.components.factories import GUIDES, MODELS, PRIORS, SHAPE, cases, config, dataset
+from tests.components.factories import (
+    GUIDES,
+    MODELS,
+    PRIORS,
+    SHAPE,
+    cases,
+    config,
+    dataset,
+    prepared,
+)
 
 LEGAL = {
     "vae": list(PRIORS),
     "hierarchical": list(PRIORS),
     "gmvae": ["mixture", "vamp"],
     "conditional": [prior for prior in PRIORS if prior != "vamp"],
+    "semi_supervised": [prior for prior in PRIORS if prior != "vamp"],
 }
 # The two-sided normal quantile at 1e-9.
 Z = 6.1
@@ -44,8 +54,7 @@ MODEL_AND_PRIOR = [
 def made(model, prior=("mixture", {"components": 3}), guide="mean_field", **options):
     """Returns the pair in float64, its data, and a batch as the programs take it."""
     torch.manual_seed(0)
-    data = dataset("binary")
-    data = data.with_labels() if model == "conditional" else data
+    data = prepared(dataset("binary"), model, options)
     chosen = config(model=(model, options), prior=prior, guide=(guide, GUIDES[guide][0]))
     model, guide = (part.double() for part in build_pair(chosen, data))
     whole = data.train[:]
@@ -85,10 +94,20 @@ def test_every_guide_goes_with_every_model(model, guide):
     for k in range(2):  # the same by Pyro's own traces
         latents, log_w = {name: z[k] for name, z in drawn.latents.items()}, 0.0
         for program, sign in ((model, 1), (guide, -1)):
-            trace = poutine.trace(poutine.condition(program, data=latents)).get_trace(*batch)
-            trace.compute_log_prob()
-            log_w += sign * sum(trace.nodes[n]["log_prob"] for n in (*latents, "x") if n in trace)
+            log_w += sign * summed_log_prob(program, latents, batch)
         torch.testing.assert_close(drawn.log_weights[k], log_w, atol=1e-7, rtol=1e-9)
+
+
+def summed_log_prob(program, latents, batch):
+    """The log-density of latents and x, summed over the label y where the program has that site."""
+    has_y = "y" in poutine.trace(program).get_trace(*batch).nodes
+    total = []
+    for y in range(3) if has_y else [None]:
+        given = latents if y is None else latents | {"y": torch.full((len(batch[0]),), y)}
+        trace = poutine.trace(poutine.condition(program, data=given)).get_trace(*batch)
+        trace.compute_log_prob()
+        total.append(sum(trace.nodes[n]["log_prob"] for n in (*given, "x") if n in trace))
+    return torch.stack(total).logsumexp(0)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -377,6 +396,14 @@ def test_bounds_of_a_conditional_model_are_those_of_its_terms():
         ({"model": ("hierarchical", {"top_dim": 0})}, r"model\.top_dim=0: must be at least 1"),
         ({"model": ("hierarchical", {"width": 0})}, r"model\.width=0: must be at least 1"),
         ({"model": ("conditional", {"features": 0})}, r"model\.features=0: must be at least 1"),
+        *(
+            ({"model": ("semi_supervised", {option: value})}, rf"model\.{option}={value}: must")
+            for option, value in (("labels", 0), ("classifier_weight", -1.0))
+        ),
+        (
+            {"model": "semi_supervised", "objective": "iwae"},
+            "objective=iwae cannot be used with model=semi_supervised: .* use objective=elbo",
+        ),
         (
             {"model": "conditional", "prior": "vamp"},
             r"prior=vamp: needs `posterior`, which model=conditional has not",
@@ -409,3 +436,6 @@ def test_a_conditional_model_of_data_without_labels_is_refused():
     unlabelled = replace(data, test=replace(data.test, labels=None))
     with pytest.raises(ValueError, match=r"^data=tiny has no labels"):
         unlabelled.with_labels()
+    unlabelled = replace(data, train=replace(data.train, labels=None))
+    with pytest.raises(ValueError, match=r"^data=tiny has no labels"):
+        unlabelled.with_few_labels(3)

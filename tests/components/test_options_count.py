@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from experiment.build import build_pair
-from tests.components.factories import ALL, CONFIGS, config, dataset, make
+from tests.components.factories import ALL, CONFIGS, config, dataset, make, prepared
 
 # Another value of every option than its default.
 OTHER = {
@@ -28,6 +28,10 @@ OTHER = {
     ("network", "mlp", "activation"): "tanh",
     ("network", "resnet", "blocks"): 1,
     ("model", "conditional", "features"): 7,
+    ("model", "semi_supervised", "labels"): 9,
+    ("model", "semi_supervised", "labels_seed"): 1,
+    ("model", "semi_supervised", "classifier_weight"): 0.5,
+    ("model", "semi_supervised", "features"): 7,
     ("model", "hierarchical", "top_dim"): 3,
     ("model", "hierarchical", "width"): 9,
 }
@@ -55,11 +59,10 @@ def state(axis, name, given):
         given.setdefault("components", 6)
     space = {"likelihood": "unit"}.get(axis, "binary")
     data = dataset(space, shape=SHAPE)
-    data = data.with_labels() if name == "conditional" else data
+    data = prepared(data, name, given) if axis == "model" else data
     torch.manual_seed(0)
     pair = build_pair(config(**chosen), data)
-    batch = data.train[:]
-    columns = batch if isinstance(batch, tuple) else (batch,)
+    (columns,) = data.train.shuffled(len(data.train))
     torch.manual_seed(0)
     loss = make("objective", "elbo").differentiable_loss(*pair, *columns)
     shapes = sorted(
@@ -74,7 +77,8 @@ def test_an_option_changes_what_is_built(axis, name, option):
         state(axis, name, given) for given in ({}, {option: OTHER[axis, name, option]})
     )
     assert loss != pytest.approx(other, rel=1e-6)
-    of_shape = option not in ("degrees_of_freedom", "activation")
+    values = ("degrees_of_freedom", "activation", "labels", "labels_seed", "classifier_weight")
+    of_shape = option not in values
     assert (shapes != others) == of_shape
 
 

@@ -12,7 +12,7 @@ from evaluation.masks import missing_mask
 from evidence.batch import Batch
 from evidence.imputation import impute
 from experiment.build import build_pair
-from tests.components.factories import config, dataset
+from tests.components.factories import config, dataset, prepared
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,7 @@ def test_halves_and_shares():
         {"model": "hierarchical"},
         {"model": "gmvae", "prior": ("mixture", {"components": 3})},
         {"model": "conditional"},
+        {"model": "semi_supervised"},
         {"likelihood": "discretized_logistic"},
         {"likelihood": "categorical"},
         {"likelihood": "poisson", "guide": "full_covariance"},
@@ -167,7 +168,7 @@ def test_every_kind_of_model_can_impute(choices):
         "poisson": "counts",
     }
     data = dataset(spaces.get(likelihood if isinstance(likelihood, str) else likelihood[0], "unit"))
-    data = data.with_labels() if choices.get("model") == "conditional" else data
+    data = prepared(data, choices.get("model", "vae"))
     model, guide = (part.eval() for part in build_pair(config(**choices), data))
     batch = data("test")[:6]
     x, missing = Batch.of(batch).x, torch.tensor([True, False])

@@ -25,6 +25,7 @@ from tests.components.factories import (
     cases,
     config,
     dataset,
+    prepared,
 )
 from tests.components.test_models import MODEL_AND_PRIOR
 from tests.faults.test_standard_json import strict
@@ -63,10 +64,10 @@ def measured(tmp_path, model, prior, likelihood, guide, network, objective):
     torch.manual_seed(0)
     name, options = likelihood
     data = dataset(all_likelihoods()[name].spaces[0], examples=8, shape=(1, 4, 4))
-    data = data.with_labels() if model == "conditional" else data
+    data = prepared(data, model)
     network = (network[0], network[1] | {"layers": 1})
     objective = objective_for(model, objective)
-    if model == "gmvae":
+    if model in ("gmvae", "semi_supervised"):
         objective = "elbo"
     request = config(
         model=model,
@@ -79,8 +80,7 @@ def measured(tmp_path, model, prior, likelihood, guide, network, objective):
     pair = build_pair(request, data)
     svi = FastSVI(*pair, FusedAdam(pair, 1e-3), build_objective(request), compiled=False)
     for _ in range(2):
-        batch = data.train[:]
-        svi.step(*(batch if isinstance(batch, tuple) else (batch,)))
+        svi.step(*next(data.train.shuffled(len(data.train))))
     for part in pair:
         part.eval()
     refit(*pair, data.train)
