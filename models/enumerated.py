@@ -10,15 +10,16 @@ Program = Callable[..., object]
 
 
 class Term(NamedTuple):
-    """A pair of Pyro programs and the columns that both are called with."""
+    """A pair of Pyro programs, the columns that both are called with, and if a latent is summed."""
 
     model: Program
     guide: Program
     columns: tuple[Tensor, ...]
+    summed: bool = True
 
 
 class Enumerated(ABC):
-    """A model whose bound for training is a sum of ELBOs, which TraceEnum_ELBO takes."""
+    """A model whose bound for training is a sum of ELBOs, some by TraceEnum_ELBO."""
 
     @abstractmethod
     def terms(self, guide: Program, *batch: Tensor) -> Iterator[Term]:

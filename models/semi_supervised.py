@@ -57,11 +57,11 @@ class SemiSupervised(Conditional, Enumerated):
         # U(x) = Σ_y q(y|x) [L(x, y) − log q(y|x)]
         yield Term(of(~known, self), of(~known, guide), (x,))
         # L(x, y) = E_q(z|x, y)[log p(x, y, z) − log q(z|x, y)]
-        yield Term(of(known, self), of(known, guide), (x, y))
+        yield Term(of(known, self), of(known, guide), (x, y), summed=False)
         # α log q(y|x): the guide's site y observes the label, and z is left out
         classifier = poutine.block(poutine.condition(guide, data={"y": y}), expose=["y"])
         weighed = poutine.scale(classifier, scale=self.classifier_weight)
-        yield Term(of(known, weighed), nothing, (x,))
+        yield Term(of(known, weighed), nothing, (x,), summed=False)
 
 
 def of(rows: Bool[Tensor, " N"], program: Program) -> Program:

@@ -3,9 +3,11 @@
 This module needs no torch. The files lie in configs/published; their names are the cells' names.
 """
 
+import hashlib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -88,6 +90,14 @@ class Cell:
     def train_words(self, run: str, seed: int) -> list[str]:
         """Returns what train.py is told, but for the places."""
         return [*shlex.split(self.runs[run]), *([] if seed == 0 else [f"seed={seed}"])]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what is measured and how it is judged; words about it may change."""
+        claim = self.claim.value, self.claim.se, self.margin, self.better, self.images
+        runs = dict(self.runs), self.seeds, self.evaluate, astuple(self.measure)
+        known = json.dumps([claim, runs, dict(self.protocol), self.not_comparable], sort_keys=True)
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def commands(self) -> list[str]:
         """Returns the command lines that measure this cell, as a person would type them."""

@@ -6,6 +6,8 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from errors import TrainingError, printable
 from experiment.environment import git_revision
 from experiment.files import make_folder
@@ -38,7 +40,7 @@ def reproduce(chosen: Sequence[Cell], cells: Mapping[str, Cell], place: Place, f
             continue
         # Another process may have measured other cells meanwhile.
         records = {**read_records(place.folder), cell.name: found}
-        write_records(place.folder, records, cells)
+        write_records(place.folder, records)
         write_page([row(one, records.get(one.name)) for one in cells.values()], place.folder / PAGE)
     show = markdown if form == "markdown" else table
     print(show([row(cell, records.get(cell.name)) for cell in chosen]))
@@ -53,7 +55,8 @@ def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
     revision = git_revision() or ""  # of the code that is about to run
     ours, seconds = measured(cell, place)
     found, verdict = judged(cell, ours)
-    if before is not None and before.ours == ours.mean:
+    protocol = cell.fingerprint
+    if before is not None and (before.ours, before.protocol) == (ours.mean, protocol):
         seconds = max(seconds, before.seconds)
     return Record(
         verdict.word,
@@ -69,5 +72,13 @@ def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
         seconds,
         datetime.datetime.now(datetime.UTC).date().isoformat(),
         revision,
-        f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
+        _hardware(),
+        protocol,
+        cell.commands(),
     )
+
+
+def _hardware() -> str:
+    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    used = "" if threads == cores else f", {threads} used"
+    return f"{cores} cores{used}, {platform.machine()}"

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -16,7 +16,10 @@ FILE = "published.json"
 
 @dataclass(frozen=True)
 class Record:
-    """An entry; standard errors are None where one cannot be known."""
+    """An entry; standard errors are None where one cannot be known.
+
+    `protocol` is the fingerprint that the cell had then, and `commands` are those of then.
+    """
 
     verdict: str
     because: str
@@ -34,6 +37,8 @@ class Record:
     date: str
     revision: str
     hardware: str
+    protocol: str = ""
+    commands: Sequence[str] = ()
 
 
 def read_records(folder: Path) -> dict[str, Record]:
@@ -56,17 +61,16 @@ def read_records(folder: Path) -> dict[str, Record]:
         raise RequestError(f"{file}: damaged; remove it, and the cells measure again") from error
 
 
-def write_records(folder: Path, records: Mapping[str, Record], cells: Mapping[str, Cell]) -> None:
+def write_records(folder: Path, records: Mapping[str, Record]) -> None:
     """Writes published.json: every record, with the commands that measured it."""
-    plain = {
-        name: {**asdict(record), "commands": cells[name].commands() if name in cells else []}
-        for name, record in sorted(records.items())
-    }
-    write_json(folder / FILE, plain)
+    write_json(folder / FILE, {name: asdict(record) for name, record in sorted(records.items())})
 
 
 def row(cell: Cell, record: Record | None) -> Row:
-    """Returns a cell as a table and a page show it; a record of another claim is not shown."""
+    """Returns a cell as a table and a page show it.
+
+    A record of another protocol, claim or margin is stale: its verdict does not count.
+    """
     facts = {
         "claim": f"{cell.claim.what}; {cell.claim.by}, {cell.claim.where}",
         "read": f"{cell.claim.read}, {cell.claim.source}",
@@ -78,24 +82,32 @@ def row(cell: Cell, record: Record | None) -> Row:
     claimed, title = _with_error(cell.claim.value, cell.claim.se), cell.title
     if cell.shortened:
         title += " (shortened)"
-    if record is None or (record.claimed, record.margin) != (cell.claim.value, cell.margin):
+    if record is None:
         return Row(cell.name, title, claimed, facts, cell.commands())
+    stale = record.protocol != cell.fingerprint
     return Row(
         cell.name,
         title,
         claimed,
         facts,
-        cell.commands(),
+        record.commands,
         ours=_number(record.ours),
         se_images=_number(record.se_images),
         se_seeds=_number(record.se_seeds),
         seeds=str(record.num_seeds),
-        interval=_interval(record),
-        verdict=record.verdict,
-        because=record.because,
+        interval="" if stale else _interval(record),
+        verdict="stale" if stale else record.verdict,
+        because=_changed(record) if stale else record.because,
         found=cell.found,
         seconds=record.seconds,
         measured={"date": record.date, "revision": record.revision, "hardware": record.hardware},
+    )
+
+
+def _changed(record: Record) -> str:
+    return (
+        "the protocol, the claim or the margin is another now than when this was measured (then: "
+        f"{record.verdict}); measure it again"
     )
 
 

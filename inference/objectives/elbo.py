@@ -19,9 +19,7 @@ class ELBO(Objective, Trace_ELBO):  # type: ignore[misc]  # __call__
 
     def __init__(self, num_particles: int = 1) -> None:
         Trace_ELBO.__init__(self, num_particles=at_least_one(num_particles))
-        self.enumerating = TraceEnum_ELBO(
-            num_particles=num_particles, max_plate_nesting=1, strict_enumeration_warning=False
-        )
+        self.enumerating = TraceEnum_ELBO(num_particles=num_particles, max_plate_nesting=1)
 
     def differentiable_loss(
         self, model: Program, guide: Program, *batch: Tensor
@@ -29,8 +27,12 @@ class ELBO(Objective, Trace_ELBO):  # type: ignore[misc]  # __call__
         """Returns minus the bound, summed over the batch."""
         if not isinstance(model, Enumerated):
             return Trace_ELBO.differentiable_loss(self, model, guide, *batch)
-        loss = self.enumerating.differentiable_loss
-        if not torch.is_grad_enabled():  # Pyro refuses the differentiable loss without gradients
-            loss = self.enumerating.loss
-        terms = [loss(m, q, *columns) for m, q, columns in model.terms(guide, *batch)]
-        return torch.stack([torch.as_tensor(term) for term in terms]).sum()
+        losses = []
+        for p, q, columns, summed in model.terms(guide, *batch):
+            if not summed:
+                losses.append(Trace_ELBO.differentiable_loss(self, p, q, *columns))
+            elif torch.is_grad_enabled():
+                losses.append(self.enumerating.differentiable_loss(p, q, *columns))
+            else:  # without gradients Pyro refuses the differentiable loss
+                losses.append(torch.tensor(self.enumerating.loss(p, q, *columns)))
+        return torch.stack(losses).sum()

@@ -60,12 +60,30 @@ def test_a_difference_is_measured_recorded_and_shown(commands, tmp_path, capsys)
     assert NAME in shown and "reproduced" in shown
     page = (tmp_path / "index.html").read_text()
     assert all(f'id="{name}"' in page for name in CELLS) and "Not measured." in page
-    # A figure of another claim or margin is not shown beside what was measured for this one.
-    found = read_records(tmp_path)[NAME]
-    assert row(CELLS[NAME], found).verdict == "reproduced"
-    other = row(replace(CELLS[NAME], margin=9.0), found)
-    assert not other.verdict and "not measured" in table([other])
-    assert markdown([other]).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"margin": 9.0},
+        {"claim": replace(CELLS[NAME].claim, value=1.0)},
+        {"evaluate": "--particles 201"},
+        {"seeds": (0, 1)},
+        {"runs": dict(CELLS[NAME].runs) | {"gated_vamp": "prior=vamp"}},
+        {"protocol": {"estimator": "another"}},
+        {"measure": replace(CELLS[NAME].measure, minus="")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_was_measured_by_another_protocol_is_stale(commands, tmp_path, change):
+    assert reproduce.main([NAME, "--out", str(tmp_path)]) == 0
+    found, cell = read_records(tmp_path)[NAME], CELLS[NAME]
+    assert row(cell, found).verdict == row(replace(cell, title="…", found="…"), found).verdict
+    stale = row(replace(cell, **change), found)
+    assert stale.verdict == "stale" and "then: reproduced" in stale.because and not stale.interval
+    assert "stale, because the protocol" in table([stale]) and "| stale |" in markdown([stale])
+    # What is written beside the number are the commands that measured it.
+    assert stale.commands == found.commands == cell.commands()
 
 
 def test_a_command_that_fails_costs_its_cell_alone(commands, tmp_path, capsys):
