@@ -75,7 +75,7 @@ def row(cell: Cell, record: Record | None) -> Row:
         "claim": f"{cell.claim.what}; {cell.claim.by}, {cell.claim.where}",
         "read": f"{cell.claim.read}, {cell.claim.source}",
         **cell.protocol,
-        "what differs": cell.differs,
+        "what differs": f"Shortened. {cell.differs}" if cell.shortened else cell.differs,
         "margin": f"{cell.margin:g}, fixed beforehand: {cell.why_margin}",
         "expected time": f"{cell.minutes:g} min on 2 cores",
     }

@@ -71,15 +71,21 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Returns the rows that were measured as a table for a document."""
+    """Returns the rows that were measured as tables for a document: figures, and what differs."""
     heads = ["cell", "claimed", "ours", "s.e. images", "s.e. seeds (n)", "ours − claimed, 90 %",
-             "verdict", "seconds", "date, revision"]  # fmt: skip
-    lines = [heads, ["---", *["---:"] * 5, "---", "---:", "---"]]
+             "verdict", "seconds", "hardware", "date, revision"]  # fmt: skip
+    lines = [heads, ["---", *["---:"] * 5, "---", "---:", "---", "---"]]
+    differs = [["cell", "what is claimed", "what differs from its protocol"], ["---"] * 3]
     for row in rows:
         if row.verdict:
             claimed, ours, images, seeds, interval, verdict, _ = row.cells
             made = f"{row.measured['date']}, `{row.measured['revision'][:7]}`"
             over = f"{seeds or '–'} ({row.seeds})"
             lines.append([f"`{row.name}`", claimed, ours, images or "–", over, interval, verdict,
-                          f"{row.seconds:,.0f}", made])  # fmt: skip
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+                          f"{row.seconds:,.0f}", row.measured["hardware"], made])  # fmt: skip
+            because = f" {verdict.capitalize()}, because {row.because}." if row.because else ""
+            said = f"{row.facts['what differs'].rstrip('.')}.{because}"
+            differs.append([f"`{row.name}`", row.facts["claim"], said])
+    return "\n\n".join(
+        "\n".join(f"| {' | '.join(line)} |" for line in part) for part in (lines, differs)
+    )
