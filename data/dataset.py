@@ -25,6 +25,8 @@ from data.streaming import OnDisk
 from data.units import Units, units_of
 from data.view import View, in_bytes
 
+CHOOSE = "choose data that has, or model=vae"
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -75,7 +77,7 @@ class Dataset:
     def with_labels(self) -> "Dataset":
         """Returns the same data for a model that is given labels: every batch is (x, labels)."""
         if any(split.labels is None for split in self.splits.values()):
-            raise NoLabels(f"data={self.name} has no labels; choose data that has, or model=vae")
+            raise NoLabels(f"data={self.name} has no labels to condition on; {CHOOSE}")
         train, valid, test = (replace(split, given_labels=True) for split in self.splits.values())
         return replace(self, train=train, valid=valid, test=test)
 
@@ -86,7 +88,7 @@ class Dataset:
             ValueError: there are not as many of each class.
         """
         if self.train.labels is None:
-            raise NoLabels(f"data={self.name} has no labels; choose data that has, or model=vae")
+            raise NoLabels(f"data={self.name} has no labels to learn from; {CHOOSE}")
         numbers = self.train.labels
         told = few_of_each(numbers.cpu(), self.num_classes, count, seed).to(numbers.device)
         return replace(self, train=replace(self.train, told=told))

@@ -150,7 +150,6 @@ def test_halves_and_shares():
         {"model": "hierarchical"},
         {"model": "gmvae", "prior": ("mixture", {"components": 3})},
         {"model": "conditional"},
-        {"model": "semi_supervised"},
         {"likelihood": "discretized_logistic"},
         {"likelihood": "categorical"},
         {"likelihood": "poisson", "guide": "full_covariance"},
