@@ -101,6 +101,7 @@ def row(cell: Cell, record: Record | None) -> Row:
         found=cell.found,
         seconds=record.seconds,
         measured={"date": record.date, "revision": record.revision, "hardware": record.hardware},
+        shortened=cell.shortened,
     )
 
 

@@ -38,6 +38,7 @@ class Row:
     found: str = ""
     seconds: float = 0.0
     measured: Mapping[str, str] = field(default_factory=dict)
+    shortened: bool = False
 
     @property
     def time(self) -> str:
@@ -48,7 +49,8 @@ class Row:
     def cells(self) -> list[str]:
         """The numbers of the row, as the columns have them."""
         numbers = [self.claimed, self.ours, self.se_images, self.se_seeds, self.interval]
-        return [*map(typeset, numbers), self.verdict or "not measured", self.time]
+        verdict = f"{self.verdict} (shortened)" if self.shortened else self.verdict
+        return [*map(typeset, numbers), verdict if self.verdict else "not measured", self.time]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -83,7 +85,7 @@ def markdown(rows: Sequence[Row]) -> str:
             over = f"{seeds or '–'} ({row.seeds})"
             lines.append([f"`{row.name}`", claimed, ours, images or "–", over, interval, verdict,
                           f"{row.seconds:,.0f}", row.measured["hardware"], made])  # fmt: skip
-            because = f" {verdict.capitalize()}, because {row.because}." if row.because else ""
+            because = f" {row.verdict.capitalize()}, because {row.because}." if row.because else ""
             said = f"{row.facts['what differs'].rstrip('.')}.{because}"
             differs.append([f"`{row.name}`", row.facts["claim"], said])
     return "\n\n".join(

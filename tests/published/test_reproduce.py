@@ -81,7 +81,9 @@ def test_what_was_measured_by_another_protocol_is_stale(commands, tmp_path, chan
     assert row(cell, found).verdict == row(replace(cell, title="…", found="…"), found).verdict
     stale = row(replace(cell, **change), found)
     assert stale.verdict == "stale" and "then: reproduced" in stale.because and not stale.interval
-    assert "stale, because the protocol" in table([stale]) and "| stale |" in markdown([stale])
+    assert "stale, because the protocol" in table([stale]) and "| stale (shortened) |" in markdown(
+        [stale]
+    )
     # What is written beside the number are the commands that measured it.
     assert stale.commands == found.commands == cell.commands()
 
