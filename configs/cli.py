@@ -7,7 +7,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +19,7 @@ from configs.compose import request_of
 from configs.messages import one_line
 from configs.optional import needs
 from configs.private_hydra import run_hydra
-from configs.process import complain, spin_briefly
+from configs.process import complain, config_dirs, spin_briefly
 from configs.sweep import FAILURES, Failure, Trained, is_sweep
 from errors import RequestError, TrainingError, is_out_of_memory
 from experiment.request import Request
@@ -40,13 +39,6 @@ def requested(config: DictConfig) -> Request:
     if request.train.tensorboard:
         needs("tensorboard", "train.tensorboard=true")
     return request
-
-
-def config_dirs(arguments: list[str]) -> list[str]:
-    """Returns the folders after --config-dir, from which Python modules can be imported too."""
-    given = [a.removeprefix("--config-dir=") for a in arguments if a.startswith("--config-dir=")]
-    pairs = pairwise(arguments)
-    return given + [folder for flag, folder in pairs if flag in ("--config-dir", "-cd")]
 
 
 def run_command(job: Job) -> int:

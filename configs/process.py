@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from errors import printable
@@ -24,6 +25,13 @@ def spin_briefly() -> None:
     the cores from the work that they wait for.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def config_dirs(arguments: list[str]) -> list[str]:
+    """Returns the folders after --config-dir, from which Python modules can be imported too."""
+    given = [a.removeprefix("--config-dir=") for a in arguments if a.startswith("--config-dir=")]
+    pairs = pairwise(arguments)
+    return given + [folder for flag, folder in pairs if flag in ("--config-dir", "-cd")]
 
 
 def complain(message: str, status: int) -> int:

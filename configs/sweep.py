@@ -6,6 +6,7 @@ folder.
 
 import json
 import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from configs.process import config_dirs
 from experiment.directory import RunDirectory, in_a_shell
 from parallel import launch
 
@@ -81,7 +83,7 @@ class Watch:
         seconds = 0.0 if self.was_done else time.monotonic() - self.marks[0]
         if not is_sweep() and not launch.rank():
             where = shlex.quote(str(directory.path))
-            print(f"next: python evaluate.py {where}")
+            print(f"next: python evaluate.py {where}{_trusting()}")
             if self.was_done:
                 print(f"or train it longer: the same command with train.epochs=N extend={where}")
         return Trained(str(directory.path), best.get("elbo"), best.get("epoch"), seconds)
@@ -166,7 +168,13 @@ def summary(records: Sequence[dict[str, Any]], swept: Sequence[str]) -> list[str
         return ["", *lines]
     all_of_them = in_a_shell(list(dict.fromkeys(runs)))
     compared = [f"then: python compare.py {all_of_them} --out comparison.html"]
-    return ["", *lines, f"next: python evaluate.py {all_of_them}", *compared[: len(runs) - 1]]
+    evaluated = f"next: python evaluate.py {all_of_them}{_trusting()}"
+    return ["", *lines, evaluated, *compared[: len(runs) - 1]]
+
+
+def _trusting() -> str:
+    """Returns what lets evaluate.py open runs of choices of one's own."""
+    return "".join(f" --config-dir {shlex.quote(folder)}" for folder in config_dirs(sys.argv)[-1:])
 
 
 def is_sweep() -> bool:

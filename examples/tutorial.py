@@ -65,14 +65,14 @@ two latent dimensions log p(x) itself is there to see it: it is integrated.
 """
 
 # %%
-for bound in (
-    elbo(run.model, run.guide, x),
-    iwae(run.model, run.guide, x, num_particles=10),
-    iwae(run.model, run.guide, x, num_particles=1000),
-    exact(run.model, run.guide, x),
-):
+for name, bound in {
+    "ELBO": elbo(run.model, run.guide, x),
+    "IWAE-10": iwae(run.model, run.guide, x, num_particles=10),
+    "IWAE-1000": iwae(run.model, run.guide, x, num_particles=1000),
+    "log p(x)": exact(run.model, run.guide, x),
+}.items():
     assert bound is not None  # exact is None where no way to it is known
-    print(f"{bound.kind:6} {bound.mean:9.3f} ± {bound.standard_error:.3f}")
+    print(f"{name:9} {bound.mean:8.3f} ± {bound.standard_error:.3f}  {bound.kind}")
 
 # %% [markdown]
 """With ten dimensions nothing integrates it. Annealing bounds it from below, and chains that are

@@ -87,7 +87,8 @@ def fit(
 
     sizes = len(data.train), plan.batch_size
     measured = 2 * len(data.valid)  # as many of train
-    with Progress(plan.epochs, *sizes, training.epoch, measured) as progress:
+    compiles = svi.is_compiled
+    with Progress(plan.epochs, *sizes, training.epoch, measured, compiled=compiles) as progress:
         while training.epoch < plan.epochs and not training.is_out_of_patience(plan.patience):
             objective.at_epoch(training.epoch, plan.epochs)
             batches = epoch_batches(data.train, plan.batch_size, seed, training.epoch)

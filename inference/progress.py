@@ -22,6 +22,7 @@ class Progress:
         first_epoch: How many epochs are done already.
         measured: On how many data the pair is measured after each epoch.
         clock: Says the time in seconds.
+        compiled: Whether the first step compiles, which takes long.
     """
 
     def __init__(
@@ -32,9 +33,11 @@ class Progress:
         first_epoch: int,
         measured: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        compiled: bool = False,
     ) -> None:
         self.epochs, self.now, self.clock = epochs, first_epoch, clock
         self.examples, self.batch_size, self.measured = examples, batch_size, measured
+        self.compiled = compiled
         self.left_in_epoch, self.left_to_measure, self.is_measuring, self.said = 0, 0, False, ""
         # The first step of all tells nothing of the others: it validates, records and compiles.
         # Examples and seconds of that step, and of all others; the seconds of each measuring pass.
@@ -83,7 +86,11 @@ class Progress:
 
     def shown(self) -> Shown:
         """Returns what the bar shows."""
-        what = f"epoch {self.now}/{self.epochs}" + (", measuring" if self.is_measuring else "")
+        what = f"epoch {self.now}/{self.epochs}"
+        if self.is_measuring:
+            what += ", measuring"
+        elif self.compiled and not self.first[0]:
+            what += ", compiling"
         each = self.seconds_per_example()
         if each is None:
             return Shown(what, (self.now - self.left_to_measure) / self.epochs)

@@ -2,6 +2,8 @@
 
 import shutil
 import struct
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 import evaluate
 from errors import RequestError
 from experiment import load_run
+from experiment.directory import in_a_shell
 
 TINY = ["train.epochs=1", "network.width=8", "device=cpu", "train.compile=off"]
 FEW = ["--particles", "4", "--elbo-particles", "2", "--limit", "5"]
@@ -135,3 +138,15 @@ def test_other_options_are_the_runs_own(here, capsys):
         assert stopped.value.code == 2 and words in capsys.readouterr().err
     with pytest.raises(RequestError, match=r"data\.root: no such option"):
         load_run(here / "home/run", places={"root": "x"})
+
+
+def test_runs_are_named_as_shortly_as_a_shell_understands(tmp_path):
+    runs = [str(tmp_path / name) for name in ("a-x-1f", "b-y-2f", "c-z-3f")]
+    for run in runs:
+        Path(run).mkdir()
+    assert in_a_shell(runs) == f"{tmp_path}/*" and in_a_shell(runs[:1]) == runs[0]
+    assert in_a_shell(runs[:2]) == f"{tmp_path}/*-{{1f,2f}}"
+    meant = subprocess.run(["bash", "-c", f"echo {in_a_shell(runs[:2])}"], capture_output=True)
+    assert meant.stdout.decode().split() == runs[:2]
+    (tmp_path / "d-2f").mkdir()
+    assert in_a_shell(runs[:2]) == " ".join(runs[:2])

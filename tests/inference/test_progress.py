@@ -52,11 +52,13 @@ def test_the_time_foretold_on_a_scripted_clock(first, measuring, begun):
 
 def test_an_epoch_of_one_step_foretells_too():
     clock = Clock()
-    with Progress(3, 50, 100, 0, 10, clock) as progress:
+    with Progress(3, 50, 100, 0, 10, clock, compiled=True) as progress:
         progress.epoch(1)
-        assert progress.shown().left is None
+        shown = progress.shown()
+        assert shown.left is None and shown.what == "epoch 1/3, compiling"
         clock.now += 2.0
         progress.step()
+        assert progress.shown().what == "epoch 1/3"
         progress.measures()
         clock.now += 1.0
         progress.elbo(-30.0, -29.0)
@@ -74,7 +76,7 @@ def test_the_time_foretold_in_a_real_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Progress, "elbo", noted)
     by_processor = partial(made, clock=time.process_time)
-    monkeypatch.setattr(Progress, "__init__", lambda *given: by_processor(*given))
+    monkeypatch.setattr(Progress, "__init__", lambda *given, **named: by_processor(*given, **named))
     train(*SMALL, "network.width=200", "train.epochs=20", f"run_dir={tmp_path / 'run'}")
     (first, left), (end, _) = told[0], told[-1]
     assert left == pytest.approx(end - first, rel=1 / 3)
