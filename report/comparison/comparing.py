@@ -69,9 +69,10 @@ class Comparison:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns that are shown."""
+        """The names of the columns that are shown; a single setting has no difference."""
         if self.asked.columns is None:
-            return self.known
+            alone = not self.family.differences
+            return [name for name in self.known if not alone or name not in ("difference", "p")]
         return [name for name in dict.fromkeys(self.asked.columns) if name in self.known]
 
     @property

@@ -34,7 +34,8 @@ def _for_a_page(comparison: Comparison) -> Comparison:
     """
     if comparison.asked.columns is not None:
         return comparison
-    columns = ["seeds", comparison.measure, "difference", "p"]
+    page = ("seeds", comparison.measure, "difference", "p")
+    columns = [name for name in page if name in comparison.columns]
     rest = ", ".join(name for name in comparison.known if name not in columns)
     note = f"--columns shows others than these, {rest} too" if rest else ""
     asked = replace(comparison.asked, columns=columns)
