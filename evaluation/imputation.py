@@ -107,6 +107,8 @@ def _average(values: Tensor, missing: Tensor) -> Error:
     """
     totals = values.double().masked_fill(~missing, 0.0).flatten(1).sum(1)
     counts = missing.flatten(1).sum(1).double()
+    if not counts.any():
+        return Error(math.nan, math.nan)
     ratio = float(totals.sum() / counts.sum())
     spread = float((totals - ratio * counts).std(correction=1)) if len(counts) > 1 else math.nan
     return Error(ratio, spread / float(counts.mean()) / math.sqrt(len(counts)))

@@ -1,6 +1,5 @@
 """Plain values for evaluation.json and imputations.json; their keys are a contract."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
@@ -201,9 +200,7 @@ def _errors(errors: Errors, columns: Sequence[str]) -> dict[str, Json]:
 
 
 def _error(error: Error) -> Json:
-    """Returns an error in plain values; null for that of a column of which nothing was missing."""
-    values = {"value": error.value, "se": error.standard_error}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {"value": error.value, "se": error.standard_error}
 
 
 def _sizes(effective_size: Tensor) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """Means and standard errors in the files, from arrays made by hand; which bound a gap is of."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,6 +32,7 @@ from evidence.reliability import Reliability
 from experiment import Run
 from experiment.recipes.base import Pair
 from models.joints import FactorAnalysis, Posterior
+from report.imputed import imputation_table
 
 ROWS, LEVELS, SHAPE = 40, 16, (3, 2)
 GENERATOR = np.random.default_rng(3)
@@ -188,7 +190,8 @@ def test_values_of_imputations_by_hand():
     nothing = Imputation(torch.zeros(2, 2).double(), x, 3 * log_p, two, two, 20)
     told = imputation_json(Imputed(run, "test", "m", x, missing, found, nothing))
     spread = torch.tensor([1.0, 3.0])  # the columns are in units of their own
-    table = imputation_json(Imputed(run, "test", "m", x, missing, found, nothing, spread))
+    of_columns = Imputed(run, "test", "m", x, missing, found, nothing, spread)
+    table, printed = imputation_json(of_columns), imputation_table(of_columns).splitlines()
     values = {
         filler: {name: error["value"] for name, error in errors.items()}
         for filler, errors in told["errors"].items()
@@ -197,11 +200,17 @@ def test_values_of_imputations_by_hand():
     assert of_table["standardised_rmse"]["value"] == pytest.approx(math.sqrt((1 + 9 / 9) / 3))
     by_column = {name: error["value"] for name, error in of_table["rmse_by_column"].items()}
     assert by_column == {"a": pytest.approx(math.sqrt(1 / 2)), "b": 3.0}
+    (row,) = [line.split() for line in printed if line.startswith("  a ")]
+    assert row[:5] == ["a", "2", "0.71", "±", "0.35"], "as exactly as the error is known"
     assert values == {
         "imputed": pytest.approx({"rmse": math.sqrt(10 / 3), "nats_per_dimension": 3.0}),
         "nothing_observed": pytest.approx({"rmse": math.sqrt(7), "nats_per_dimension": 9.0}),
         "training_mean": pytest.approx({"rmse": math.sqrt(2)}),
     }
+    none = replace(of_columns, missing=torch.tensor([[True, False], [True, False]]))
+    by_column = imputation_json(none)["errors"]["training_mean"]["rmse_by_column"]
+    assert math.isnan(by_column["b"]["value"]) and not math.isnan(by_column["a"]["value"])
+    assert not any(line.startswith("  b ") for line in imputation_table(none).splitlines())
     # Totals 1 and 8 of 1 and 2 dimensions: residuals −2 and 2, a mean count of 1.5.
     error = told["errors"]["imputed"]["nats_per_dimension"]["se"]
     assert error == pytest.approx(math.sqrt(8) / 1.5 / math.sqrt(2))
