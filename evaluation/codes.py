@@ -11,7 +11,8 @@ from data import Split
 from evidence.batch import Batch
 from evidence.noise import forked
 from evidence.usage import LatentUsage
-from evidence.weights import Program, draw
+from evidence.weights import Program
+from experiment.predictions import continuous
 
 DRAWS = 32
 # Data that are encoded at once.
@@ -66,7 +67,7 @@ def encode(model: Program, guide: Program, split: Split, count: int) -> Codes:
         means: list[dict[str, Tensor]] = []
         noise: list[Tensor] = []
         for part in batch.parts(BLOCK):
-            latents = draw(model, guide, part, DRAWS).latents
+            latents = continuous(model, guide, part, DRAWS)
             means.append({name: value.mean(0) for name, value in latents.items()})
             noise.append(torch.cat([value.var(0).flatten(1) for value in latents.values()], dim=1))
     joined = {name: torch.cat([part[name] for part in means]) for name in means[0]}

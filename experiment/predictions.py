@@ -4,6 +4,7 @@ All of this works on any pair that `evidence` works on. `x` of a batch only says
 are wherever a function is not given the guide.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
 
@@ -47,13 +48,29 @@ def reconstruct(
     model: Program, guide: Program, batch: Batch, particles: int = 32
 ) -> Float[Tensor, " N *shape"]:
     """Returns E_q[E[x|z]]: what the model expects of x after it has seen x."""
-    rows = batch.repeat(particles)
-    if discrete(guide, batch):  # which `draw` sums out
-        latents = {site["name"]: site["value"] for site in latent_sites(traced(guide, rows))}
-    else:
-        drawn = draw(model, guide, batch, particles)
-        latents = {name: value.flatten(0, 1) for name, value in drawn.latents.items()}
-    return decode(model, rows, latents).unflatten(0, (particles, -1)).mean(0)
+    latents = {name: value.flatten(0, 1) for name, value in drawn(model, guide, batch, particles)}
+    return decode(model, batch.repeat(particles), latents).unflatten(0, (particles, -1)).mean(0)
+
+
+def drawn(
+    model: Program, guide: Program, batch: Batch, particles: int
+) -> Iterator[tuple[str, Tensor]]:
+    """Yields draws of every latent of the guide by its name, (particles, N, *event)."""
+    if not discrete(guide, batch):
+        yield from draw(model, guide, batch, particles).latents.items()
+        return
+    for site in latent_sites(traced(guide, batch.repeat(particles))):  # `draw` sums some of them
+        yield site["name"], site["value"].unflatten(0, (particles, -1))
+
+
+def continuous(
+    model: Program, guide: Program, batch: Batch, particles: int
+) -> dict[str, Float[Tensor, " particles N *event"]]:
+    """Returns draws of the guide's continuous latents by site."""
+    summed = discrete(guide, batch)
+    return {
+        name: value for name, value in drawn(model, guide, batch, particles) if name not in summed
+    }
 
 
 def discrete(guide: Program, batch: Batch) -> Latents:
@@ -94,8 +111,8 @@ def code(
     if len(sites) == 1:
         with suppress(NotImplementedError):  # the mean of a flow is not known
             return cast(Tensor, sites[0]["fn"].mean).flatten(1)
-    drawn = draw(model, guide, batch, particles).latents
-    return torch.cat([value.mean(0).flatten(1) for value in drawn.values()], dim=1)
+    values = continuous(model, guide, batch, particles).values()
+    return torch.cat([value.mean(0).flatten(1) for value in values], dim=1)
 
 
 def prior_draws(model: Program, batch: Batch) -> Latents:
