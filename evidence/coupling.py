@@ -21,7 +21,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
 from evidence.batch import Batch, Data
@@ -32,7 +32,8 @@ from evidence.kernel import PROPOSALS, Kernel
 from evidence.progress import Loop, steps
 from evidence.structure import Latents, Program
 
-# The longest lag that is chosen: chains that need more steps to meet have corrections instead.
+# The longest lag that is chosen for most data. What takes longer gets lags of its own: many
+# corrections of a chain in a wrong mode would add up.
 LONGEST = 125
 # Once the chains that have not met are a quarter of those that are run, the others stop.
 FEWER = 4
@@ -43,7 +44,8 @@ class Coupling:
     """How chains are coupled: `leapfrogs` per step, and at most so many steps.
 
     `lag` L and `burn_in` k are chosen from the meeting times of other chains if they are None: the
-    lag is the longest of those, 125 at most, and the burn-in twice that.
+    lag is the longest of those, and the burn-in twice that. Data whose other chains took more than
+    125 steps have a lag of their own.
 
     Raises ValueError for a number out of its range.
     """
@@ -85,19 +87,21 @@ def posterior_draws(
     (0, 'upper')
     """
     plan, batch = plan or Coupling(), Batch.some(x)
-    parts = list(split_batch(batch, PROPOSALS, model))
-    lag, burn_in, most = plan.lag, plan.burn_in, plan.most_steps
-    with Loop(loops=3 if lag is None or burn_in is None else 2):
+    parts, most = list(split_batch(batch, PROPOSALS, model)), plan.most_steps
+    pilot = plan.lag is None or plan.burn_in is None
+    with Loop(loops=3 if pilot else 2):
         joints = [Joint(model, guide, part) for part in parts]
         kernels = [Kernel(joint, plan.leapfrogs) for joint in steps(joints)]
-        if lag is None or burn_in is None:
+        lag = torch.ones(batch.size, dtype=torch.long, device=batch.device)
+        if pilot:
             pilots = [coupled_chains(kernel, 1, 0, most) for kernel in steps(kernels)]
-            meeting = torch.cat([pilot.meeting for pilot in pilots])
-            longest = int(meeting.clamp(max=LONGEST).max())
-            lag = longest if lag is None else lag
-            burn_in = 2 * longest if burn_in is None else burn_in
-        runs = [coupled_chains(kernel, lag, burn_in, most) for kernel in steps(kernels)]
-    starts = torch.tensor([0, *(part.size for part in parts)]).cumsum(0)
+            lag = _lags(torch.cat([pilot.meeting for pilot in pilots]), most)
+        burn_in = 2 * lag if plan.burn_in is None else torch.full_like(lag, plan.burn_in)
+        lag = lag if plan.lag is None else torch.full_like(lag, plan.lag)
+        each = [part.size for part in parts]
+        timed = list(zip(kernels, lag.split(each), burn_in.split(each), strict=True))
+        runs = [_run(kernel, lags, burnt, most) for kernel, lags, burnt in steps(timed)]
+    starts = torch.tensor([0, *each]).cumsum(0)
     rows = [run.rows + start for run, start in zip(runs, starts, strict=False)]
     return PosteriorDraws(
         batch,
@@ -111,17 +115,49 @@ def posterior_draws(
     )
 
 
-def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> PosteriorDraws:
-    """Runs two chains for every datum until they have met, `burn_in` steps at least."""
+def _lags(meeting: Float64[Tensor, " N"], most_steps: int) -> Int[Tensor, " N"]:
+    """Returns the longest meeting time of most data, and for those that took long that of these."""
+    slow = meeting > LONGEST
+    lag = torch.full_like(meeting, float(meeting[~slow].max()) if not slow.all() else LONGEST)
+    lag[slow] = meeting[slow].clamp(max=max(LONGEST, most_steps // 4)).max() if slow.any() else 0
+    return lag.long()
+
+
+def _run(
+    kernel: Kernel, lag: Int[Tensor, " N"], burn_in: Int[Tensor, " N"], most_steps: int
+) -> PosteriorDraws:
+    """Runs the chains of each datum with its own lag, which is one of a few."""
+    first, *others = [
+        (int(value), lag == value, int(burn_in[lag == value][0])) for value in lag.unique()
+    ]
+    drawn = coupled_chains(kernel, first[0], first[2], most_steps, first[1])
+    for value, mine, burnt in others:
+        (which,) = torch.nonzero(mine, as_tuple=True)
+        drawn = drawn.replaced(which, coupled_chains(kernel.of(which), value, burnt, most_steps))
+    return drawn
+
+
+def coupled_chains(
+    kernel: Kernel,
+    lag: int,
+    burn_in: int,
+    most_steps: int,
+    wanted: Bool[Tensor, " N"] | None = None,
+) -> PosteriorDraws:
+    """Runs two chains for every datum until they have met, `burn_in` steps at least.
+
+    It does not wait for data that are not `wanted`.
+    """
     joint = kernel.path.joint
     ahead, behind = kernel.starts()
     met = torch.zeros(joint.batch.size, dtype=torch.bool, device=ahead.u.device)
     meeting = torch.full_like(ahead.log_joint, math.inf)
+    wanted = torch.ones_like(met) if wanted is None else wanted
     left = torch.arange(len(met), device=met.device)
     none = left[:0]
     drawn, kept, rows, signs = ahead.u, [_picked(joint.latents(ahead.u), none)], [none], []
     for t in steps(range(1, max(most_steps, burn_in) + 1), "step of the chains"):
-        if t <= lag or bool(met.all()):
+        if t <= lag or bool((met | ~wanted).all()):
             ahead = kernel.alone(ahead)
         else:
             ahead, behind, same = kernel.coupled(ahead, behind)
@@ -130,7 +166,7 @@ def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> P
             behind = ahead.where(met[left], behind)  # once met, they are one chain
         if t == burn_in:
             drawn = ahead.u
-        (late,) = torch.nonzero(~met[left], as_tuple=True)
+        (late,) = torch.nonzero((~met & wanted)[left], as_tuple=True)
         if t > burn_in and (t - burn_in) % lag == 0:
             here = kernel.path.joint
             kept += [_picked(here.latents(point.u), late) for point in (ahead, behind)]
@@ -148,8 +184,8 @@ def coupled_chains(kernel: Kernel, lag: int, burn_in: int, most_steps: int) -> P
         torch.cat(rows),
         torch.cat([meeting[:0], *signs]),
         meeting,
-        lag,
-        burn_in,
+        torch.full_like(met, lag, dtype=torch.long),
+        torch.full_like(met, burn_in, dtype=torch.long),
     )
 
 

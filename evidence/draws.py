@@ -20,7 +20,7 @@ class PosteriorDraws:
     `latents` are X_k by site name, (N, *event). `corrections` are draws too, one for every entry of
     `rows`, which says of which datum, and of `signs`: they are X_{k+jL} (+1) and Y_{k+(j−1)L} (−1)
     of the chains that met late. `meeting` is τ for every datum, infinite where the chains have
-    not met within the steps that they had.
+    not met within the steps that they had; `lag` and `burn_in` are L and k of every datum.
     """
 
     x: Batch
@@ -29,8 +29,8 @@ class PosteriorDraws:
     rows: Int[Tensor, " corrections"]
     signs: Float64[Tensor, " corrections"]
     meeting: Float64[Tensor, " N"]
-    lag: int
-    burn_in: int
+    lag: Int[Tensor, " N"]
+    burn_in: Int[Tensor, " N"]
 
     @property
     def never_met(self) -> int:
@@ -45,6 +45,24 @@ class PosteriorDraws:
         """
         late = ((self.meeting - self.lag - self.burn_in) / self.lag).ceil().clamp(min=0)
         return float(late.mean())
+
+    def replaced(self, which: Int[Tensor, " some"], other: "PosteriorDraws") -> "PosteriorDraws":
+        """Returns these draws with those of `other` for the data `which`, without corrections here.
+
+        Raises ValueError if there are corrections of these data already.
+        """
+        if bool(torch.isin(self.rows, which).any()):
+            raise ValueError("which: these data have corrections already")
+        return PosteriorDraws(
+            self.x,
+            {name: z.index_copy(0, which, other.latents[name]) for name, z in self.latents.items()},
+            {name: torch.cat([z, other.corrections[name]]) for name, z in self.corrections.items()},
+            torch.cat([self.rows, which[other.rows]]),
+            torch.cat([self.signs, other.signs]),
+            self.meeting.index_copy(0, which, other.meeting),
+            self.lag.index_copy(0, which, other.lag),
+            self.burn_in.index_copy(0, which, other.burn_in),
+        )
 
     def expectation(
         self, h: Callable[[Batch, Latents], Float64[Tensor, " rows"]]
@@ -88,6 +106,11 @@ class PosteriorDraws:
             raise ValueError(f"bound is of the kind {estimate.kind!r}: give an upper bound")
         late = len(self.rows.unique())
         details = Coupled(
-            self.lag, self.burn_in, late, self.never_met, self.total_variation, estimate.details
+            int(self.lag.max()),
+            int(self.burn_in.max()),
+            late,
+            self.never_met,
+            self.total_variation,
+            estimate.details,
         )
         return Estimate(values, "upper", estimate.particles, details)

@@ -72,6 +72,15 @@ def test_moments_are_those_of_the_posterior():
     assert len(draws.rows.unique()) > DATA / 4, "too few corrections to test"
 
 
+def test_data_that_take_long_have_a_lag_of_their_own(monkeypatch):
+    monkeypatch.setattr("evidence.coupling.LONGEST", 4)
+    found, draws = scores(Coupling(leapfrogs=2))
+    assert max(found) < Z99, found
+    quick, slow = draws.lag.unique().tolist()
+    assert quick == 4 < slow and bool((draws.burn_in == 2 * draws.lag).all())
+    assert DATA / 10 < int((draws.lag == slow).sum()) < DATA
+
+
 def walking(patch):
     """Chains that walk widely and do nothing else that brings them together."""
     patch.setattr(module, "WALK", WIDE_WALK)
