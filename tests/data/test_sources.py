@@ -385,3 +385,20 @@ def test_labels_beside_an_archive_are_used_or_refused(tmp_path):
 def test_rows_keep_values_and_labels_together():
     split = RawSplit(np.arange(6).reshape(3, 2), np.arange(3)).rows(slice(1, None))
     assert split.values.tolist() == [[2, 3], [4, 5]] and split.labels.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("short", ["images", "labels"])
+def test_packed_images_and_labels_that_do_not_belong_together(tmp_path, short):
+    """One of the two files is of another data set, and whole."""
+    write_mnist_like(tmp_path, "MNIST", "", train=10_020)
+    write_mnist_like(tmp_path / "other", "MNIST", "", train=10_010)
+    for file in (tmp_path / "MNIST" / "raw").iterdir():
+        if file.name.startswith("train"):
+            source = (
+                tmp_path / "other" / "MNIST" / "raw" / file.name if short in file.name else file
+            )
+            packed = gzip.compress(source.read_bytes(), 1)
+            file.with_name(f"{file.name}.gz").write_bytes(packed)
+            file.unlink()
+    with pytest.raises(ValueError, match=r"^root=.*missing or damaged"):
+        vision.mnist(str(tmp_path))

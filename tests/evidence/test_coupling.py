@@ -398,3 +398,13 @@ def test_chains_stop_only_when_all_have_met():
     assert found.never_met == 0
     late = found.meeting[found.rows]
     assert bool((late > 1).all()) and len(found.rows) == 2 * int((found.meeting - 1).sum())
+
+
+def test_a_reflection_keeps_the_length_of_a_step():
+    """Where proposals do not coincide, the second step is the first one in a mirror: |η′| = |η|."""
+    torch.manual_seed(0)
+    walk, apart = torch.randn(1_000, 3), 2 * torch.randn(1_000, 3)
+    other, meets = module.reflection_maximal(apart, walk)
+    assert 0 < int(meets.sum()) < 1_000
+    torch.testing.assert_close(other[~meets].norm(dim=1), walk[~meets].norm(dim=1))
+    torch.testing.assert_close(other[meets], walk[meets] + apart[meets])

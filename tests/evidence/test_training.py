@@ -8,6 +8,7 @@ from pyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
 from torch import nn
 
 from benchmarks.peers.pyro_programs import PROGRAMS
+from evidence.recording.private_torch import Unrecordable
 from evidence.training import CompiledELBO, FusedAdam, call_recorder
 from examples.measure_your_own_pair import VAE, binary_digits
 
@@ -205,3 +206,12 @@ def test_gradients_lie_as_their_parameters_do(backend):
             svi.step(x)
         ends.append(pair.weight.detach())
     torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("argument", [object(), [object()], ([1, (object(),)],)])
+def test_an_argument_that_may_be_another_one_is_not_recorded_however_deep(argument):
+    """Planted: a check that does not look into lists."""
+    arguments = call_recorder.Arguments.of((torch.zeros(2), argument), {})
+    with pytest.raises(Unrecordable, match="an argument is a object"):
+        arguments.check_recordable()
+    call_recorder.Arguments.of((torch.zeros(2), [1, ("a", None)]), {}).check_recordable()

@@ -75,3 +75,17 @@ def test_weighted_sums_stay_with_torch(faster, arguments):
     given = torch.zeros(200), torch.zeros(200, 300), torch.zeros(300, 200)
     graph = record(lambda *inputs: torch.addmm(*inputs, **arguments), *given)
     assert OURS not in targets(graph)
+
+
+@pytest.mark.parametrize("capability", ["AVX512", "AVX2"])
+@pytest.mark.parametrize("family", [25, 26])
+@pytest.mark.parametrize("there", [True, False])
+def test_which_library_multiplies_follows_from_the_processor(
+    capability, family, there, monkeypatch
+):
+    text = f"vendor_id\t: AuthenticAMD\ncpu family\t: {family}\n"
+    monkeypatch.setattr(products.torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(products.Path, "read_text", lambda *_, **__: text)
+    monkeypatch.setattr(products, "linear", products.linear if there else None)
+    expected = capability == "AVX512" and family == 26 and there
+    assert products.onednn_is_faster.__wrapped__() is expected

@@ -1,6 +1,6 @@
 """What a setting is called in a table: enough to tell it from every other."""
 
-from report.comparison.labels import labels_of
+from report.comparison.labels import labels_of, named
 
 
 def test_settings_of_one_choice_are_told_apart_by_its_options():
@@ -40,3 +40,15 @@ def test_paths_of_classes_are_no_options():
 def test_an_absent_option_is_not_one_that_is_null():
     labels = labels_of([{"a": None, "b": 1}, {"b": 1}])
     assert labels == ["a=None", "defaults"]
+
+
+def test_a_setting_is_named_by_choices_and_by_options_with_their_values():
+    settings = [
+        {"choices.prior": "vamp", "latent_dim": 2},
+        {"choices.prior": "flow", "latent_dim": 2},
+        {"choices.prior": "flow", "latent_dim": 3},
+    ]
+    assert named(settings, "flow") == [1, 2]
+    assert named(settings, "flow latent_dim=3") == [2]
+    assert named(settings, "prior=vamp") == [0]
+    assert named(settings, "2") == [], "a value without its option is no name"

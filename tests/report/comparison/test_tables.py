@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from report.comparison.arrays import read_arrays
-from report.comparison.cells import difference_digits, p_value, table
+from report.comparison.cells import difference_digits, p_value, pairs_caption, table
 from report.comparison.comparing import Comparison, compare
 from report.comparison.formats import written
+from report.comparison.grouping import group
 from report.comparison.paired import Paired, Part
 from report.comparison.reading import read_run
 from report.comparison.request import Asked
@@ -127,3 +128,32 @@ def test_an_evaluation_has_fifty_arrays_at_most(count, is_read):
         return
     with pytest.raises(ValueError, match="51 arrays of 3 numbers are too many"):
         list(read_arrays(buffer.getvalue(), 3, set()))
+
+
+def test_the_best_setting_sorts_as_a_difference_of_zero(with_exact):
+    (found,) = compare([read_run(path) for path in with_exact])
+    columns, rows = table(found)
+    place = [column.name for column in columns].index("difference")
+    best, other = (row[place] for row in rows)
+    assert best.value == 0.0 and other.value < -15
+
+
+def test_a_caption_speaks_of_one_pair_or_of_several():
+    assert pairs_caption(table_of(0.1)).endswith("p: of the same test")
+    assert "that holds for the pair at 95 %" in pairs_caption(table_of(0.1))
+    assert pairs_caption(table_of(0.1, 0.2)).endswith("p: Holm-adjusted over the 2 pairs")
+    assert "that holds together for all 2 pairs at 95 %" in pairs_caption(table_of(0.1, 0.2))
+
+
+def test_digits_of_each_unit():
+    """Bits per dimension have four decimals, of which the last two say what nats say in two."""
+    assert (Unit.NATS.digits, Unit.BITS.digits) == (2, 4)
+
+
+def test_a_run_is_no_copy_of_itself(tmp_path):
+    first = read_run(make_run(tmp_path / "first", values(-9)))
+    copy = read_run(make_run(tmp_path / "copy", values(-9)))
+    (found,) = group([first, first])
+    assert found.runs == [first] and found.copies == []
+    (found,) = group([first, copy])
+    assert found.runs == [first] and len(found.copies) == 1

@@ -86,3 +86,10 @@ def test_what_differs_in_several_options_is_a_setting(tmp_path):
         for i, p in ((2, "flow"), (3, "vamp"), (4, "vamp"))
     ]
     assert "no setting is told apart" in verdict(compare(runs)[0]).sentence.lower()
+
+
+def test_the_unit_is_said_once_in_a_sentence(tmp_path):
+    means = {"flow": -20.0, "vamp": -25.0, "standard_normal": -30.0}
+    found = said(tmp_path, means, Asked(reference="flow"))
+    assert found.sentence.count(" than ") == 2
+    assert found.sentence.count("nats of IWAE-100") == 1
