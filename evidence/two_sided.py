@@ -12,8 +12,8 @@ from evidence.noise import forked
 from evidence.structure import Program
 from evidence.upper import iw_eubo
 
-# Up to so many latent numbers of a datum, draws of p(z) find every mode of p(z|x), and weights are
-# tighter than annealing at equal cost; docs/evidence.md has the measurement.
+# Up to so many latent numbers of a datum, draws of p(z) find modes of p(z|x) that the guide leaves
+# out, and weights are tighter than annealing (docs/results.md has the measurement).
 FEW_DIMENSIONS = 2
 
 
