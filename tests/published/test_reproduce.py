@@ -60,6 +60,7 @@ def test_a_difference_is_measured_recorded_and_shown(commands, tmp_path, capsys)
     assert NAME in shown and "reproduced" in shown
     page = (tmp_path / "index.html").read_text()
     assert all(f'id="{name}"' in page for name in CELLS) and "Not measured." in page
+    assert ">reproduced (shortened)</td>" in page and ">not measured</td>" in page
 
 
 @pytest.mark.parametrize(
