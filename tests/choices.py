@@ -22,7 +22,10 @@ CHOICES = [
     for file in sorted((ROOT / "configs" / axis).glob("*.yaml"))
     if file.stem != DEFAULTS.get(axis)
 ]
-COMPANIONS: dict[tuple[str, str], list[str]] = {("prior", "vamp"): ["prior.components=5"]}
+COMPANIONS: dict[tuple[str, str], list[str]] = {
+    ("prior", "vamp"): ["prior.components=5"],
+    ("model", "semi_supervised"): ["model.labels=10"],
+}
 """Choices that only work together with others."""
 
 
