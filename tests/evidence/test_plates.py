@@ -191,3 +191,21 @@ def test_a_mask_that_one_program_lacks_is_refused():
     model, guide = pair()
     with pytest.raises(UnsupportedPair, match="'z' is masked"):
         elbo(model, lambda x, length: guide(x, length + 1), (X, LENGTH))
+
+
+@pytest.mark.parametrize("particles", [1, 7, 40], ids="{} times 6 data".format)
+def test_a_plate_that_declares_other_numbers_than_there_are_rows(particles):
+    """A plate of 100 data, of which 6 are given, scales a loss; the evidence is unscaled."""
+
+    def model(x):
+        with pyro.plate("data", 100, subsample_size=len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(STEPS), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", 100, subsample_size=len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 0.5**0.5).to_event(1))
+
+    expected = dist.Normal(0.0, 2**0.5).log_prob(X).sum(1).double()
+    found = log_weights(model, guide, X, particles)
+    torch.testing.assert_close(found, expected.expand(particles, -1), rtol=0, atol=1e-4)
