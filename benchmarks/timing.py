@@ -46,17 +46,19 @@ def interleaved(
     return {name: values[1:] for name, values in times.items()}
 
 
-def once_a_round(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Returns the milliseconds on the wall of each contender in each round, one call each.
+def once_a_round(
+    runs: Mapping[str, Callable[[], object]], rounds: int, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Returns the milliseconds of each contender in each round, one call each.
 
     A first round, with cold caches, is thrown away.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = clock()
             run()
-            times[name].append((time.perf_counter() - started) * 1e3)
+            times[name].append((clock() - started) * 1e3)
     return {name: values[1:] for name, values in times.items()}
 
 
