@@ -16,6 +16,7 @@ from evidence.plates import plates_of
 from evidence.structure import (
     Program,
     Site,
+    at,
     latent_sites,
     observed_sites,
     sample_sites,
@@ -25,6 +26,20 @@ from evidence.unsupported import UnsupportedPair
 
 # What has no density of a variable: atoms, and a measure that is no probability.
 WITHOUT_DENSITY = (dist.Delta, dist.Empirical, dist.ImproperUniform, dist.Unit)
+
+
+def accounted(model: Program, guide: Program, batch: Batch) -> tuple[Trace, Trace]:
+    """Returns a run of the model at the continuous latents of a run of the guide, and the latter.
+
+    Raises UnsupportedPair, which names the site, for a pair without per-datum weights.
+    """
+    drawn = traced(guide, batch)
+    check_guide(drawn, batch.size)
+    latents = {site["name"]: site["value"] for site in latent_sites(drawn) if not is_discrete(site)}
+    trace = at(model, latents, batch)
+    check_pair(trace, drawn, batch.size)
+    check_data_plate(model, batch, trace)
+    return trace, drawn
 
 
 def check_pair(model: Trace, guide: Trace, rows: int) -> None:

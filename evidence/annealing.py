@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from evidence.alone import looked_at
 from evidence.batch import Data
 from evidence.chunks import split_batch, split_with_latents
 from evidence.estimate import Annealed, Estimate
@@ -151,7 +152,7 @@ def ais(model: Program, guide: Program, x: Data, plan: Annealing | None = None) 
     """
     plan = plan or Annealing()
     columns = []
-    for batch in told(split_batch(x, plan.chains, model), loops=2):
+    for batch in told(split_batch(looked_at(model, guide, x), plan.chains, model), loops=2):
         path = Path(Joint(model, guide, batch), plan.start)
         log_w = forward_weights(path, plan, tune(path, plan))
         columns.append(log_w.logsumexp(0) - math.log(plan.chains))
@@ -181,7 +182,7 @@ def reverse_ais(
     'upper'
     """
     plan = plan or Annealing()
-    columns = []
+    columns, x = [], looked_at(model, guide, x)
     for batch, drawn in told(split_with_latents(x, exact_draw, plan.chains, model), loops=2):
         path = Path(Joint(model, guide, batch), plan.start)
         steps = tune(path, plan)

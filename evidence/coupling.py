@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Bool, Float64, Int
 from torch import Tensor
 
-from evidence.batch import Batch, Data
+from evidence.alone import looked_at
+from evidence.batch import Data
 from evidence.chunks import split_batch
 from evidence.draws import PosteriorDraws
 from evidence.joint import Joint
@@ -86,7 +87,7 @@ def posterior_draws(
     >>> draws.never_met, draws.upper(lambda x, z: iw_eubo(model, guide, x, z, 100)).kind
     (0, 'upper')
     """
-    plan, batch = plan or Coupling(), Batch.some(x)
+    plan, batch = plan or Coupling(), looked_at(model, guide, x)
     parts, most = list(split_batch(batch, PROPOSALS, model)), plan.most_steps
     pilot = plan.lag is None or plan.burn_in is None
     with Loop(loops=3 if pilot else 2):

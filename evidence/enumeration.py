@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from evidence.accounting import check_data_plate, check_density, check_plate, check_unmasked
+from evidence.alone import check_alone
 from evidence.batch import Batch, Data
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.estimate import Enumeration, Estimate
@@ -72,6 +73,7 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
         check_data_plate(model, part, trace)
         if not alike(values_of, supports_of(trace)):
             return None
+        check_alone(model, part)
         chunks = indices.reshape(total, -1).split(particles_per_chunk(part, model))
         terms = [_log_joint(model, part, names, supports, chunk) for chunk in chunks]
         columns.append(torch.cat(terms).logsumexp(0))

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from evidence.alone import looked_at
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk
 from evidence.joint import Joint
@@ -117,6 +118,7 @@ def impute(
             f"num_particles={num_particles}, rounds={rounds}: "
             f"at least {FILLINGS + 1} and 1 are needed"
         )
+    looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)))
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
     at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Transform, biject_to
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
-from evidence.accounting import check_data_plate, check_guide, check_pair, check_shape, is_discrete
+from evidence.accounting import accounted, check_shape, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.idle import check_idle
 from evidence.structure import (
@@ -62,13 +62,9 @@ class Joint:
     def __init__(self, model: Program, guide: Program, x: Data) -> None:
         self.model, self.guide, self.batch = model, guide, Batch.some(x)
         with torch.no_grad():
-            guide_trace = traced(guide, self.batch)
-            check_guide(guide_trace, self.batch.size)
+            trace, guide_trace = accounted(model, guide, self.batch)
             latents = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
             values = {site["name"]: site["value"] for site in latents}
-            trace = at(model, values, self.batch)
-            check_pair(trace, guide_trace, self.batch.size)
-            check_data_plate(model, self.batch, trace)
             summed = discrete_sites(trace), discrete_sites(guide_trace)
             for sites in summed:
                 check_summable(sites)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from evidence.alone import looked_at
 from evidence.batch import Data
 from evidence.estimate import Estimate
 from evidence.hmc import Start
@@ -75,6 +76,11 @@ def elbo_terms(model: Program, guide: Program, x: Data, num_particles: int = 100
     >>> bool((terms.elbo.per_datum == terms.reconstruction - terms.kl).all())
     True
     """
+    return terms_of(model, guide, looked_at(model, guide, x), num_particles)
+
+
+def terms_of(model: Program, guide: Program, x: Data, num_particles: int) -> Terms:
+    """Returns `elbo_terms` of a pair that has been looked at, on data like these."""
     reconstruction, rate = [], []
     for batch in steps(split_batch(x, num_particles, model)):
         draws = [
@@ -118,7 +124,7 @@ def iwae(
     True
     """
     columns, details = [], weighed(proposal)
-    for batch in steps(split_batch(x, num_particles, model)):
+    for batch in steps(split_batch(looked_at(model, guide, x), num_particles, model)):
         total = batch.x.new_full((batch.size,), -math.inf, dtype=torch.float64)
         for log_w in log_weight_chunks(model, guide, batch, num_particles, proposal):
             total = torch.logaddexp(total, log_w.logsumexp(0))

@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int, Shaped
 from torch import Tensor
 
 from evidence.alike import alike_at, observed_where_alike
+from evidence.alone import looked_at
 from evidence.batch import Batch, Data
 from evidence.cost import Cost, Meter, timed
 from evidence.estimate import Estimate
@@ -105,6 +106,7 @@ def quadrature(
     apart = len(batch) > 1 or joint.bounded_by_data or joint.summed
     if joint.dimensions > MAX_DIMENSIONS or apart:
         return None
+    looked_at(model, guide, batch)
     solver = Integrator(model, joint, tolerance, meter)
     if not depends_on_z_alone(solver):  # a look at ten data, which saves one at all
         return None

@@ -14,6 +14,7 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from evidence.alone import looked_at
 from evidence.batch import Batch, Column, Data
 from evidence.chunks import split_with_latents
 from evidence.estimate import Estimate
@@ -57,7 +58,7 @@ def simulate(model: Program, guide: Program, like: Data) -> tuple[Data, Latents]
     >>> x.shape, z["z"].shape
     (torch.Size([500, 1]), torch.Size([500, 1]))
     """
-    batch = Batch.of(like)
+    batch = looked_at(model, guide, like)
     joint = Joint(model, guide, batch)
     trace = traced(poutine.uncondition(model), batch)
     x = only(joint.observed, trace)["value"]
@@ -124,7 +125,7 @@ def iw_eubo(
     >>> iw_eubo(model, guide, x, z, 100).mean < eubo(model, guide, x, z).mean
     True
     """
-    columns, details = [], weighed(proposal)
+    columns, details, x = [], weighed(proposal), looked_at(model, guide, x)
     for batch, drawn in steps(split_with_latents(x, exact_draw, num_particles, model)):
         path = Path(Joint(model, guide, batch), proposal)
         with recorded(enabled=False):  # one call repays no recording

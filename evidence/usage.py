@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from evidence.batch import Batch
+from evidence.alone import looked_at
 from evidence.joint import Joint
 from evidence.progress import steps
 from evidence.weights import Program
@@ -106,7 +106,7 @@ def latent_usage(
         >>> latent_usage(model, guide, torch.linspace(-2, 2, 20).unsqueeze(1)).collapsed
         [1]
     """
-    batch = Batch.of(x)
+    batch = looked_at(model, guide, x)
     joint = Joint(model, guide, batch)
     many = joint.draw_guide(max(draws, ACTIVITY_DRAWS)).double().unflatten(0, (-1, batch.size))
     activity = PosteriorMoments(many.mean(0), many.var(0), len(many)).activity

@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from evidence.accounting import check_data_plate, check_guide, check_pair, is_discrete
+from evidence.alone import looked_at
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk, split_batch
 from evidence.idle import check_idle
@@ -88,7 +89,7 @@ def log_weights(
     """
     columns = [
         torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)])
-        for part in steps(split_batch(x, num_particles, model))
+        for part in steps(split_batch(looked_at(model, guide, x), num_particles, model))
     ]
     return torch.cat(columns, dim=1)
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from data import Dataset, Split
 from errors import TrainingError
-from evidence import elbo_terms
+from evidence.alone import looked_at
 from evidence.batch import Batch
+from evidence.lower import terms_of
 from evidence.noise import forked
 from inference.classification import classes_of, wrong
 from inference.clustering import clustering_accuracy, clusters_of
@@ -29,10 +30,10 @@ def epoch_metrics(training: Training, data: Dataset, seconds: float) -> list[Rec
     """
     records = []
     for name in ("train", "valid"):
-        split, count = data(name), len(data.valid)
+        split, count, look = data(name), len(data.valid), training.epoch == 1
         when = f"training stopped after the last step of epoch {training.epoch}"
         try:
-            measured = split_metrics(training.model, training.guide, split, count, SEED)
+            measured = split_metrics(training.model, training.guide, split, count, SEED, look)
         except NonFinite as error:
             raise TrainingError(f"{when}: {error}") from error
         if not math.isfinite(measured["elbo"]):
@@ -45,13 +46,19 @@ def epoch_metrics(training: Training, data: Dataset, seconds: float) -> list[Rec
 
 @torch.no_grad()
 def split_metrics(
-    model: nn.Module, guide: nn.Module, split: Split, num_examples: int, seed: int
+    model: nn.Module,
+    guide: nn.Module,
+    split: Split,
+    num_examples: int,
+    seed: int,
+    look: bool = True,
 ) -> Record:
     """Returns ELBO, reconstruction and KL, nats per datum, from one draw of z for each datum.
 
-    The first `num_examples` data are measured. Their noise is the same at every epoch, so that
-    curves show how the model changes. It is the same for any number of processes, which share the
-    blocks of data, and comes from a forked generator: measuring does not change what training does.
+    The first `num_examples` data are measured, after a `look` whether each has a number of its own.
+    Their noise is the same at every epoch, so that curves show how the model changes. It is the
+    same for any number of processes, which share the blocks of data, and comes from a forked
+    generator: measuring does not change what training does.
     """
     num_examples = min(num_examples, len(split))
 
@@ -60,7 +67,9 @@ def split_metrics(
         torch.manual_seed(seed + start)
         batch = Batch.of(split[start : min(start + EVALUATION_BATCH, num_examples)])
         with refusals_named(model, guide, batch):
-            terms = elbo_terms(model, guide, batch, num_particles=1)
+            if look:
+                looked_at(model, guide, batch)
+            terms = terms_of(model, guide, batch, num_particles=1)
         sums = torch.stack([terms.reconstruction.sum(), terms.kl.sum()])
         return sums.cpu(), clusters_of(model, guide, batch), classes_of(model, guide, batch)
 

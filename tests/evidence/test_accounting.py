@@ -215,7 +215,11 @@ def test_a_masked_observation_counts_for_nothing(inside):
 
 
 def test_a_datum_left_out_of_both_programs_weighs_nothing():
-    pair = [poutine.mask(program, mask=kept(X)) for program in (model, guide)]
+
+    def left_out(program):
+        return lambda x: poutine.mask(program, mask=kept(x))(x)
+
+    pair = [left_out(program) for program in (model, guide)]
     found = elbo(*pair, X, 1).per_datum
     assert not found[~kept(X)].any() and found[kept(X)].all()
 
