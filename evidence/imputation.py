@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+import pyro
 import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
@@ -118,7 +119,8 @@ def impute(
             f"num_particles={num_particles}, rounds={rounds}: "
             f"at least {FILLINGS + 1} and 1 are needed"
         )
-    looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)))
+    with pyro.validation_enabled(False):  # a mean need not lie in the support
+        looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)))
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
     at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)

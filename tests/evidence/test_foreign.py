@@ -119,11 +119,11 @@ def test_a_support_that_depends_on_the_datum() -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_recorded_annealing_takes_every_batch_in_its_own_support(shared: bool, monkeypatch) -> None:
-    """Bounds of every datum or of a chunk; those of the second chunk reach five times as far."""
+    """Bounds of every datum or of all; those of the second chunk reach five times as far."""
     monkeypatch.setattr(chunks, "CHUNK_FLOATS", 2 * 4 * 10)
     top = torch.rand(20, 2) + torch.tensor([1.0, 5.0]).repeat_interleave(10).unsqueeze(1)
     pair = [
-        lambda x, top, program=program: program(x, top.max() if shared else top)
+        lambda x, top, program=program: program(x, torch.tensor(7.0) if shared else top)
         for program in (bounded, bounded_guide)
     ]
     found = []
