@@ -45,7 +45,7 @@ def looked_at(model: Program, guide: Program, x: Data) -> Batch:
     weights; ValueError if there are no data.
     """
     batch = Batch.some(x)
-    with forked(batch.device):
+    with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
         for rows in _parts(batch, model):
             accounted(model, guide, rows)
             latents = _check(guide, "the guide", rows, {})
@@ -56,7 +56,7 @@ def looked_at(model: Program, guide: Program, x: Data) -> Batch:
 @torch.no_grad()
 def check_alone(model: Program, batch: Batch) -> None:
     """Raises UnsupportedPair, which names the site, if a density of the model is not its own."""
-    with forked(batch.device):
+    with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
         for rows in _parts(batch, model):
             _check(model, "the model", rows, {})
 

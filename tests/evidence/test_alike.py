@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evidence import exact
+from evidence import UnsupportedPair, exact
 
 LOGITS = torch.tensor([[0.5, -0.3, 0.8, 0.1]])
 
@@ -51,10 +51,15 @@ def counts() -> Tensor:
     return x
 
 
-@pytest.mark.parametrize("likelihood", [library_size, clamped, masked, neighbours])
+@pytest.mark.parametrize("likelihood", [library_size, clamped, masked])
 def test_a_likelihood_that_a_late_datum_shows_to_depend_on_x_has_no_grid(likelihood):
     assert exact(with_likelihood(likelihood), guide, counts()) is None
     assert exact(with_likelihood(likelihood), guide, counts().flip(0)) is None
+
+
+def test_a_likelihood_of_the_whole_batch_is_refused():
+    with pytest.raises(UnsupportedPair, match="site 'x' of the model"):
+        exact(with_likelihood(neighbours), guide, counts())
 
 
 def test_a_prior_or_a_support_that_a_late_datum_changes_has_no_grid():
