@@ -7,7 +7,6 @@ in whatever a program reads off a batch, each alone, and two halves of the other
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyro
 import torch
@@ -79,10 +78,15 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
         if isinstance(site["fn"], TransformedDistribution)
     }
     together = _densities(program, rows, latents, noise)
+    ran, failed = False, Exception()
     for group in _groups(rows):
         of_group = [{name: value[group] for name, value in v.items()} for v in (latents, noise)]
-        with _running(what, rows.size, len(group)):
+        try:
             found = _densities(program, rows.rows(group), *of_group)
+        except Exception as error:  # of the program: it may need the longest sequence, say
+            failed = error
+            continue
+        ran = True
         for name, apart in found.items():
             beside = together[name][group]
             off = ~_close(apart, beside, RELATIVE * beside.abs() + NATS)
@@ -98,22 +102,13 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
                     f"site {name!r} of {what} has a log-density of {float(beside[off][0]):.6g} "
                     f"nats of a datum beside others and of {float(apart[off][0]):.6g} {BATCH}"
                 )
-    return latents
-
-
-@contextmanager
-def _running(what: str, rows: int, fewer: int) -> Iterator[None]:
-    """Raises UnsupportedPair if a program fails inside that runs on more data."""
-    try:
-        yield
-    except UnsupportedPair:
-        raise
-    except Exception as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if not ran:
+        said = (str(failed).splitlines() or [type(failed).__name__])[0]
         raise UnsupportedPair(
-            f"{what} runs on {rows} data, and not on {fewer} of them ({said}); compute what it "
+            f"{what} runs on {rows.size} data, and on no part of them ({said}); compute what it "
             "gives a datum from the datum's own row"
-        ) from error
+        ) from failed
+    return latents
 
 
 def _close(
