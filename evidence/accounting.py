@@ -121,14 +121,16 @@ def check_masks(guide: Site, prior: Site, rows: int) -> None:
 
     Where it is in both, `evidence.idle` looks whether it has a say.
     """
-    mine, other = (counted(site, rows) for site in (guide, prior))
-    if not bool((mine == other).all()):
+    masks = [mask for site in (guide, prior) if (mask := counted(site, rows)) is not None]
+    # A mask that one of them lacks must leave out nothing.
+    if masks and not bool((masks[0] == (True if len(masks) == 1 else masks[1])).all()):
         raise masked_latent(guide)
 
 
 def check_unmasked(site: Site) -> None:
     """Raises UnsupportedPair if the program leaves out the site's density, of any datum."""
-    if not bool(counted(site, 1).all()):
+    mask = counted(site, 1)
+    if mask is not None and not bool(mask.all()):
         raise masked_latent(site)
 
 
@@ -140,8 +142,10 @@ def masked_latent(site: Site) -> UnsupportedPair:
     )
 
 
-def counted(site: Site, rows: int) -> Bool[Tensor, " *shape"]:
-    """Returns which numbers of a latent's value its density counts; a tensor () if it is all.
+def counted(site: Site, rows: int) -> Bool[Tensor, " *shape"] | None:
+    """Returns which numbers of a latent's value its density counts; None where nothing is masked.
+
+    (None can be read while a program is recorded, when no number of a tensor can.)
 
     Masks are the program's (`poutine.mask`) and the distribution's own (`.mask()`), at any depth
     under `.to_event()`; deeper ones, of a mixture's components say, are refused.
@@ -158,12 +162,13 @@ def counted(site: Site, rows: int) -> Bool[Tensor, " *shape"]:
         fn = fn.base_dist
     if any(isinstance(part, dist.MaskedDistribution) for part in parts_of(fn)):
         raise masked_latent(site)
-    found = torch.ones((), dtype=torch.bool, device=value.device)
+    found: Tensor | None = None
     for mask, events in masks:
         if mask is not None and mask is not True:
             mask = torch.as_tensor(mask, device=value.device).bool()
-            found = found & mask.reshape(mask.shape + (1,) * events).expand(value.shape)
-    return found if found.dim() == 0 else repeat_rows(found, max(1, rows // len(found)))
+            mask = mask.reshape(mask.shape + (1,) * events).expand(value.shape)
+            found = mask if found is None else found & mask
+    return None if found is None else repeat_rows(found, max(1, rows // len(found)))
 
 
 def check_plate(sites: Iterable[Site], rows: int, others: Iterable[Site] = ()) -> None:

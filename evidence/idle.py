@@ -33,8 +33,9 @@ def check_idle(
         guide_trace: A run of the guide on them.
     """
     sites = latent_sites(guide_trace)
-    off = {site["name"]: ~counted(site, batch.size) for site in sites}
-    masked = [site for site in sites if bool(off[site["name"]].any())]
+    masks = {site["name"]: counted(site, batch.size) for site in sites}
+    off = {name: ~mask for name, mask in masks.items() if mask is not None}
+    masked = [site for site in sites if site["name"] in off and bool(off[site["name"]].any())]
     if not masked:
         return {}
     values: Latents = {site["name"]: site["value"] for site in sites}

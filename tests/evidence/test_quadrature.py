@@ -151,7 +151,7 @@ def test_a_likelihood_that_looks_at_more_than_z_has_none() -> None:
             z = pyro.sample("z", dist.Normal(0.0, 1.0).expand((1,)).to_event(1))
             pyro.sample(
                 "x",
-                dist.Normal(z + x.mean(), 1.0 + x.abs().amax(1, keepdim=True))
+                dist.Normal(z + x.mean(1, keepdim=True), 1.0 + x.abs().amax(1, keepdim=True))
                 .expand(x.shape)
                 .to_event(1),
                 obs=x,

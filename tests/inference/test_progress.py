@@ -66,6 +66,7 @@ def test_an_epoch_of_one_step_foretells_too():
         assert "valid ELBO -30.00 (best -29.00)" in progress.shown().known
 
 
+@pytest.mark.verify
 def test_the_time_foretold_in_a_real_run(tmp_path, monkeypatch):
     """The first time that is told is right within a third; the clock is the processor's."""
     told, tell, made = [], Progress.elbo, Progress.__init__
