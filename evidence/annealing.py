@@ -19,6 +19,7 @@ from torch import Tensor
 from evidence.alone import looked_at
 from evidence.batch import Data
 from evidence.chunks import split_batch, split_with_latents
+from evidence.counts import whole
 from evidence.estimate import Annealed, Estimate
 from evidence.hmc import Path, Start, transition
 from evidence.joint import Joint
@@ -58,8 +59,7 @@ class Annealing:
 
     def __post_init__(self) -> None:
         for name in ("temperatures", "chains", "leapfrogs"):
-            if vars(self)[name] < 1:
-                raise ValueError(f"{name}={vars(self)[name]}: must be at least 1")
+            whole(name, vars(self)[name])
         for name, choices in (("start", get_args(Start)), ("schedule", get_args(Schedule))):
             if vars(self)[name] not in choices:
                 raise ValueError(f"{name}={vars(self)[name]}: choose from {', '.join(choices)}")

@@ -8,6 +8,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from evidence.batch import Batch
+from evidence.counts import whole
 from evidence.joint import Joint
 from evidence.progress import steps
 from evidence.upper import simulate
@@ -86,6 +87,7 @@ def simulation_based_calibration(
         >>> bool((found.departure() < found.band(1e-6)).all())
         True
     """
+    draws = whole("draws", draws)
     simulated, latents = simulate(model, guide, like)
     x = Batch.of(simulated)
     ranks, joint_ranks = [], []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from evidence.batch import Batch, Data
+from evidence.counts import whole
 from evidence.offers import OffersSize
 from evidence.structure import Latents
 
@@ -38,8 +39,7 @@ def split_batch(x: Data, num_particles: int, model: object) -> Iterator[Batch]:
     Raises ValueError if there are no data, or no particles.
     """
     batch = Batch.some(x)
-    if num_particles < 1:
-        raise ValueError(f"num_particles={num_particles}: must be at least 1")
+    num_particles = whole("num_particles", num_particles)
     most = max(1, rows_per_chunk(batch.x, model) // min(num_particles, TOGETHER))
     yield from batch.parts(math.ceil(batch.size / math.ceil(batch.size / most)))  # equal parts
 

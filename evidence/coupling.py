@@ -27,6 +27,7 @@ from torch import Tensor
 from evidence.alone import looked_at
 from evidence.batch import Data
 from evidence.chunks import split_batch
+from evidence.counts import whole
 from evidence.draws import PosteriorDraws
 from evidence.joint import Joint
 from evidence.kernel import PROPOSALS, Kernel
@@ -59,8 +60,8 @@ class Coupling:
     def __post_init__(self) -> None:
         for name, least in (("leapfrogs", 1), ("most_steps", 1), ("lag", 1), ("burn_in", 0)):
             value = vars(self)[name]
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value}: must be at least {least}")
+            if value is not None:
+                whole(name, value, least)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evidence.batch import Batch
 from evidence.chunks import particles_per_chunk
+from evidence.counts import whole
 from evidence.estimate import Details
 from evidence.hmc import Path, Start
 from evidence.joint import Joint
@@ -36,8 +37,7 @@ class Importance:
     proposal: Start = "mixture"
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"particles={self.particles}: must be at least 1")
+        whole("particles", self.particles)
         check_proposal(self.proposal)
 
 

@@ -26,6 +26,7 @@ from torch.distributions import Distribution, Independent
 from evidence.alone import looked_at
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.chunks import particles_per_chunk, rows_per_chunk
+from evidence.counts import whole
 from evidence.joint import Joint
 from evidence.means import mean_of
 from evidence.observed import is_same
@@ -114,11 +115,8 @@ def impute(
     batch = Batch.some(x)
     if not batch.x.is_floating_point():
         raise ValueError(f"x has {batch.x.dtype}: means are filled in, so give x.float()")
-    if num_particles <= FILLINGS or rounds < 1:
-        raise ValueError(
-            f"num_particles={num_particles}, rounds={rounds}: "
-            f"at least {FILLINGS + 1} and 1 are needed"
-        )
+    num_particles = whole("num_particles", num_particles, FILLINGS + 1)
+    rounds = whole("rounds", rounds)
     with pyro.validation_enabled(False):  # a mean need not lie in the support
         looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)))
     columns = Batch((*batch, missing.expand(batch.x.shape)))

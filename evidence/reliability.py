@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from evidence.batch import Batch
+from evidence.counts import whole
 from evidence.progress import steps
 from evidence.weights import Program, log_weights, split_batch
 
@@ -75,10 +76,9 @@ def reliability(
         >>> found.bad, found.effective_size.round().tolist()
         (0.0, [100.0, 100.0, 100.0])
     """
-    if num_particles < FEWEST_DRAWS:
-        raise ValueError(
-            f"num_particles={num_particles}: a tail needs at least {FEWEST_DRAWS} draws"
-        )
+    num_particles = whole(
+        "num_particles", num_particles, FEWEST_DRAWS
+    )
     k: list[float] = []
     size: list[Tensor] = []
     for part in steps(split_batch(Batch.of(x), num_particles, model), loops=2):

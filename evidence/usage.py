@@ -8,6 +8,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from evidence.alone import looked_at
+from evidence.counts import whole
 from evidence.joint import Joint
 from evidence.progress import steps
 from evidence.weights import Program
@@ -106,6 +107,7 @@ def latent_usage(
         >>> latent_usage(model, guide, torch.linspace(-2, 2, 20).unsqueeze(1)).collapsed
         [1]
     """
+    draws = whole("draws", draws)
     batch = looked_at(model, guide, x)
     joint = Joint(model, guide, batch)
     many = joint.draw_guide(max(draws, ACTIVITY_DRAWS)).double().unflatten(0, (-1, batch.size))
