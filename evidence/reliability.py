@@ -76,9 +76,7 @@ def reliability(
         >>> found.bad, found.effective_size.round().tolist()
         (0.0, [100.0, 100.0, 100.0])
     """
-    num_particles = whole(
-        "num_particles", num_particles, FEWEST_DRAWS
-    )
+    num_particles = whole("num_particles", num_particles, FEWEST_DRAWS)
     k: list[float] = []
     size: list[Tensor] = []
     for part in steps(split_batch(Batch.of(x), num_particles, model), loops=2):

@@ -27,6 +27,7 @@ Program = Callable[..., object]
 SIZES = "let its plate and all sizes follow len(x), and declare other dimensions with .to_event()"
 TYPES = "give the data in the precision of its parameters: x.float(), say"
 SHAPES = "give the data in the shape that it takes, (N, *shape)"
+INVALID = ", but found invalid values"
 MISFITS = {
     "shapes cannot be multiplied": SHAPES,
     "Given groups=": SHAPES,
@@ -104,11 +105,20 @@ def drawn(program: Program, batch: tuple[Tensor, ...], names: Iterable[str]) -> 
 
 @contextmanager
 def fitting(what: str) -> Iterator[None]:
-    """Raises UnsupportedPair that says `what` where tensors inside do not fit each other."""
+    """Raises UnsupportedPair that says `what` where tensors inside do not fit each other.
+
+    Where a number inside is refused (NaN, or outside of a support), ValueError says so in a line.
+    """
     try:
         yield
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else ""
+        if INVALID in reason:
+            refused = reason.partition(INVALID)[0]
+            raise ValueError(
+                f"{what}: {refused}; look for NaN in the data, and see that the guide draws where "
+                "the model has a density"
+            ) from error
         advice = [advice for words, advice in MISFITS.items() if words in reason]
         if not advice:
             raise

@@ -222,3 +222,26 @@ def test_measuring_leaves_modules_as_they_were(estimator):
     net.eval()
     torch.manual_seed(0)
     assert torch.equal(estimator(neural).per_datum, found)
+
+
+@pytest.mark.parametrize(("prior", "bad"), [("normal", float("nan")), ("gamma", 0.0)])
+def test_a_number_that_a_distribution_refuses_is_said_in_a_line(prior, bad):
+    """NaN in the data; a guide that draws where the prior has no density."""
+    priors = {"normal": dist.Normal(torch.zeros(1), 1.0), "gamma": dist.Gamma(torch.ones(1), 1.0)}
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", priors[prior].to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 0.5**0.5).to_event(1))
+
+    for estimator in (elbo, iwae):
+        with pytest.raises(ValueError, match=r"^(a program|site 'z') .*; look for NaN in the data"):
+            estimator(model, guide, torch.tensor([[0.0], [bad], [0.0]]), 10)
+        try:
+            estimator(model, guide, torch.tensor([[0.0], [bad], [0.0]]), 10)
+        except ValueError as error:
+            assert "\n" not in str(error)
