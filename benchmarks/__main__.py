@@ -3,13 +3,12 @@
 python -m benchmarks [--out DIR] [--quick] [--busy] [--root DIR] [--only NAME]
 
 Each benchmark is a process of its own, since threads and JAX are set up once a process. Its figures
-stay in DIR, so that the page shows the last ones of every benchmark. On an idle machine all of it
-takes about half an hour, with --quick a few minutes, of which the figures are rougher.
+stay in DIR, so that the page shows the last ones of every benchmark. With --quick there are fewer
+rounds, of which the figures are rougher.
 """
 
 import subprocess
 import sys
-import webbrowser
 from pathlib import Path
 
 from benchmarks.command import among, parser
@@ -50,7 +49,6 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--root", default="", help="where MNIST is, for the time to an ELBO")
     only = f"only benchmarks that contain this; there are {'; '.join(BENCHMARKS)}"
     options.add_argument("--only", type=among(BENCHMARKS), default="", help=only)
-    options.add_argument("--open", action="store_true", help="show the page in a browser")
     given = options.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     todo = commands(given.only, given.out, given.quick, given.busy, given.root)
@@ -59,10 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         subprocess.run(command, check=True)
     from benchmarks.page import write_page
 
-    page = write_page(given.out)
-    print(f"\nall figures are in {page}")
-    if given.open:
-        webbrowser.open(page.resolve().as_uri())
+    print(f"\nall figures are in {write_page(given.out)}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Bar:
-    """One contender: its time, the quartiles where there are rounds, and what it is of ours."""
+    """A bar shows the time of a contender, its quartiles over rounds, and the ratio to ours."""
 
     peer: str
     time: float
@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """All contenders of a case."""
+    """A chart has a bar for each contender of a case."""
 
     title: str
     bars: list[Bar]
@@ -54,7 +54,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Section:
-    """A benchmark: what it measures, on what, when."""
+    """A section says what a benchmark measures, on what and when, and has its charts."""
 
     title: str
     what: str

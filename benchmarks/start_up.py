@@ -53,7 +53,7 @@ def imports() -> dict[str, Start]:
     return {
         f"import {package}": functools.partial(python, "-c", f"import {package}")
         for package in packages
-        if importlib.util.find_spec(package)
+        if _has(package)
     }
 
 

@@ -167,7 +167,7 @@ def test_rounding_is_not_taken_for_a_neighbour():
     net = nn.Sequential(nn.Linear(1, 300), nn.Tanh(), nn.Linear(300, 2))
     for scale in (1e-3, 1e-5, 1e-6):
         model, guide = pair(mean=lambda x, z: net(z), scale=lambda x, z, s=scale: s)
-        looked_at(model, guide, X.repeat(50, 1))
+        assert looked_at(model, guide, X.repeat(50, 1)).size == 50 * len(X)
 
 
 def test_a_look_draws_nothing_of_the_caller_s_noise():
