@@ -58,10 +58,10 @@ class Cell:
     """A published figure, its protocol, ours, and when we call them the same.
 
     `runs` are words of train.py by the name of the run, `evaluate` options of evaluate.py, and
-    `quick` the words that a shortened run needs. The margin and the direction in which a figure is
-    better were fixed before anything was measured. `images` says whether the published figure is
-    of the very images that ours is of: then their spread is on both sides, and no part of the
-    error.
+    `quick` the words that a shortened run needs; they take about `minutes` on `hardware`. The
+    margin and the direction in which a figure is better were fixed before anything was measured.
+    `images` says whether the published figure is of the very images that ours is of: then their
+    spread is on both sides, and no part of the error.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Cell:
     shortened: bool = False
     not_comparable: str = ""
     found: str = ""
+    hardware: Literal["2 cores", "a GPU"] = "2 cores"
 
     def run_name(self, run: str, seed: int) -> str:
         """Returns the name of the folder of a run."""
@@ -129,7 +130,7 @@ def registry(folder: Path = FOLDER) -> dict[str, Cell]:
 
 
 def chosen(names: Sequence[str], cells: Mapping[str, Cell]) -> list[Cell]:
-    """Returns the cells of these names; all of them if there are none.
+    """Returns the cells of these names; if there are none, all, those that take a GPU at the end.
 
     Raises:
         RequestError: there is no such cell.
@@ -137,7 +138,12 @@ def chosen(names: Sequence[str], cells: Mapping[str, Cell]) -> list[Cell]:
     for name in names:
         if name not in cells:
             raise RequestError(f"{name}: no such cell; {choose_from(name, list(cells))}")
-    return [cells[name] for name in (names or cells)]
+    return [cells[name] for name in names] or sorted(cells.values(), key=takes_a_gpu)
+
+
+def takes_a_gpu(cell: Cell) -> bool:
+    """Whether the expected time of a cell is that of a GPU."""
+    return cell.hardware == "a GPU"
 
 
 def read_cell(file: Path) -> Cell:

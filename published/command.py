@@ -81,4 +81,5 @@ def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
 def _hardware() -> str:
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     used = "" if threads == cores else f", {threads} used"
-    return f"{cores} cores{used}, {platform.machine()}"
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    return f"{gpu}{cores} cores{used}, {platform.machine()}"

@@ -77,7 +77,7 @@ def row(cell: Cell, record: Record | None) -> Row:
         **cell.protocol,
         "what differs": f"Shortened. {cell.differs}" if cell.shortened else cell.differs,
         "margin": f"{cell.margin:g}, fixed beforehand: {cell.why_margin}",
-        "expected time": f"{cell.minutes:g} min on 2 cores",
+        "expected time": f"{cell.minutes:g} min on {cell.hardware}",
     }
     claimed, title = _with_error(cell.claim.value, cell.claim.se), cell.title
     if cell.shortened:

@@ -8,7 +8,7 @@ import yaml
 from configs.compose import request_from
 from errors import RequestError
 from evaluate import parser
-from published.cell import FOLDER, chosen, registry
+from published.cell import FOLDER, chosen, registry, takes_a_gpu
 from published.record import read_records, row
 from published.running import probe_of
 from report.published import markdown
@@ -42,7 +42,9 @@ def test_every_command_of_a_cell_is_one_of_this_project(name):
 def test_there_are_twenty_cells_and_the_list_names_them_without_torch(command):
     shown = without_torch(command, "reproduce.py", "--list")
     assert shown.returncode == 0, shown.stderr
-    assert [line.split()[0] for line in shown.stdout.splitlines()] == list(CELLS)
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == [
+        cell.name for cell in chosen([], CELLS)
+    ]
     assert len(CELLS) >= 20
     assert without_torch(command, "reproduce.py", "--help").returncode == 0
 
@@ -52,7 +54,10 @@ def test_the_list_shows_the_cells_that_are_named(capsys):
     assert capsys.readouterr().out.count("\n") == 1
     assert main(["burda_k2"]) == 2
     assert "did you mean burda_k1?" in capsys.readouterr().err
-    assert [cell.name for cell in chosen([], CELLS)] == list(CELLS)
+    asked = chosen([], CELLS)
+    assert sorted(cell.name for cell in asked) == list(CELLS)
+    assert "burda_iwae_k50" in {cell.name for cell in asked if takes_a_gpu(cell)}
+    assert [*map(takes_a_gpu, asked)] == sorted(map(takes_a_gpu, asked))  # those at the end
 
 
 def test_the_document_has_what_was_recorded_and_nothing_else():
