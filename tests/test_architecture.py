@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "report": {"data", "errors", "evaluation", "evidence", "experiment", "inference", "parallel"},
     "published": {
         *("benchmarks", "data", "errors", "evaluation", "evidence", "experiment", "inference"),
-        *("models", "report"),
+        *("models", "networks", "report"),
     },
     "configs": {"data", "errors", "experiment", "inference", "parallel", "report"},
 }
