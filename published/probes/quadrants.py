@@ -24,6 +24,7 @@ from inference.keeper import Nowhere
 from inference.loop import fit
 from inference.objectives.elbo import ELBO
 from inference.plan import Train
+from models.distributions import Distribution
 from networks.mlp import MLP
 from published.place import Place
 from published.reading import alone
@@ -43,7 +44,7 @@ def seen_quadrants(count: int) -> Bool[Tensor, "28 28"]:
     return seen
 
 
-def normal(network: nn.Module, x: Float[Tensor, " N 28 28"]) -> dist.Distribution:
+def normal(network: nn.Module, x: Float[Tensor, " N 28 28"]) -> Distribution:
     """Returns N(loc, scale) over z, with both from the network."""
     loc, log_scale = network(x).unbind(-2)
     return dist.Normal(loc, log_scale.exp()).to_event(1)
