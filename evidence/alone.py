@@ -6,6 +6,7 @@ once, and of the data in groups, in another order. Groups are two data that are 
 in whatever a program reads off a batch, each alone, and two halves of the others.
 """
 
+import warnings
 from collections.abc import Iterator
 
 import pyro
@@ -17,9 +18,10 @@ from torch.distributions import Distribution, TransformedDistribution
 from evidence.accounting import accounted, check_shape
 from evidence.batch import Batch, Data
 from evidence.chunks import rows_per_chunk
+from evidence.narrower import left_out
 from evidence.noise import forked
 from evidence.structure import Latents, Program, at, latent_sites, sample_sites, site_log_prob
-from evidence.unsupported import UnsupportedPair
+from evidence.unsupported import RefusedNumber, UnsupportedPair, rows_named
 
 # How far apart two densities of a datum may be, relative to themselves and in nats, without a
 # closer look; and how many times as far as a change of the latents' last digits takes them.
@@ -31,24 +33,33 @@ BATCH = (
     "order of the batch"
 )
 
+BELOW = (
+    "what its weights give stays below log p(x), however many particles; widen the guide, or take "
+    "proposal='mixture' where there is one"
+)
+
 Densities = dict[str, Float64[Tensor, " rows"]]
 
 
 @torch.no_grad()
-def looked_at(model: Program, guide: Program, x: Data) -> Batch:
+def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) -> Batch:
     """Returns `x` as a batch, after a look whether every density of a datum is its own.
 
-    The caller's random numbers stay as they are.
+    The caller's random numbers stay as they are. Where draws of the guide are `weighed`, a guide
+    that leaves out part of the prior's support is warned of.
 
     Raises UnsupportedPair, which names the site, if one is not, or for a pair without per-datum
     weights; ValueError if there are no data.
     """
     batch = Batch.some(x)
     with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
-        for rows in _parts(batch, model):
-            accounted(model, guide, rows)
-            latents = _check(guide, "the guide", rows, {})
-            _check(model, "the model", rows, latents)
+        for start, rows in _parts(batch, model):
+            with rows_named(rows, start):
+                traces = accounted(model, guide, rows)
+                latents = _check(guide, "the guide", rows, {})
+                _check(model, "the model", rows, latents)
+            if weighed and not start and (narrower := left_out(*traces)):
+                warnings.warn(f"{narrower}: {BELOW}", stacklevel=5)
     return batch
 
 
@@ -56,14 +67,19 @@ def looked_at(model: Program, guide: Program, x: Data) -> Batch:
 def check_alone(model: Program, batch: Batch) -> None:
     """Raises UnsupportedPair, which names the site, if a density of the model is not its own."""
     with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
-        for rows in _parts(batch, model):
-            _check(model, "the model", rows, {})
+        for start, rows in _parts(batch, model):
+            with rows_named(rows, start):
+                _check(model, "the model", rows, {})
 
 
-def _parts(batch: Batch, model: Program) -> Iterator[Batch]:
-    """Yields the data, at least two rows at a time: a datum left over is beside itself."""
-    for part in batch.parts(max(2, rows_per_chunk(batch.x, model))):
-        yield part.repeat(2 if part.size == 1 else 1)
+def _parts(batch: Batch, model: Program) -> Iterator[tuple[int, Batch]]:
+    """Yields the data, at least two rows at a time, with the number of the first one.
+
+    A datum left over is beside itself.
+    """
+    size = max(2, rows_per_chunk(batch.x, model))
+    for number, part in enumerate(batch.parts(size)):
+        yield number * size, part.repeat(2 if part.size == 1 else 1)
 
 
 def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latents:
@@ -78,6 +94,10 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
         if isinstance(site["fn"], TransformedDistribution)
     }
     together = _densities(program, rows, latents, noise)
+    for name, density in together.items():
+        if bool(density.isnan().any()):
+            row = int(density.isnan().nonzero()[0])
+            raise RefusedNumber(f"site {name!r} of {what} has a log-density that is NaN", row)
     ran, failed = False, Exception()
     for group in _groups(rows):
         of_group = [{name: value[group] for name, value in v.items()} for v in (latents, noise)]

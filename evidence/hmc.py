@@ -19,6 +19,7 @@ from evidence.batch import Batch
 from evidence.joint import Joint
 from evidence.recording.calls import Shapes, run
 from evidence.rough import Rough, pays
+from evidence.unsupported import UnsupportedPair
 
 # A mixture is half of each: its density is nowhere far below either's.
 Start = Literal["prior", "guide", "mixture"]
@@ -67,9 +68,16 @@ class Path:
     """The two ends of the annealing of some data, as functions of u.
 
     They are compiled inside `recording.recorded()`, unless `compiles` is off.
+
+    Raises UnsupportedPair where p(z|x) has draws that the start has not.
     """
 
     def __init__(self, joint: Joint, start: Start, compiles: bool = True) -> None:
+        if start == "guide" and joint.left_out:
+            raise UnsupportedPair(
+                f"{joint.left_out}, so its weights do not reach log p(x); start from the prior or "
+                "from the mixture (proposal, or start of Annealing), or widen the guide"
+            )
         self.joint, self.start, self.compiles = joint, start, compiles
         self.rough = pays(joint.batch.device)
 

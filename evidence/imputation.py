@@ -118,7 +118,7 @@ def impute(
     num_particles = whole("num_particles", num_particles, FILLINGS + 1)
     rounds = whole("rounds", rounds)
     with pyro.validation_enabled(False):  # a mean need not lie in the support
-        looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)))
+        looked_at(model, guide, batch.with_x(torch.where(missing, fill.to(batch.x), batch.x)), True)
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
     at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)

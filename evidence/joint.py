@@ -14,6 +14,7 @@ from torch.distributions.constraints import Constraint, MixtureSameFamilyConstra
 from evidence.accounting import accounted, check_shape, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
 from evidence.idle import check_idle
+from evidence.narrower import left_out
 from evidence.structure import (
     Latents,
     Program,
@@ -63,6 +64,7 @@ class Joint:
         self.model, self.guide, self.batch = model, guide, Batch.some(x)
         with torch.no_grad():
             trace, guide_trace = accounted(model, guide, self.batch)
+            self.left_out = left_out(trace, guide_trace)
             latents = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
             values = {site["name"]: site["value"] for site in latents}
             summed = discrete_sites(trace), discrete_sites(guide_trace)

@@ -124,7 +124,9 @@ def iwae(
     True
     """
     columns, details = [], weighed(proposal)
-    for batch in steps(split_batch(looked_at(model, guide, x), num_particles, model)):
+    for batch in steps(
+        split_batch(looked_at(model, guide, x, proposal == "guide"), num_particles, model)
+    ):
         total = batch.x.new_full((batch.size,), -math.inf, dtype=torch.float64)
         for log_w in log_weight_chunks(model, guide, batch, num_particles, proposal):
             total = torch.logaddexp(total, log_w.logsumexp(0))

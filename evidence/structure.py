@@ -14,11 +14,12 @@ from pyro.poutine.indep_messenger import CondIndepStackFrame
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor
+from torch.distributions import Distribution
 
 from evidence.plates import declare
 from evidence.precision import log_prob
 from evidence.surroundings import AnyNumber, evaluation_mode
-from evidence.unsupported import UnsupportedPair
+from evidence.unsupported import RefusedNumber, UnsupportedPair
 
 # A model or a guide: a Pyro program, called with the columns of a batch.
 Program = Callable[..., object]
@@ -104,21 +105,18 @@ def drawn(program: Program, batch: tuple[Tensor, ...], names: Iterable[str]) -> 
 
 
 @contextmanager
-def fitting(what: str) -> Iterator[None]:
+def fitting(what: str, row: Callable[[], int | None] = lambda: None) -> Iterator[None]:
     """Raises UnsupportedPair that says `what` where tensors inside do not fit each other.
 
-    Where a number inside is refused (NaN, or outside of a support), ValueError says so in a line.
+    Where a number inside is refused (NaN, or outside of a support), RefusedNumber says so in a
+    line, and which datum it is of if `row` finds it.
     """
     try:
         yield
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else ""
         if INVALID in reason:
-            refused = reason.partition(INVALID)[0]
-            raise ValueError(
-                f"{what}: {refused}; look for NaN in the data, and see that the guide draws where "
-                "the model has a density"
-            ) from error
+            raise RefusedNumber(f"{what}: {reason.partition(INVALID)[0]}", row()) from error
         advice = [advice for words, advice in MISFITS.items() if words in reason]
         if not advice:
             raise
@@ -200,7 +198,10 @@ def log_density(site: Site, value: Tensor, is_data: bool = False) -> Tensor:
 
     Its large terms are taken in float64: see `evidence.precision`.
     """
-    with fitting(f"site {site['name']!r} has no density of {len(value)} rows"):
+    with fitting(
+        f"site {site['name']!r} has no density of {len(value)} rows",
+        lambda: _row_outside(site["fn"], value),
+    ):
         try:
             if site["args"] or site["kwargs"]:
                 return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
@@ -210,6 +211,14 @@ def log_density(site: Site, value: Tensor, is_data: bool = False) -> Tensor:
                 f"site {site['name']!r} has no log-density at values that it has not just drawn: "
                 f"its transform lacks an inverse; take one that has it, or elbo and iwae"
             ) from error
+
+
+def _row_outside(distribution: Distribution, value: Tensor) -> int | None:
+    """Returns the first row whose value does not lie in the support, if one says so."""
+    support = distribution.support
+    outside = torch.zeros(()) if support is None else ~support.check(value).cpu()
+    rows = outside.flatten(1).any(1) if outside.dim() > 1 else outside
+    return int(rows.nonzero()[0]) if rows.dim() and bool(rows.any()) else None
 
 
 def sum_log_probs(sites: Iterable[Site]) -> Float64[Tensor, " rows"]:

@@ -89,7 +89,9 @@ def log_weights(
     """
     columns = [
         torch.cat([p.log_weights for p in stream(model, guide, part, num_particles)])
-        for part in steps(split_batch(looked_at(model, guide, x), num_particles, model))
+        for part in steps(
+            split_batch(looked_at(model, guide, x, weighed=True), num_particles, model)
+        )
     ]
     return torch.cat(columns, dim=1)
 
