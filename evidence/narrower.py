@@ -7,7 +7,7 @@ which no number of particles takes to p(x). From above there is no bound but inf
 import torch
 from pyro.poutine import Trace
 from torch.distributions import biject_to
-from torch.distributions.constraints import MixtureSameFamilyConstraint
+from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
 from evidence.structure import Site, latent_sites, site_of
 from evidence.support import base_of
@@ -25,18 +25,19 @@ def left_out(model: Trace, guide: Trace) -> str | None:
         guide: That of the guide.
     """
     for site in latent_sites(guide):
-        if site["fn"].support is None or site["fn"].support.is_discrete:
+        support = site["fn"].support
+        if support is None or support.is_discrete:
             continue
-        value = _outside(site_of(model, site["name"]), site)
+        value = _outside(site_of(model, site["name"]), support)
         if value is not None:
             return (
                 f"site {site['name']!r}: the prior may draw {value:.3g}, and the guide, whose "
-                f"support is {type(base_of(site['fn'].support)).__name__.strip('_')}, may not"
+                f"support is {type(base_of(support)).__name__.strip('_')}, may not"
             )
     return None
 
 
-def _outside(prior: Site, guide: Site) -> float | None:
+def _outside(prior: Site, of_guide: Constraint) -> float | None:
     """Returns a number of an event that lies in the prior's support and not in the guide's."""
     support = prior["fn"].support
     if isinstance(support, MixtureSameFamilyConstraint):
@@ -54,6 +55,6 @@ def _outside(prior: Site, guide: Site) -> float | None:
         # Beyond, rounding leads to the ends of the support.
         exact = torch.isclose(transform.inv(value), u, rtol=0.1).all()
         inside = bool(exact) and bool(support.check(value).all())
-        if inside and not bool(guide["fn"].support.check(value).all()):
+        if inside and not bool(of_guide.check(value).all()):
             return float(value.flatten()[0])
     return None
