@@ -39,6 +39,8 @@ def contenders(device: str) -> dict[str, Peer]:
         "torch by hand, torch.compile": torch_loop.compiled,
         "matrix products alone": matrix_products.products,
     }
+    if device == "cuda":
+        found["torch by hand, a CUDA graph"] = torch_loop.captured
     if device == "cpu" and importlib.util.find_spec("numpyro"):
         found["NumPyro, jitted"] = numpyro
     return found
@@ -82,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     threads = torch.get_num_threads()
     options.add_argument("--threads", type=at_least(1), default=threads, help="of torch")
     add_case(options, CASES)
-    names = contenders("cpu")
+    names = contenders("cpu") | contenders("cuda")
     peers = f"only peers that contain this, beside this project; {'; '.join(names)}"
     options.add_argument("--peer", type=among(names), default="", help=peers)
     add_clock(options)

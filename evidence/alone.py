@@ -18,6 +18,7 @@ from torch.distributions import Distribution, TransformedDistribution
 from evidence.accounting import accounted, check_shape
 from evidence.batch import Batch, Data
 from evidence.chunks import rows_per_chunk
+from evidence.digits import all_digits, check_digits
 from evidence.narrower import left_out
 from evidence.noise import forked
 from evidence.structure import Latents, Program, at, latent_sites, sample_sites, site_log_prob
@@ -52,12 +53,13 @@ def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) ->
     weights; ValueError if there are no data.
     """
     batch = Batch.some(x)
-    with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
+    with forked(batch.device), all_digits(batch.device) as rough:
         for start, rows in _parts(batch, model):
             with rows_named(rows, start):
                 traces = accounted(model, guide, rows)
                 latents = _check(guide, "the guide", rows, {})
                 _check(model, "the model", rows, latents)
+                check_digits(model, rows, latents, rough)
             if weighed and not start and (narrower := left_out(*traces)):
                 warnings.warn(f"{narrower}: {BELOW}", stacklevel=5)
     return batch
@@ -66,10 +68,10 @@ def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) ->
 @torch.no_grad()
 def check_alone(model: Program, batch: Batch) -> None:
     """Raises UnsupportedPair, which names the site, if a density of the model is not its own."""
-    with forked(batch.device), torch.backends.cudnn.flags(allow_tf32=False):
+    with forked(batch.device), all_digits(batch.device) as rough:
         for start, rows in _parts(batch, model):
             with rows_named(rows, start):
-                _check(model, "the model", rows, {})
+                check_digits(model, rows, _check(model, "the model", rows, {}), rough)
 
 
 def _parts(batch: Batch, model: Program) -> Iterator[tuple[int, Batch]]:

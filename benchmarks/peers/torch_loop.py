@@ -60,3 +60,35 @@ def fused(network: Network, batches: Batches) -> Run:
 def compiled(network: Network, batches: Batches) -> Run:
     """Makes the loop with the loss under torch.compile, and fused Adam."""
     return _loop(network, batches, fused=True, wrap=lambda vae: torch.compile(vae, dynamic=False))
+
+
+def captured(network: Network, batches: Batches) -> Run:
+    """Makes the loop as one CUDA graph: loss, gradients and fused Adam, replayed on each batch."""
+    vae, stream = VAE(network).to(batches.device), iter(batches)
+    adam = torch.optim.Adam(vae.parameters(), lr=LEARNING_RATE, fused=True, capturable=True)
+    x = next(stream).clone()
+
+    def step() -> None:
+        adam.zero_grad()
+        vae(x).backward()
+        adam.step()
+
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):  # makes gradients and moments before anything is captured
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    adam.zero_grad()
+    with torch.cuda.graph(graph):
+        step()
+    written = [vae, adam]  # the graph has their addresses, and does not keep them alive
+
+    def run(steps: int) -> None:
+        assert written
+        for _ in range(steps):
+            x.copy_(next(stream))
+            graph.replay()
+
+    return run

@@ -49,9 +49,13 @@ def recording_mode() -> Iterator[None]:
 
 @contextmanager
 def trial(device: torch.device) -> Iterator[None]:
-    """Inside, no noise is drawn from the run, and torch does not warn of its own future."""
+    """Inside, no noise is drawn from the run; torch's warnings of its own future are not shown.
+
+    Nor is its advice to compute with fewer digits (see evidence/digits.py).
+    """
     with forked(device), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
         yield
 
 
