@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Int
@@ -64,9 +65,10 @@ class Split:
     def shuffled(self, size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         """Returns an iterator over all examples in an order that is drawn from torch's generator.
 
-        Training takes its batches here: they have the labels that it is `told`, if any. With
-        `parts`, it yields only part number `part` of every batch; all parts together are the
-        batches.
+        Training takes its batches here. Where it is `told` labels, there are two columns more: a
+        datum whose label is known, drawn for each datum, and its label. Few labels would come too
+        rarely otherwise. With `parts`, it yields only part number `part` of every batch; all parts
+        together are the batches.
         """
         return (
             self._taught(rows, self._observed(rows, values))
@@ -74,7 +76,17 @@ class Split:
         )
 
     def _taught(self, rows: Tensor, batch: Batch) -> Batch:
-        return batch if self.told is None else Batch((*batch, self.told[rows]))
+        if self.told is None:
+            return batch
+        drawn = torch.randint(len(self._labelled), rows.shape, device=rows.device)
+        beside = self._labelled.to(rows.device)[drawn]
+        known = self._observed(beside, self.stored[beside])
+        return Batch((*batch, self.told[rows], known.x, self.told[beside]))
+
+    @cached_property
+    def _labelled(self) -> Int[Tensor, " labelled"]:
+        assert self.told is not None
+        return (self.told >= 0).nonzero()[:, 0]
 
     def to(self, device: torch.device | str) -> "Split":
         """Returns the same split on `device`."""

@@ -21,7 +21,7 @@ class SemiSupervised(Conditional, Enumerated):
 
     Arguments:
         prior, decoder, likelihood, classes: those of `Conditional`.
-        classifier_weight: α, what log q_φ(y|x) of a datum with its label counts in training.
+        classifier_weight: α, what log q_φ(y|x) of data with labels counts in training.
     """
 
     def __init__(
@@ -47,21 +47,23 @@ class SemiSupervised(Conditional, Enumerated):
     def terms(self, guide: Program, *batch: Tensor) -> Iterator[Term]:
         """Yields the terms of eq. 9 of Kingma et al.; a label that is missing is −1.
 
-        Without labels, there is the first alone.
+        Beside each datum there is one whose label is known. Without labels, there is the first
+        term alone.
         """
         x, *labels = batch
         if not labels:
             yield Term(self, guide, (x,))
             return
-        known, y = labels[0] >= 0, labels[0].clamp(min=0)
+        y, x_known, y_known = labels
+        missing, y = y < 0, y.clamp(min=0)
         # U(x) = Σ_y q(y|x) [L(x, y) − log q(y|x)]
-        yield Term(of(~known, self), of(~known, guide), (x,))
+        yield Term(of(missing, self), of(missing, guide), (x,))
         # L(x, y) = E_q(z|x, y)[log p(x, y, z) − log q(z|x, y)]
-        yield Term(of(known, self), of(known, guide), (x, y), summed=False)
+        yield Term(of(~missing, self), of(~missing, guide), (x, y), summed=False)
         # α log q(y|x): the guide's site y observes the label, and z is left out
-        classifier = poutine.block(poutine.condition(guide, data={"y": y}), expose=["y"])
+        classifier = poutine.block(poutine.condition(guide, data={"y": y_known}), expose=["y"])
         weighed = poutine.scale(classifier, scale=self.classifier_weight)
-        yield Term(of(known, weighed), nothing, (x,), summed=False)
+        yield Term(weighed, nothing, (x_known,), summed=False)
 
 
 def of(rows: Bool[Tensor, " N"], program: Program) -> Program:

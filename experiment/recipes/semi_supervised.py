@@ -37,8 +37,9 @@ class SemiSupervised(Conditional):
 
     def pair(self, parts: Parts) -> Pair:
         parts.require("objective", (ELBO,), "it alone sums over y; use objective=elbo")
-        data = parts.data
-        (prior, decoder, likelihood), guide = self.components(parts)
-        weight = self.classifier_weight * len(data.train) / self.labels
-        model = SemiSupervisedModel(prior, decoder, likelihood, data.num_classes, weight)
-        return Pair(model, Classifying(parts.encoder(data.num_classes), *guide, data.num_classes))
+        classes = parts.data.num_classes
+        model, guide = self.components(parts)
+        return Pair(
+            SemiSupervisedModel(*model, classes, self.classifier_weight),
+            Classifying(parts.encoder(classes), *guide, classes),
+        )
