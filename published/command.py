@@ -14,7 +14,7 @@ from experiment.files import make_folder
 from published.cell import Cell
 from published.place import Place
 from published.record import Record, read_records, row, write_records
-from published.running import measured
+from published.running import gpus_of, measured
 from published.verdict import judged
 from report.page.published import write_page
 from report.published import markdown, table
@@ -72,14 +72,16 @@ def recorded(cell: Cell, place: Place, before: Record | None) -> Record:
         seconds,
         datetime.datetime.now(datetime.UTC).date().isoformat(),
         revision,
-        _hardware(),
+        _hardware(gpus_of(cell, place)),
         protocol,
         cell.commands(),
     )
 
 
-def _hardware() -> str:
+def _hardware(trained_on: Sequence[str]) -> str:
+    """Returns what measured a cell, and the GPUs that its runs were trained on, if any."""
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     used = "" if threads == cores else f", {threads} used"
     gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
-    return f"{gpu}{cores} cores{used}, {platform.machine()}"
+    trained = f"trained on {', '.join(trained_on)}; " if trained_on else ""
+    return f"{trained}{gpu}{cores} cores{used}, {platform.machine()}"

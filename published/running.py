@@ -81,3 +81,11 @@ def trained_in(folder: Path) -> float:
     """Returns the seconds that the epochs of a run took, whenever that was."""
     last = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     return float(json.loads(last)["seconds"])
+
+
+def gpus_of(cell: Cell, place: Place) -> list[str]:
+    """Returns the names of the GPUs that runs of a cell were trained on, here or elsewhere."""
+    folders = (place.run(cell.run_name(run, seed)) for run in cell.runs for seed in cell.seeds)
+    files = (folder / "environment.json" for folder in folders)
+    devices = {str(json.loads(file.read_text())["device"]) for file in files if file.exists()}
+    return sorted(device for device in devices if not device.startswith("cpu"))

@@ -33,6 +33,8 @@ def commands(monkeypatch):
             raise TrainingError(f"python {script}: ended with status 1")
         path.mkdir(parents=True, exist_ok=True)
         (path / "metrics.jsonl").write_text(json.dumps({"seconds": 30.0}) + "\n")
+        device = "A GPU" if path.name == "gated_vamp" else "cpu (2 threads)"
+        (path / "environment.json").write_text(json.dumps({"device": device}))
         seed = int(path.name.rpartition("seed")[2] or 0) if "seed" in path.name else 0
         images = np.linspace(-90, -80, 40)
         gain = 2.0 + 0.1 * seed + 0.5 * np.sin(np.arange(40)) if "vamp" in path.name else 0.0
@@ -55,7 +57,8 @@ def test_a_difference_is_measured_recorded_and_shown(commands, tmp_path, capsys)
     assert record["se_images"] == pytest.approx(0.5 * np.sin(np.arange(40)).std(ddof=1) / 40**0.5)
     assert record["se_seeds"] == pytest.approx(0.1 / 3**0.5)
     assert record["verdict"] == "reproduced" and record["num_seeds"] == 3
-    assert record["seconds"] >= 180 and record["hardware"] and record["date"]
+    assert record["seconds"] >= 180 and record["date"]
+    assert record["hardware"].startswith("trained on A GPU; ")
     assert any("seed=2" in line for line in record["commands"])
     assert NAME in shown and "reproduced" in shown
     page = (tmp_path / "index.html").read_text()
