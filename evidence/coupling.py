@@ -10,11 +10,11 @@ has the expectation E_{p(z|x)}[h], for any k and L (Jacob, O'Leary & Atchadé 20
 lag, Biswas, Jacob & Vanetti 2019). With an upper bound for h that needs one exact draw, H is an
 upper bound on log p(x) in expectation.
 
-`evidence.kernel` has the kernel. Its step sizes are tuned on chains that are thrown away. Chains
-start from q(z|x) and from p(z): always one from each.
+`evidence.kernel` has the kernel. Its step sizes and proposals are tuned on chains that are thrown
+away. Chains start from q(z|x) and from p(z): always one from each.
 
 That two chains have met says that the kernel has forgotten where these two started. A mode that
-neither start leads to remains unseen.
+neither start leads to, nor any proposal, remains unseen.
 """
 
 import math
@@ -37,6 +37,8 @@ from evidence.structure import Latents, Program
 # The longest lag that is chosen for most data. What takes longer gets lags of its own: many
 # corrections of a chain in a wrong mode would add up.
 LONGEST = 125
+# Chains whose proposals fit meet in a few steps, and go on to look for what pilots did not find.
+EARLIEST = 50
 # Once the chains that have not met are a quarter of those that are run, the others stop.
 FEWER = 4
 
@@ -46,8 +48,8 @@ class Coupling:
     """How chains are coupled: `leapfrogs` per step, and at most so many steps.
 
     `lag` L and `burn_in` k are chosen from the meeting times of other chains if they are None: the
-    lag is the longest of those, and the burn-in twice that. Data whose other chains took more than
-    125 steps have a lag of their own.
+    lag is the longest of those, and the burn-in twice that, or 50 steps. Data whose other chains
+    took more than 125 steps have a lag of their own.
 
     Raises ValueError for a number out of its range.
     """
@@ -98,7 +100,8 @@ def posterior_draws(
         if pilot:
             pilots = [coupled_chains(kernel, 1, 0, most) for kernel in steps(kernels)]
             lag = _lags(torch.cat([pilot.meeting for pilot in pilots]), most)
-        burn_in = 2 * lag if plan.burn_in is None else torch.full_like(lag, plan.burn_in)
+        chosen = (2 * lag).clamp(min=EARLIEST)
+        burn_in = chosen if plan.burn_in is None else torch.full_like(lag, plan.burn_in)
         lag = lag if plan.lag is None else torch.full_like(lag, plan.lag)
         each = [part.size for part in parts]
         timed = list(zip(kernels, lag.split(each), burn_in.split(each), strict=True))

@@ -3,12 +3,22 @@
 A step has three moves, each with common noise for the chains of a datum:
 
 1. A chain goes to one of several fresh proposals or stays, by their weights p(x, z)/r(z) (iterated
-   sampling importance resampling; Andrieu, Lee & Vihola 2018). r is half q(z|x), half p(z), so that
-   a chain in a far mode, where q is nothing, comes back. Chains that go to the same proposal have
-   met (Ruiz et al. 2021, who couple this move of a VAE).
+   sampling importance resampling; Andrieu, Lee & Vihola 2018). r is half q(z|x) and p(z), so that
+   a chain in a far mode, where q is nothing, comes back, and half normals at what pilots found.
+   Chains that go to the same proposal have met (Ruiz et al. 2021, who couple this move of a VAE).
 2. A random walk, whose proposals coincide as often as they can (the reflection-maximal coupling;
    Bou-Rabee, Eberle & Zimmer 2020), makes chains meet that are close.
 3. A Hamiltonian step with common momenta brings them close (Heng & Jacob 2019).
+
+Pilots are chains that run before and are thrown away. Two make these moves, with r = ½q + ½p, and
+the step size is tuned on them; two make the third alone, so that each comes to the mode that its
+start leads to, one from q(z|x) and one from p(z). A normal is fitted to the second half of each. A
+mode that q and p hit once in ten thousand draws is hit by every eighth proposal from then on.
+
+Any r that is positive where p(z|x) is leaves p(z|x) invariant by move 1, and r ≥ ¼q + ¼p is. The
+pilots' noise is independent of that of all later chains: given the pilots, r and the step size are
+fixed, the same for both chains and at each step, so that whatever the chains estimate without bias
+has its expectation for any pilots, and so on average over them.
 """
 
 import copy
@@ -21,6 +31,7 @@ from torch import Tensor
 
 from evidence.hmc import Path, jittered
 from evidence.joint import Joint
+from evidence.normals import Normals
 from evidence.progress import steps
 
 # How step sizes are tuned: towards this acceptance probability, by this much per step and unit of
@@ -77,8 +88,8 @@ class State:
 class Kernel:
     """The transition of all chains, a row for every datum, which leaves p(z|x) invariant.
 
-    Its step sizes are tuned when it is made, and then stay as they are. Latents that have no say
-    stay where the first draw of the guide puts them.
+    Its step sizes and proposals are tuned when it is made, and then stay as they are. Latents that
+    have no say stay where the first draw of the guide puts them.
     """
 
     def __init__(self, joint: Joint, leapfrogs: int) -> None:
@@ -86,7 +97,8 @@ class Kernel:
         drawn = joint.draw_guide(SCALE_DRAWS).unflatten(0, (SCALE_DRAWS, -1))
         self.idle, self.parked = joint.idle, drawn[0]
         self.scale = drawn.std(0).clamp(min=torch.finfo(drawn.dtype).tiny).masked_fill(self.idle, 0)
-        self.step = self._tuned()
+        self.normals: Normals | None = None
+        self.step, self.normals = self._tuned()
 
     def starts(self) -> tuple[State, State]:
         """Returns two starts for every datum, one from q(z|x) and one from p(z).
@@ -107,32 +119,43 @@ class Kernel:
         other.path = Path(self.path.joint.of(which), "mixture", compiles=False)
         other.idle, other.parked = self.idle[which], self.parked[which]
         other.scale, other.step = self.scale[which], self.step[which]
+        other.normals = self.normals and self.normals.of(which)
         return other
 
     def alone(self, one: State) -> State:
         """Makes a step with fresh noise."""
-        return self._stepped(one, 1, self.step)[0]
+        return self._stepped(one, 1)
 
     def coupled(self, one: State, other: State) -> tuple[State, State, Bool[Tensor, " N"]]:
         """Makes a step of two chains with common noise; says which of them are now the same."""
-        both, _ = self._stepped(State.stacked([one, other]), 2, self.step)
+        both = self._stepped(State.stacked([one, other]), 2)
         one, other = both.chunk(2)
         return one, other, (one.u == other.u).all(1)
 
     def _at(self, u: Float[Tensor, " rows dimensions"]) -> State:
         times = len(u) // len(self.idle)
         u = torch.where(self.idle.repeat(times, 1), self.parked.repeat(times, 1), u)
-        return State(u, *self.path.values(u))
+        log_r, log_joint = self.path.values(u)
+        if self.normals is not None:
+            log_r = torch.logaddexp(log_r, self.normals.log_density(u)) - math.log(2)
+        return State(u, log_r, log_joint)
 
-    def _stepped(
-        self, chains: State, count: int, step: Float64[Tensor, " N"]
-    ) -> tuple[State, Float64[Tensor, " rows"]]:
-        """Makes a step of `count` chains for every datum; returns how likely its last move was."""
-        return self._hamiltonian(self._walked(self._resampled(chains, count), count), count, step)
+    def _stepped(self, chains: State, count: int) -> State:
+        """Makes a step of `count` chains for every datum."""
+        chains = self._walked(self._resampled(chains, count), count)
+        return self._hamiltonian(chains, count, self.step)[0]
+
+    def _drawn(self) -> State:
+        """Draws proposals from r."""
+        u = self.path.draw(PROPOSALS)
+        if self.normals is not None:
+            other = self.normals.draw(PROPOSALS)
+            u = torch.where(torch.rand(len(u), 1, device=u.device) < 0.5, u, other)
+        return self._at(u)
 
     def _resampled(self, chains: State, count: int) -> State:
         """Moves chains to proposals that all chains of a datum have in common."""
-        proposals = self._at(self.path.draw(PROPOSALS))
+        proposals = self._drawn()
         log_weight = _weight(proposals).unflatten(0, (PROPOSALS, -1))
         # The largest of log w + Gumbel noise is a draw in proportion to w.
         noise = -torch.rand_like(torch.cat([log_weight[:1], log_weight])).log().neg().log()
@@ -179,17 +202,23 @@ class Kernel:
         acceptance = torch.nan_to_num((before - after).clamp(max=0).exp(), nan=0.0)
         return new.where(uniform < acceptance, chains), acceptance
 
-    def _tuned(self) -> Float64[Tensor, " N"]:
-        """Returns step sizes from two chains a datum, which are thrown away."""
-        chains = State.stacked(list(self.starts()))
+    def _tuned(self) -> tuple[Float64[Tensor, " N"], Normals]:
+        """Returns step sizes and normals from four pilots a datum, which are thrown away."""
+        chains, local = State.stacked(list(self.starts())), State.stacked(list(self.starts()))
         log_step = torch.full_like(self.scale[:, 0], math.log(FIRST_STEP), dtype=torch.float64)
-        tried = []
+        tried, visited = [], []
         for _ in steps(range(TUNING_STEPS), "tuning of the chains, step"):
-            chains, acceptance = self._stepped(chains, 2, log_step.exp())
-            mean = acceptance.unflatten(0, (2, -1)).mean(0)
+            moved = State.stacked([self._walked(self._resampled(chains, 2), 2), local])
+            moved, acceptance = self._hamiltonian(moved, 4, log_step.exp())
+            first, second, *others = moved.chunk(4)
+            chains, local = State.stacked([first, second]), State.stacked(others)
+            mean = acceptance.unflatten(0, (4, -1))[:2].mean(0)
             log_step = log_step + ADAPTATION * (mean - TARGET_ACCEPTANCE)
             tried.append(log_step)
-        return torch.stack(tried[TUNING_STEPS // 2 :]).mean(0).exp()
+            visited.append(moved.u.unflatten(0, (4, -1)))
+        half = TUNING_STEPS // 2
+        normals = Normals.fitted(torch.stack(visited[half:]), WALK * self.scale)
+        return torch.stack(tried[half:]).mean(0).exp(), normals
 
 
 def reflection_maximal(

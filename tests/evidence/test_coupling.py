@@ -17,6 +17,7 @@ from evidence.draws import PosteriorDraws
 from evidence.hmc import Path
 from evidence.joint import Joint
 from evidence.kernel import Kernel
+from evidence.normals import Normals
 from evidence.recording import Calls, recorded
 from models.joints import FactorAnalysis, GammaPoisson, Posterior
 
@@ -74,10 +75,12 @@ def test_moments_are_those_of_the_posterior():
 
 def test_data_that_take_long_have_a_lag_of_their_own(monkeypatch):
     monkeypatch.setattr("evidence.coupling.LONGEST", 4)
+    monkeypatch.setattr("evidence.coupling.EARLIEST", 12)
     found, draws = scores(Coupling(leapfrogs=2))
     assert max(found) < Z99, found
     quick, slow = draws.lag.unique().tolist()
-    assert quick == 4 < slow and bool((draws.burn_in == 2 * draws.lag).all())
+    assert quick == 4 < slow and int(draws.burn_in.min()) == 12
+    assert bool((draws.burn_in == 2 * draws.lag)[draws.lag == slow].all())
     assert DATA / 10 < int((draws.lag == slow).sum()) < DATA
 
 
@@ -286,6 +289,40 @@ def test_a_mode_that_the_guide_does_not_cover_is_found_by_the_prior(monkeypatch)
     draws = posterior_draws(two_modes, one_mode, torch.full((DATA, 1), 1.5), EARLY)
     assert draws.never_met == 0 and len(draws.rows) > DATA / 4
     assert z_score(draws.expectation(first), 0.0) < Z99
+
+
+def far_log_likelihood(z):
+    """A mode at 5, and one at 0 that is e⁻¹³ as high."""
+    modes = torch.stack([-0.5 * ((z - 5) / 0.1) ** 2, -0.5 * (z / 0.1) ** 2 - 13.0])
+    return torch.nn.functional.logsigmoid(modes.logsumexp(0) - 9.0)
+
+
+def far_mode(x):
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+        logits = far_log_likelihood(z)
+        pyro.sample("x", dist.Bernoulli(logits=logits).to_event(1), obs=x)
+
+
+def beside_it(x):
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.Normal(torch.full((len(x), 1), 4.3), 0.1).to_event(1))
+
+
+def test_modes_that_only_pilots_find_are_proposed(monkeypatch):
+    """A mode is 5 sd off in p(z) and 7 in q(z|x), and another keeps what starts in p(z)."""
+    monkeypatch.setattr(module, "PROPOSALS", 8)
+    grid = torch.linspace(-2, 7, 90_001, dtype=torch.float64)
+    log_posterior = far_log_likelihood(grid) + dist.Normal(0.0, 1.0).log_prob(grid)
+    mean = float((log_posterior.softmax(0) * grid).sum())
+    plan, x = Coupling(leapfrogs=3, most_steps=200, lag=5, burn_in=10), torch.ones(200, 1)
+    draws = posterior_draws(far_mode, beside_it, x, plan)
+    assert draws.never_met == 0 and 1 < mean < 4.5
+    assert z_score(draws.expectation(first), mean) < Z99
+    # A planted bug: what is fitted is proposed, and weighed as if it came from q and p.
+    monkeypatch.setattr(Normals, "log_density", lambda normals, u: 0 * u[:, 0].double() - math.inf)
+    draws = posterior_draws(far_mode, beside_it, x, plan)
+    assert z_score(draws.expectation(first), mean) > Z99
 
 
 def test_chains_that_have_not_met_may_not_be_dropped(monkeypatch):
