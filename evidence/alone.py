@@ -3,7 +3,8 @@
 A program that takes a mean over the batch, counts its rows or mixes them up gives a datum another
 density beside other data. So all densities are computed twice, at the same latents: of all data at
 once, and of the data in groups, in another order. Groups are two data that are likely to be extreme
-in whatever a program reads off a batch, each alone, and two halves of the others.
+in whatever a program reads off a batch, each alone, and two halves of the others. A group that a
+program cannot run on comes once more, before all data.
 """
 
 import warnings
@@ -100,15 +101,8 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
         if bool(density.isnan().any()):
             row = int(density.isnan().nonzero()[0])
             raise RefusedNumber(f"site {name!r} of {what} has a log-density that is NaN", row)
-    ran, failed = False, Exception()
     for group in _groups(rows):
-        of_group = [{name: value[group] for name, value in v.items()} for v in (latents, noise)]
-        try:
-            found = _densities(program, rows.rows(group), *of_group)
-        except Exception as error:  # of the program: it may need the longest sequence, say
-            failed = error
-            continue
-        ran = True
+        found = _elsewhere(program, what, rows, group, latents, noise)
         for name, apart in found.items():
             beside = together[name][group]
             off = ~_close(apart, beside, RELATIVE * beside.abs() + NATS)
@@ -124,13 +118,37 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
                     f"site {name!r} of {what} has a log-density of {float(beside[off][0]):.6g} "
                     f"nats of a datum beside others and of {float(apart[off][0]):.6g} {BATCH}"
                 )
-    if not ran:
-        said = (str(failed).splitlines() or [type(failed).__name__])[0]
-        raise UnsupportedPair(
-            f"{what} runs on {rows.size} data, and on no part of them ({said}); compute what it "
-            "gives a datum from the datum's own row"
-        ) from failed
     return latents
+
+
+def _elsewhere(
+    program: Program,
+    what: str,
+    rows: Batch,
+    group: Int[Tensor, " some"],
+    latents: Latents,
+    noise: Latents,
+) -> Densities:
+    """Returns the densities of a group by itself, or where it cannot be, as those of more data.
+
+    A program may need the longest sequence, say. Then the group comes once more, before all data.
+    """
+    failed = Exception()
+    for company in (group, torch.cat([group, torch.arange(rows.size, device=group.device)])):
+        given = [{name: value[company] for name, value in v.items()} for v in (latents, noise)]
+        try:
+            found = _densities(program, rows.rows(company), *given)
+        except UnsupportedPair:
+            raise
+        except Exception as error:  # of the program
+            failed = error
+        else:
+            return {name: density[: len(group)] for name, density in found.items()}
+    said = (str(failed).splitlines() or [type(failed).__name__])[0]
+    raise UnsupportedPair(
+        f"{what} runs on {rows.size} data, and not on {len(group)} of them, alone or beside all "
+        f"({said}); compute what it gives a datum from the datum's own row"
+    ) from failed
 
 
 def _close(

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 
 @dataclass(frozen=True)
 class Normals:
-    """For every datum a mixture of equal parts of normals of independent numbers.
+    """Every datum has a mixture of equal parts, each a normal of independent numbers.
 
     A number of standard deviation 0 is of no density: it stays where it is, and is not counted.
     """

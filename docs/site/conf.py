@@ -42,7 +42,12 @@ nb_execution_cache_path = str(BUILD / "executed")
 nb_execution_raise_on_error = nb_merge_streams = True
 nb_execution_timeout = 600
 nb_output_stderr = "remove"
-os.environ |= {"PYTHONPATH": str(ROOT), "TUTORIAL_RUNS": "../build/tutorial"}
+# Its networks gain nothing from a second thread, which waits for the first where others compute.
+os.environ |= {
+    "PYTHONPATH": str(ROOT),
+    "TUTORIAL_RUNS": "../build/tutorial",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 def setup(app) -> None:

@@ -11,7 +11,7 @@ from benchmarks.networks import Perceptron
 from benchmarks.workload import Batches
 
 WITH_CASES = ("train_step", "scaling", "evidence", "pyro_programs", "start_up")
-MEASURING = (*WITH_CASES, "processes", "time_to_elbo", "whole_runs")
+MEASURING = (*WITH_CASES, "few_latents", "processes", "time_to_elbo", "whole_runs")
 
 
 def refusal(benchmark, arguments, capsys) -> str:
@@ -75,6 +75,8 @@ def test_too_few_rounds_for_quartiles(benchmark, rounds, capsys):
         ("time_to_elbo", ["--root", "/dev/null/none"], "--root"),
         ("annealing_gap", ["--temperatures", "1"], "--temperatures"),
         ("linear_vae", ["/dev/null/none"], "/dev/null/none"),
+        ("few_latents", ["/dev/null/none"], "/dev/null/none"),
+        ("few_latents", ["--images", "1"], "--images"),
     ],
 )
 def test_other_refusals(benchmark, arguments, said, capsys):

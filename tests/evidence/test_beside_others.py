@@ -124,8 +124,26 @@ def test_the_first_part_is_not_all_that_is_looked_at(programs, site, rows, monke
     """Nearly equal data show little, and a late one that is another does. Parts have 4 rows."""
     monkeypatch.setattr(evidence.chunks, "CHUNK_FLOATS", 8)
     x = torch.cat([torch.ones(rows - 1, 2) + X[:1], torch.tensor([[3.0, 0.5]])])
-    with pytest.raises(UnsupportedPair, match=f"{site}|{site[-9:]} runs on .* no part"):
+    with pytest.raises(UnsupportedPair, match=f"{site}|{site[-9:]} runs on .* not on"):
         looked_at(*programs, x)
+
+
+def test_data_that_a_program_cannot_run_on_by_themselves_are_looked_at_beside_all():
+    """It needs the longest row, which is its own; what is missing of others is a mean, or none."""
+
+    def filled(by):
+        def mean(x, z):
+            missing = x[:, 1:] == 0
+            if bool(missing.all()):
+                raise RuntimeError("a row of two is needed")
+            return z + torch.where(missing, by(x), 0 * x[:, :1])
+
+        return pair(mean=mean)
+
+    x = torch.tensor([[9.0, 9.0], *([0.1 * row, 0.0] for row in range(1, 8))])
+    assert looked_at(*filled(lambda x: x[:, :1]), x).size == 8
+    with pytest.raises(UnsupportedPair, match="'x' of the model has a log-density"):
+        looked_at(*filled(lambda x: x[:, :1].mean()), x)
 
 
 def test_one_datum_is_beside_its_own_other_draws():
