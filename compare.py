@@ -3,7 +3,7 @@
 from functools import partial
 
 from configs.optional import needs
-from configs.parser import Parser, add_switch, some_of
+from configs.parser import Parser, add_switch, named, some_of
 from configs.process import complain, run_script
 from errors import RequestError
 from evaluation.options import FORMATS
@@ -19,7 +19,9 @@ def parser() -> Parser:
     )
     runs = "a run directory that evaluate.py has measured"
     new.add_argument("runs", nargs="+", metavar="RUN", help=runs)
-    new.add_argument("--out", metavar="PAGE", help="write one self-contained HTML page here")
+    new.add_argument(
+        "--out", metavar="PAGE", type=named, help="write one self-contained HTML page here"
+    )
     drawn = "also write its charts beside the page, as png and as pdf or svg"
     files = partial(some_of, FORMATS)
     new.add_argument("--figures", type=files, default=[], metavar="FORMAT[,…]", help=drawn)

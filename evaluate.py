@@ -3,7 +3,7 @@
 from argparse import BooleanOptionalAction
 from functools import partial
 
-from configs.parser import Parser, add_choice, add_number, add_switch, folder, some_of
+from configs.parser import Parser, add_choice, add_number, add_switch, folder, named, seed, some_of
 from configs.process import complain, run_script, spin_briefly
 from errors import RequestError, TrainingError
 from evaluation.options import EXPORTS, FORMATS, Options, runs_and_places
@@ -36,7 +36,7 @@ def parser() -> Parser:
     new.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     data = new.add_mutually_exclusive_group()
     add_choice(data, "--split", "test", ("train", "valid", "test"), SPLIT)
-    data.add_argument("--new", metavar="FILE", help=NEW)
+    data.add_argument("--new", type=named, metavar="FILE", help=NEW)
     labels = "a .npy of labels of --new, for a model that is given labels"
     new.add_argument("--new-labels", metavar="FILE", help=labels)
     number("--particles", 5000, "importance samples per datum for IWAE")
@@ -48,7 +48,7 @@ def parser() -> Parser:
     choice("--compile", "auto", ("auto", "on", "off"), COMPILE)
     choice("--device", "auto", ("auto", "cpu", "cuda"), "where to compute")
     add_switch(new, "--again", AGAIN)
-    new.add_argument("--seed", type=int, default=0, help="the seed of all draws (0)")
+    new.add_argument("--seed", type=seed, default=0, help="the seed of all draws (0)")
     words, some = partial(some_of, EXPORTS), f"also write {', '.join(EXPORTS)} as .npz"
     new.add_argument("--export", type=words, default=[], metavar="WHAT[,…]", help=some)
     formats, drawn = (
@@ -87,9 +87,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given["new_labels"] and not given["new"]:
         command.error("--new-labels: has no meaning without --new")
     try:
-        runs, places = runs_and_places(given.pop("runs"))
+        words, places = runs_and_places(given.pop("runs"))
     except RequestError as error:
         command.error(str(error))
+    runs = list(dict.fromkeys(words))  # a run that is named twice is measured once
     if not (found := [run for run in runs if launch.count() > 1 or is_run(run)]):
         return 2
     spin_briefly()

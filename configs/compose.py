@@ -13,6 +13,7 @@ import configs.schema  # noqa: F401 - its import registers the schema with Hydra
 from configs.messages import one_line
 from configs.quoting import quoted
 from configs.words import check_words
+from data.places import no_name
 from errors import RequestError
 from experiment.checks import checked_train
 from experiment.choices import AXES, CONFIGS
@@ -32,6 +33,8 @@ def request_of(config: DictConfig, chosen: Mapping[str, str]) -> Request:
     for name in {str(key) for key in values} - known:
         raise RequestError(f"{name}: no such option; there are {', '.join(sorted(known))}")
     components = {axis: _choice(axis, chosen[axis], values[axis]) for axis in AXES}
+    if why := no_name(Path(str(values["run_dir"] or "."))):
+        raise RequestError(f"run_dir={values['run_dir']}: {why}")
     return Request(
         **components,
         train=checked_train(values["train"]),

@@ -7,7 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
+from data.places import no_folder
 from errors import RequestError
+from experiment.checks import LARGEST_SEED
 
 OptionGroup = argparse._ActionsContainer  # a parser, or a group of its options
 
@@ -54,10 +56,25 @@ def positive(text: str) -> int:
     return value
 
 
+def seed(text: str) -> int:
+    """Returns the whole number that `text` is, if it can be a seed."""
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {LARGEST_SEED}")
+    return value
+
+
+def named(text: str) -> str:
+    """Returns `text`, if it can be the name of a file."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file")
+    return text
+
+
 def folder(text: str) -> str:
     """Returns `text`, if it names a folder."""
-    if not Path(text).expanduser().is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: no such folder")
+    if why := no_folder(Path(text)):
+        raise argparse.ArgumentTypeError(f"{text}: {why}")
     return text
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from configs.described import default_of, files_of, general_options, options_of, overridden
 from configs.quoting import NAMES
+from data.places import no_folder
 from errors import RequestError, choose_from
 from experiment.choices import AXES, CONFIGS
 
@@ -22,8 +23,8 @@ def check_words(words: Sequence[str], folder: str | None = None, sweep: bool = F
         folder: holds choices of somebody's own.
         sweep: whether several values are asked for, by -m.
     """
-    if folder and not Path(folder).expanduser().is_dir():
-        raise RequestError(f"--config-dir {folder}: no such folder")
+    if folder and (why := no_folder(Path(folder))):
+        raise RequestError(f"--config-dir {folder}: {why}")
     files = {axis: files_of([CONFIGS, *([Path(folder)] if folder else [])], axis) for axis in AXES}
     given = [pair for word in words if (pair := _pair(word)) is not None]
     elsewhere = any(word.lstrip("+").startswith("hydra.searchpath=") for word in words)

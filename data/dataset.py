@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from data.fingerprint import Fingerprint, fingerprint
 from data.labels import Label, NoLabels, distinct, few_of_each
-from data.mapped import Mapped
+from data.mapped import Mapped, in_memory
 from data.names import SPLITS
 from data.numbers import place
 from data.observation import Observation, observe
@@ -187,7 +187,7 @@ def to_tensor(values: np.ndarray | Tensor) -> Tensor:
     """Returns values as they are stored."""
     if isinstance(values, Tensor):
         return values
-    return torch.from_numpy(np.require(as_stored(values), requirements=["C", "W"]))
+    return torch.from_numpy(np.require(as_stored(in_memory(values)), requirements=["C", "W"]))
 
 
 def numbered(labels: np.ndarray | None, classes: np.ndarray) -> Tensor | None:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from data.mapped import in_memory
+
 Label = bool | int | float | str
 
 
@@ -25,6 +27,7 @@ def plain_labels(labels: np.ndarray, count: int) -> np.ndarray:
     >>> plain_labels(np.array([[0, 1], [1, 0]]), 2)
     array([1, 0])
     """
+    labels = in_memory(labels)
     kind = labels.dtype.kind
     one_hot = labels.ndim == 2 and labels.shape[1] > 1 and kind in "buif"
     if one_hot and len(labels) == count:

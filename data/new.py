@@ -19,6 +19,7 @@ from data.numbers import check_levels, check_numbers
 from data.observation import as_float
 from data.origins import Origins
 from data.picture import read_picture
+from data.places import no_file, no_folder
 from data.raw import RawSplit, as_stored, blocks
 from data.sources import arrays, images
 from data.split import Split
@@ -79,9 +80,9 @@ class Reader:
                 return self._of_table(given, data)
             return RawSplit(as_rows(given))
         grey, path = len(data.shape) == 2, Path(given).expanduser()
-        if path.is_dir():
+        if no_folder(path) is None:
             return images.read_folder(path, self.size, grey, self.skip_broken)
-        if path.suffix.lower() in images.SUFFIXES and path.is_file():
+        if path.suffix.lower() in images.SUFFIXES and no_file(path) is None:
             one = read_picture(path, self.size, grey)
             return RawSplit(one[None], origins=Origins("file", np.array([path.name])))
         file = arrays.readable(str(given))

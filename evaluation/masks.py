@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from data.mapped import in_memory
+from data.places import no_file
 from errors import RequestError
 
 # The axis of a datum that is cut, and which half of it is missing, by the name of the pattern.
@@ -78,6 +80,8 @@ def _share(text: str) -> float:
 
 
 def _array(file: Path, shape: tuple[int, ...], count: int) -> Bool[Tensor, " *rows"]:
+    if why := no_file(file):
+        raise RequestError(f"--impute {file}: {why}")
     try:
         mask = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -91,4 +95,4 @@ def _array(file: Path, shape: tuple[int, ...], count: int) -> Bool[Tensor, " *ro
             f"--impute {file}: shape {mask.shape}; "
             f"expected {shape}, or (N, …) with N at least {count}"
         )
-    return torch.from_numpy(np.array(mask if mask.shape == shape else mask[:count]))
+    return torch.from_numpy(np.array(in_memory(mask if mask.shape == shape else mask[:count])))

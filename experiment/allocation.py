@@ -5,6 +5,7 @@ configuration that asks for a width of 10⁹, say, from exhausting the machine t
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -65,6 +66,11 @@ def _size(name: str, args: Sequence[object]) -> int:
     if name in ("arange", "linspace", "logspace", "randperm") and whole:
         return int(max(whole))
     return int(math.prod((whole * 2)[:2])) if name == "eye" else 0
+
+
+def memory() -> int:
+    """Returns how many bytes of memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def elements(state: object) -> int:

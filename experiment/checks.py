@@ -1,5 +1,6 @@
 """The checks of a request that need no heavy imports."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import get_type_hints
@@ -10,6 +11,7 @@ from experiment.choices import Option
 from experiment.hints import accepts, describe
 from inference.plan import Train
 
+LARGEST_SEED = 2**62  # others are made of it by adding to it
 # Of whole numbers, the least that is accepted; of others, whether 0 is.
 LEAST = {"epochs": 1, "batch_size": 1, "warmup_epochs": 0, "patience": 1}
 ZERO_TOO = {
@@ -58,10 +60,10 @@ def check_options(
     seed: object, device: object, latent_dim: object, data: Mapping[str, Option]
 ) -> None:
     """Raises RequestError unless the options that are no component's are what they can be."""
-    check_whole("seed", seed, 0)
+    check_seed("seed", seed)
     check_whole("latent_dim", latent_dim, 1)
     check_whole("data.limit", data.get("limit"), 1, optional=True)
-    check_whole("data.seed", data.get("seed", 0), 0)
+    check_seed("data.seed", data.get("seed", 0))
     check_choice("device", device, DEVICES)
     check_choice("data.binarisation", data.get("binarisation", "dynamic"), BINARISATIONS)
     if data.get("space") is not None:
@@ -74,6 +76,20 @@ def check_whole(name: str, value: object, least: int, optional: bool = False) ->
         return
     if not accepts(int, value) or not isinstance(value, int) or value < least:
         raise RequestError(f"{name}={value}: must be a whole number, at least {least}")
+
+
+def check_seed(name: str, value: object) -> None:
+    """Raises RequestError unless `value` is a seed, which torch keeps in 64 bits."""
+    check_whole(name, value, 0)
+    if isinstance(value, int) and value > LARGEST_SEED:
+        raise RequestError(f"{name}={value}: must be at most {LARGEST_SEED}")
+
+
+def check_finite(axis: str, options: Mapping[str, Option]) -> None:
+    """Raises RequestError for an option of a component that is NaN or infinite."""
+    for name, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RequestError(f"{axis}.{name}={value}: must be a finite number")
 
 
 def check_positive(name: str, value: object, zero_too: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data.places import no_folder
 from errors import RequestError
 from experiment import choices
 from experiment.hints import accepts, describe
@@ -66,9 +67,8 @@ def check_options(axis: str, choice: Choice, component: Component) -> None:
     hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
     for name, value in choice.options.items():
         if name not in parameters:
-            raise RequestError(
-                f"{axis}.{name}: no such option; {axis} takes {', '.join(parameters)}"
-            )
+            known = ", ".join(parameters) or "none"
+            raise RequestError(f"{axis}.{name}: no such option; {axis}={choice.name} takes {known}")
         if not accepts(hints.get(name), value) and name in hints:
             usual = None if choice.target else choices.defaults(axis, choice.name).get(name)
             such = "" if usual is None else f", such as {axis}.{name}={_word(usual)}"
@@ -110,8 +110,8 @@ def importable(folder: str | Path) -> Path:
         RequestError: there is no such folder.
     """
     place = Path(folder).expanduser().resolve()
-    if not place.is_dir():
-        raise RequestError(f"{folder}: no such folder; it should hold choices of your own")
+    if why := no_folder(place):
+        raise RequestError(f"{folder}: {why}; it should hold choices of your own")
     if str(place) not in sys.path:
         sys.path.append(str(place))
     return place

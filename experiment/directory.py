@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from data.places import no_file
 from errors import RequestError, printable
 from experiment.checkpoints import Checkpoints, State
 from experiment.config_file import read_plain, write_request
@@ -81,7 +82,7 @@ class RunDirectory:
 
     def as_there(self, request: Request) -> Request:
         """Returns `request` as the revision meant it that made the run here, if there is one."""
-        if not self.config_file.exists():
+        if no_file(self.config_file):
             return request
         try:
             return as_then(request, read_plain(self.config_file))
@@ -109,9 +110,9 @@ class RunDirectory:
             except BlockingIOError as error:
                 what = "another process is training here; wait, or choose another run_dir"
                 raise RequestError(f"run_dir={self.path}: {what}") from error
-            except OSError as error:
-                what = f"cannot be written ({error.strerror})"
-                raise RequestError(f"run_dir={self.path}: {what}") from error
+            except (OSError, ValueError) as error:  # a ValueError of a name with a zero byte
+                why = error.strerror if isinstance(error, OSError) else error
+                raise RequestError(f"run_dir={self.path}: cannot be written ({why})") from error
             self._accept(request, resume)
             self._digest = request.digest
             self.checkpoints.tidy()

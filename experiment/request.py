@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from errors import RequestError, choose_from
 from experiment import choices
-from experiment.checks import check_options, checked_train
+from experiment.checks import check_finite, check_options, checked_train
 from experiment.choices import AXES, Option
 from inference.plan import Train
 
@@ -89,6 +90,10 @@ class Request:
 
     def __post_init__(self) -> None:
         check_options(self.seed, self.device, self.latent_dim, self.data.options)
+        for axis in AXES:
+            check_finite(axis, self.choice(axis).options)
+        if self.run_dir.startswith("~/"):  # which no shell replaces after "run_dir="
+            object.__setattr__(self, "run_dir", str(Path(self.run_dir).expanduser()))
         if self.extend is not None and self.init_from is not None:
             raise RequestError("extend and init_from: a run starts from one of them; say one")
         if not self.run_dir:

@@ -12,6 +12,7 @@ from errors import RequestError
 from evidence.batch import Batch
 from evidence.noise import forked
 from evidence.unsupported import UnsupportedPair
+from experiment.allocation import at_most, memory
 from experiment.build import build_data, build_objective, build_pair
 from experiment.device import pick_device
 from experiment.directory import RunDirectory
@@ -27,6 +28,9 @@ from inference.training import DoesNotFit, Training
 from models.likelihoods import Likelihood
 from models.priors.base import Prior
 from parallel import group
+
+# In float32: a weight, its gradient, and two moments of Adam.
+BYTES_A_WEIGHT = 16
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def open_request(request: Request) -> Opened:
     device = pick_device(request.device)
     data = build_data(request, device, trust=True)
     torch.manual_seed(request.seed)
-    pair = build_pair(request, data, trust=True)
+    pair = _pair(request, data)
     objective = build_objective(request, trust=True)
     if group.count() > 1:
         of_objective = f"objective={request.objective.name}: {objective.couples_data}"
@@ -118,6 +122,23 @@ def open_request(request: Request) -> Opened:
                 f"{group.count()} processes is needed"
             )
     return Opened(request, device, data, pair, objective)
+
+
+def _pair(request: Request, data: Dataset) -> Pair:
+    """Returns model and guide; a size that no memory holds is refused before any is taken."""
+    try:
+        with at_most(memory() // BYTES_A_WEIGHT):
+            return build_pair(request, data, trust=True)
+    except MemoryError as error:
+        sizes = {
+            name: value
+            for name, value in request.identity.items()
+            if isinstance(value, int) and not name.startswith(("data.", "train.", "seed"))
+        }
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise RequestError(
+            f"{largest}={sizes[largest]}: the model does not fit into memory; take less"
+        ) from error
 
 
 def summary(opened: Opened) -> str:

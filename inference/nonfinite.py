@@ -16,7 +16,10 @@ from evidence.batch import Batch
 
 NO_SITE = "no single site (each is finite, their sum is not)"
 # What torch says of a parameter, a value or a matrix that it does not take.
-INVALID = re.compile(r"Expected parameter \w+|Expected value argument|linalg\.\w+: [^\n]*(?=\.)")
+INVALID = re.compile(
+    r"Expected parameter \w+|Expected value argument|linalg\.\w+: [^\n]*(?=\.)|"
+    r"log-density that is NaN"
+)
 CONSTRAINT = re.compile(r"(to satisfy the constraint|to be within the support) (.*?)(,| of the|$)")
 REFUSALS = (ValueError, torch.linalg.LinAlgError)
 

@@ -1,12 +1,14 @@
 """Every wrong request gets one line that names the option, status 2, and loses nothing."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
 import yaml
 
+import compare
 import evaluate
 
 TINY = ["train.epochs=2", "network.width=8", "data.limit=60"]
@@ -56,6 +58,7 @@ def refused(result, *words):
         (["train.learning_rate=fast"], ["a number, such as train.learning_rate=0.003"]),
         (["train.epochs=1.5"], ["train.epochs=1.5", "whole number"]),
         (["train.epochs=0"], ["train.epochs=0", "at least 1"]),
+        (["train.batch_size=0"], ["train.batch_size=0", "at least 1"]),
         (["train.learning_rate=-1"], ["train.learning_rate=-1", "positive"]),
         (["train.learning_rate=nan"], ["train.learning_rate=nan", "positive"]),
         (["train.weight_decay=-1"], ["train.weight_decay=-1.0", "0"]),
@@ -67,6 +70,19 @@ def refused(result, *words):
         (["latent_dim=0"], ["latent_dim=0", "at least 1"]),
         (["latent_dim=null"], ["latent_dim", "not null"]),
         (["seed=-1"], ["seed=-1", "at least 0"]),
+        ([f"seed={2**70}"], [f"seed={2**70}", f"at most {2**62}"]),
+        ([f"data.seed={2**70}"], [f"data.seed={2**70}", f"at most {2**62}"]),
+        # Sizes that no memory holds, of each component.
+        (["latent_dim=1000000000000"], ["latent_dim=1000000000000", "does not fit into memory"]),
+        (["network.width=10000000"], ["network.width=10000000", "does not fit into memory"]),
+        (
+            ["prior=mixture", "prior.components=1000000000000"],
+            ["prior.components=1000000000000", "does not fit into memory"],
+        ),
+        # Numbers that are none.
+        (["objective=beta", "objective.weight=nan"], ["objective.weight=nan", "finite"]),
+        (["objective=renyi", "objective.alpha=inf"], ["objective.alpha=inf", "finite"]),
+        (["likelihood=gaussian", "likelihood.scale=nan"], ["likelihood.scale=nan", "finite"]),
         (["device=tpu"], ["device=tpu", "auto, cpu, cuda"]),
         (["data.space=grey"], ["data.space=grey", "binary"]),
         (["data.binarisation=foo"], ["data.binarisation=foo", "dynamic, fixed, threshold"]),
@@ -88,6 +104,8 @@ def refused(result, *words):
         (["data=svhn", "data.root=/nowhere"], ["data.root=/nowhere", "SVHN", "data=digits"]),
         (["data=arrays"], ["data.path", ".npy"]),
         (["data=arrays", "data.path=/nowhere.npy"], ["/nowhere.npy", "no such file"]),
+        (["data=images", "data.path=''"], ["data.path=null", "must name"]),
+        (["data=arrays", "data.path=''"], ["data.path=null", "must name"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
 )
@@ -99,6 +117,68 @@ def test_wrong_requests(train, tmp_path, arguments, words):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_device_that_is_not_there(train):
     refused(train("device=cuda"), "device=cuda", "device=cpu")
+
+
+PLACES = {
+    "pipe": "is not a plain file",
+    "device": "is not a plain file",
+    "folder": "is a folder, not a file",
+    "absent": "no such file",
+    "loop": "cannot be looked up (Too many levels",
+    "x" * 300: "cannot be looked up (File name too long)",
+}
+
+
+@pytest.fixture
+def places(tmp_path):
+    """A path of each kind where there is no file to be read."""
+    found = {name: tmp_path / f"{name}.npy" for name in PLACES}
+    os.mkfifo(found["pipe"])
+    found["device"].symlink_to("/dev/zero")
+    found["loop"].symlink_to(found["loop"])
+    found["folder"].mkdir()
+    return found
+
+
+def test_what_is_no_file_is_refused_at_once(train, finished, capsys, places, tmp_path):
+    """Of every option that names a file to be read: nothing waits, or reads without an end."""
+    np.save(x := tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    arrays = ("data=arrays", "likelihood=gaussian", f"run_dir={tmp_path / 'run'}")
+    for name, why in PLACES.items():
+        place = places[name]
+        for option, words in (
+            ("data.path=", [f"data.path={place}"]),
+            ("data.labels=", [f"data.path={x}", f"data.labels={place}"]),
+        ):
+            refused(train(*arrays, *words), f"{option}{place}", why)
+        for words in (["--impute", place], ["--new", place], ["--new", x, "--new-labels", place]):
+            if (name, words[0]) != ("folder", "--new"):  # which may hold images
+                refused(evaluated(capsys, finished, *words), str(words[-2]), str(place), why)
+        folder = why.replace("a plain file", "a folder").replace("such file", "such folder")
+        if name != "folder":
+            refused(train("data=images", f"data.path={place}"), f"data.path={place}", folder)
+            refused(train("--config-dir", place, "prior=mine"), f"--config-dir {place}", folder)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000, "x\0y"])
+def test_a_run_dir_that_no_folder_can_have(train, tmp_path, name):
+    refused(train(*TINY, f"run_dir={tmp_path / name}"), "run_dir=", "cannot be looked up")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_dir_at_home(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert train(*TINY, "train.epochs=1", "run_dir=~/mine/run 1\nof two")[0] == 0
+    assert (tmp_path / "mine/run 1\nof two/DONE").exists() and not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_a_page_is_not_written_in_the_place_of_something_else(capsys, places, finished, kind):
+    status = compare.main([str(finished), "--out", str(places[kind])])
+    refused((status, *capsys.readouterr()), f"--out {places[kind]}: {PLACES[kind]}")
+    assert places[kind].is_dir() or not places[kind].is_file()
 
 
 def array_with(value):
@@ -250,6 +330,13 @@ def test_evaluate_a_configuration_that_names_foreign_code(capsys, finished, tmp_
 def test_wrong_options_of_evaluate(capsys, finished):
     for arguments, word in (
         (["--particles", "0"], "--particles"),
+        (["--particles", "2.5"], "--particles"),
+        (["--limit", "0"], "--limit"),
+        (["--limit", "-1"], "--limit"),
+        (["--limit", "2.5"], "--limit"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**70)], f"from 0 to {2**62}"),
+        (["--new", ""], "--new: expected the name of a file"),
         (["--split", "all"], "--split"),
         (["--foo"], "--foo"),
         (["--splt", "test"], "did you mean --split?"),
@@ -258,6 +345,10 @@ def test_wrong_options_of_evaluate(capsys, finished):
         with pytest.raises(SystemExit) as stopped:
             evaluate.main([str(finished), *arguments])
         assert stopped.value.code == 2 and word in capsys.readouterr().err
+
+
+def test_places_of_data_that_are_none(capsys, finished):
+    refused(evaluated(capsys, finished, "data.root=/x"), "data.root", "data=digits takes none")
 
 
 def test_metrics_are_json_lines_as_documented(finished):

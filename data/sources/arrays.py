@@ -13,6 +13,7 @@ from data.drift import drift
 from data.labels import distinct, plain_labels
 from data.names import SPLITS
 from data.numbers import check_levels, check_numbers, own_levels
+from data.places import no_file
 from data.raw import RawData, RawSplit, by_tenths, permuted
 from data.table import SUFFIXES as TABLES
 from data.table import Table, read_csv, table_of
@@ -58,7 +59,7 @@ def load(
     other numbers are taken as they are. With `standardise` networks see and make real columns in
     standard units if they are far from those; the density keeps the units of the file.
     """
-    if path is None:
+    if not path:
         raise ValueError(f"path=null: must name your data, FILE{', FILE'.join(SUFFIXES)}")
     file = readable(path)
     of_table = {"index": index, "label_column": label_column}
@@ -74,8 +75,9 @@ def load(
         found = _found(file, labels)
     splits, notes = found.splits, found.notes
     values = [np.asanyarray(split.values) for split in splits.values()]
-    for array in values:
-        check_numbers(f"path={file}", array, found.columns)
+    for name, array in zip(splits, values, strict=True):
+        part = f" ({name})" if len(splits) > 1 else ""
+        check_numbers(f"path={file}{part}", array, found.columns)
     if "x" in splits:
         streamed = file.suffix == ".npy" and _bytes(splits["x"]) > in_bytes(memory_limit)
         train, valid, test = _split(file, splits["x"], split_by == "order" or streamed)
@@ -114,9 +116,9 @@ def readable(path: str) -> Path:
     Raises:
         ValueError: it is not there, or of no kind that is read.
     """
+    if why := no_file(Path(path)):
+        raise ValueError(f"path={path}: {why}")
     file = Path(path).expanduser()
-    if not file.is_file():
-        raise ValueError(f"path={path}: no such file")
     if file.suffix not in SUFFIXES:
         raise ValueError(f"path={path}: expected a {', '.join(SUFFIXES)} file")
     return file
@@ -260,8 +262,8 @@ def _checked_labels(
 
 def read_npy(option: str, file: Path) -> np.ndarray:
     """Returns the array in a .npy file; what it is refused for begins with `option`."""
-    if not file.is_file():
-        raise ValueError(f"{option}={file}: no such file")
+    if why := no_file(file):
+        raise ValueError(f"{option}={file}: {why}")
     try:
         return np.lib.format.open_memmap(file, mode="r")  # reads .npy and nothing else, no pickles
     except Exception as error:  # a damaged file may bring about any of them

@@ -14,6 +14,7 @@ from data.kept import keep, open_kept
 from data.names import SPLITS
 from data.origins import Origins
 from data.picture import read_picture
+from data.places import no_folder
 from data.raw import RawData, RawSplit, by_tenths
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,11 @@ def load(
     cache folder); when a file changes, the images are decoded again. `skip_broken` leaves out
     those that cannot be read, and says which.
     """
-    if path is None:
+    if not path:
         raise ValueError("path=null: must name the folder of your images")
+    if why := no_folder(Path(path)):
+        raise ValueError(f"path={path}: {why}")
     folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise ValueError(f"path={path}: no such folder")
     if size is not None and not 1 <= size <= 4096:
         raise ValueError(f"size={size}: must be from 1 to 4096, or null for images of one shape")
     how = Decoding(size, grey, _cache_folder(cache), skip_broken)

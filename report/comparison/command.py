@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.places import no_output
 from errors import RequestError, printable
 from evaluation.options import Format
 from report.comparison.comparing import Comparison, compare
@@ -32,6 +33,8 @@ def compare_all(
     if figures and out is None:
         wanted = ",".join(figures)
         raise RequestError(f"--figures {wanted}: add --out PAGE, which they are written beside")
+    if out and (why := no_output(Path(out))):
+        raise RequestError(f"--out {out}: {why}")
     read = [read_run(path, split) for path in runs]
     comparisons = compare(read, asked)
     if out:

@@ -227,6 +227,14 @@ class TestArrays:
         with pytest.raises(ValueError, match=r"^split_by=date: choose from"):
             arrays.load(str(tmp_path / "x.npy"), split_by="date")
 
+    def test_a_number_that_is_none_is_found_in_its_split(self, tmp_path):
+        x = np.random.default_rng(0).normal(size=(20, 3))
+        bad = x.copy()
+        bad[17, 2] = np.inf
+        np.savez(tmp_path / "x.npz", train=x, valid=bad, test=x)
+        with pytest.raises(ValueError, match=r"x\.npz \(valid\): .* at index \(17, 2\); missing"):
+            arrays.load(str(tmp_path / "x.npz"))
+
     def test_npz_with_splits(self, tmp_path):
         np.savez(
             tmp_path / "x.npz",

@@ -13,11 +13,13 @@ import pytest
 import torch
 
 import inference.loop
+from configs.compose import request_from
 from data import View, open_dataset
 from data.sources import arrays
 from data.storage import InMemory
 from data.streaming import OnDisk
 from data.view import in_bytes
+from experiment.build import build_data
 from tests.conftest import ROOT
 
 ROWS, SHAPE = 5000, (6, 5)
@@ -287,3 +289,45 @@ def test_a_file_that_changes_while_it_is_streamed(tmp_path, train, monkeypatch, 
     )
     assert status == 1 and f"{file}: was changed while it was read" in error
     assert len([line for line in error.splitlines() if line.startswith("error")]) == 1
+
+
+def loaded(folder, stage, limit, monkeypatch):
+    """Loads data and passes over them, after its files were cut short at a stage of it."""
+    named = {"plain_labels": "labels.npy"}.get(stage, "x.npy")
+    module = "experiment.build" if stage == "open_dataset" else "data.sources.arrays"
+
+    found = vars(sys.modules[module])[stage]
+
+    def cut(*given, **options):
+        os.truncate(folder / named, 500)
+        return found(*given, **options)
+
+    monkeypatch.setattr(f"{module}.{stage}", cut)
+    words = ("data=arrays", f"data.path={folder / 'x.npy'}", f"data.labels={folder / 'labels.npy'}")
+    more = ("likelihood=categorical", "data.split_by=order", f"data.memory_limit={limit}")
+    data = build_data(request_from(*words, *more))
+    return sum(float(batch.x.sum()) for batch in data.train.shuffled(500))
+
+
+@pytest.mark.parametrize("limit", ["20kB", "4GB"])
+@pytest.mark.parametrize(
+    "stage", ["check_numbers", "own_levels", "_split", "drift", "plain_labels", "open_dataset"]
+)
+def test_no_file_that_is_cut_short_ends_the_process_by_a_signal(
+    tmp_path, monkeypatch, stage, limit
+):
+    """SIGBUS is what touching a mapped page of it would bring, wherever it is read."""
+    np.save(tmp_path / "x.npy", GREY)
+    np.save(tmp_path / "labels.npy", np.arange(ROWS))
+    child = os.fork()
+    if not child:
+        try:
+            loaded(tmp_path, stage, limit, monkeypatch)
+            os._exit(4)
+        except (OSError, ValueError) as error:
+            os._exit(3 if "was changed while it was read" in str(error) else 5)
+        finally:
+            os._exit(6)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFEXITED(status), f"signal {os.WTERMSIG(status)}"
+    assert os.WEXITSTATUS(status) == 3

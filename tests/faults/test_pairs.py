@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 
 import numpy as np
@@ -49,6 +50,23 @@ def test_an_evaluation_that_is_killed_between_its_files(good, evaluate, tmp_path
     monkeypatch.setattr(saving, "write_json", write)
     assert evaluate(run, *QUICK, "--seed", 77)[0] == 0
     read_run(run)
+
+
+def test_an_evaluation_for_which_there_is_no_room(good, evaluate, tmp_path):
+    """A file that ends half-way takes none that is there with it."""
+    run = shutil.copytree(good, tmp_path / "run")
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, usual[1]))
+    try:
+        status, _, error = evaluate(run, *QUICK, "--seed", "5", "--again")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert status == 1 and [line for line in error.splitlines() if line.startswith("error: ")] == [
+        f"error: {run / 'evaluation.npz'}: File too large"
+    ]
+    assert {file: file.read_bytes() for file in before} == before
+    assert compare.main([str(run)]) == 0
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, 3, [], {}, True, "é"])
