@@ -56,7 +56,7 @@ def run_command(job: Job) -> int:
     signal.signal(signal.SIGTERM, stop)
     # Pyro warns of a NaN; the loop stops there, and says where.
     warnings.filterwarnings("ignore", "Encountered", UserWarning)
-    sys.path.extend(str(Path(folder).resolve()) for folder in config_dirs(sys.argv))
+    sys.path.extend(str(Path(folder).absolute()) for folder in config_dirs(sys.argv))
     try:
         refuse_shared_sweep(sys.argv)
         run_hydra(job, "configs", "train")

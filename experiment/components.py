@@ -109,9 +109,9 @@ def importable(folder: str | Path) -> Path:
     Raises:
         RequestError: there is no such folder.
     """
-    place = Path(folder).expanduser().resolve()
-    if why := no_folder(place):
+    if why := no_folder(Path(folder)):
         raise RequestError(f"{folder}: {why}; it should hold choices of your own")
+    place = Path(folder).expanduser().resolve()
     if str(place) not in sys.path:
         sys.path.append(str(place))
     return place

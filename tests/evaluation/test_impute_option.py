@@ -102,7 +102,7 @@ def test_an_array_and_a_name_can_mean_the_same(tmp_path):
         ("half", ["--impute half", "random:SHARE", "True: missing"]),
         ("random:2", ["--impute random:2", "at most 1"]),
         ("random:x", ["--impute random:x", "above 0"]),
-        ("/nowhere.npy", ["/nowhere.npy", "cannot be read"]),
+        ("/nowhere.npy", ["--impute /nowhere.npy", "no such file"]),
     ],
 )
 def test_wrong_masks_are_refused_before_anything_is_measured(imputed, mask, words):
