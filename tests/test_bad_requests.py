@@ -145,19 +145,16 @@ def test_what_is_no_file_is_refused_at_once(train, finished, capsys, places, tmp
     np.save(x := tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
     arrays = ("data=arrays", "likelihood=gaussian", f"run_dir={tmp_path / 'run'}")
     for name, why in PLACES.items():
-        place = places[name]
-        for option, words in (
-            ("data.path=", [f"data.path={place}"]),
-            ("data.labels=", [f"data.path={x}", f"data.labels={place}"]),
-        ):
-            refused(train(*arrays, *words), f"{option}{place}", why)
+        refused(train(*arrays, f"data.path={places[name]}"), f"data.path={places[name]}", why)
+    for name in ("pipe", "loop"):
+        place, why = places[name], PLACES[name]
+        labels = (f"data.path={x}", f"data.labels={place}")
+        refused(train(*arrays, *labels), f"data.labels={place}", why)
         for words in (["--impute", place], ["--new", place], ["--new", x, "--new-labels", place]):
-            if (name, words[0]) != ("folder", "--new"):  # which may hold images
-                refused(evaluated(capsys, finished, *words), str(words[-2]), str(place), why)
-        folder = why.replace("a plain file", "a folder").replace("such file", "such folder")
-        if name != "folder":
-            refused(train("data=images", f"data.path={place}"), f"data.path={place}", folder)
-            refused(train("--config-dir", place, "prior=mine"), f"--config-dir {place}", folder)
+            refused(evaluated(capsys, finished, *words), str(words[-2]), str(place), why)
+        folder = why.replace("a plain file", "a folder")
+        refused(train("data=images", f"data.path={place}"), f"data.path={place}", folder)
+        refused(train("--config-dir", place, "prior=mine"), f"--config-dir {place}", folder)
     assert not (tmp_path / "run").exists()
 
 
