@@ -24,13 +24,14 @@ def _and_torchs(*families: type[Distribution]) -> set[type[object]]:
     return {kind for family in families for kind in family.__mro__ if kind not in GENERAL}
 
 
-# Families by exact class, since a subclass may be made of anything. The terms of these cancel,
+# Families by class; one of a user's own counts if it inherits the density. These terms cancel,
 GENERAL = {*dist.TorchDistribution.__mro__, *TransformedDistribution.__mro__}
 CANCELLING = _and_torchs(
     *(dist.Poisson, dist.Binomial, dist.NegativeBinomial, dist.GammaPoisson, dist.BetaBinomial),
     *(dist.Multinomial, dist.DirichletMultinomial, dist.ZeroInflatedDistribution, dist.Geometric),
     *(dist.ZeroInflatedPoisson, dist.ZeroInflatedNegativeBinomial, dist.ContinuousBernoulli),
     *(dist.Gamma, dist.InverseGamma, dist.Chi2, dist.Beta, dist.Dirichlet, dist.VonMises),
+    *(dist.LowRankMultivariateNormal,),
 )
 # and those of these are large where a scale is small, as that of data may be.
 LARGE = _and_torchs(
@@ -44,7 +45,8 @@ AROUND |= _and_torchs(dist.MixtureSameFamily, dist.Categorical)
 AROUND |= {ExpTransform, AbsTransform, PowerTransform}
 
 # Other families' terms stay moderate: what float32 rounds to probability 0 or 1 is clamped, and
-# that is part of the program. Sums of so many of them are taken in float64.
+# that is part of the program. So are the digits of a flow's network, which cost less than 1e-3 nats
+# where the flow draws. Sums of so many of them are taken in float64.
 MANY = 2**12
 
 
@@ -53,7 +55,7 @@ def log_prob(distribution: Distribution, value: Tensor, is_data: bool = False) -
 
     That is where terms cancel, and, of data, where they may be large.
     """
-    kinds = {type(part) for part in parts_of(distribution)}
+    kinds = {_family(type(part)) for part in parts_of(distribution)}
     families = CANCELLING | LARGE if is_data else CANCELLING
     if kinds & families and kinds <= AROUND | CANCELLING | LARGE:
         return doubled(distribution).log_prob(value.double())
@@ -64,9 +66,25 @@ def log_prob(distribution: Distribution, value: Tensor, is_data: bool = False) -
     return distribution.log_prob(value)
 
 
+def _family(kind: type[object]) -> type[object]:
+    """Returns the class above that has the density of `kind`; `kind` itself if none has."""
+    if kind in AROUND or not issubclass(kind, Distribution):
+        return kind
+    for base in kind.__mro__:
+        known = base in CANCELLING | LARGE
+        if known and issubclass(base, Distribution) and base.log_prob is kind.log_prob:
+            return base
+    return kind
+
+
 def doubled(part: Law) -> Law:
     """Returns a copy whose tensors of lower precision are float64, at whatever depth."""
     other = copy.copy(part)
+    if isinstance(part, dist.LowRankMultivariateNormal):
+        # Its Cholesky factor is of float32 numbers that cancel, and is made again.
+        given = (part.loc.double(), part.cov_factor.double(), part.cov_diag.double())
+        vars(other).update(vars(dist.LowRankMultivariateNormal(*given, validate_args=False)))
+        return other
     for name, value in vars(part).items():
         if isinstance(value, Tensor) and value.is_floating_point():
             vars(other)[name] = value.double()

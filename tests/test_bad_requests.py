@@ -74,7 +74,7 @@ def refused(result, *words):
         ([f"data.seed={2**70}"], [f"data.seed={2**70}", f"at most {2**62}"]),
         # Sizes that no memory holds, of each component.
         (["latent_dim=1000000000000"], ["latent_dim=1000000000000", "does not fit into memory"]),
-        (["network.width=10000000"], ["network.width=10000000", "does not fit into memory"]),
+        (["network.width=1000000000000"], ["network.width=1000000000000", "not fit into memory"]),
         (
             ["prior=mixture", "prior.components=1000000000000"],
             ["prior.components=1000000000000", "does not fit into memory"],

@@ -8,6 +8,11 @@ import pyro.distributions as dist
 import pytest
 import scipy.stats
 import torch
+from pyro.distributions.transforms import (
+    affine_autoregressive,
+    affine_coupling,
+    spline_autoregressive,
+)
 
 from evidence import elbo, exact, iwae, log_weights
 from evidence.precision import MANY, log_prob
@@ -96,6 +101,65 @@ def test_narrow_likelihoods(kind, scale):
     likelihood = kind(loc, torch.tensor(scale)).to_event(1)
     expected = kind(loc.double(), torch.tensor(scale).double()).to_event(1).log_prob(x.double())
     torch.testing.assert_close(log_prob(likelihood, x, is_data=True), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("factor", [0.3, 30.0, 1e3])
+@pytest.mark.parametrize("dimensions", [50, 784])
+def test_low_rank_normals(dimensions, factor):
+    """Their quadratic form is a difference of much larger ones, in data and in latents."""
+    torch.manual_seed(0)
+    loc, diagonal = torch.randn(ROWS, dimensions), torch.rand(ROWS, dimensions) + 0.5
+    columns = factor * torch.randn(ROWS, dimensions, 3)
+    low_rank = dist.LowRankMultivariateNormal(loc, columns, diagonal)
+    x = low_rank.sample((2,))
+    covariance = columns.double() @ columns.double().mT + diagonal.double().diag_embed()
+    expected = dist.MultivariateNormal(loc.double(), covariance).log_prob(x.double())
+    torch.testing.assert_close(log_prob(low_rank, x), expected, atol=1e-3, rtol=0)
+
+
+class Centred(dist.Normal):
+    """Somebody's own family, which inherits the density of a known one."""
+
+    def __init__(self, scale):
+        self.layer = torch.nn.Linear(1, 1)
+        super().__init__(torch.zeros_like(scale), scale)
+
+
+class Shifted(Centred):
+    """Another density: what it is made of is not known."""
+
+    def log_prob(self, value):
+        return super().log_prob(value - 1)
+
+
+def test_families_of_ones_own():
+    x = 1e3 * torch.randn(ROWS, 784)
+    one = torch.ones(ROWS, 784)
+    expected = dist.Normal(0.0, 1.0).log_prob(x.double()).sum(1)
+    found = log_prob(Centred(one).to_event(1), x, is_data=True)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+    own = Shifted(one).to_event(1)
+    assert torch.equal(log_prob(own, x, is_data=True), own.log_prob(x))
+
+
+@pytest.mark.parametrize("flow", [affine_autoregressive, affine_coupling, spline_autoregressive])
+@pytest.mark.parametrize("dimensions", [2, 50, 200])
+def test_flows_where_they_draw(flow, dimensions):
+    """Their networks stay in float32: the digits cost a tenth of 1e-3 nats."""
+    torch.manual_seed(0)
+    in_float, in_double = (flow(dimensions, [2 * dimensions]) for _ in range(2))
+    in_double.double().load_state_dict(in_float.state_dict())
+    base = dist.Normal(torch.zeros(ROWS, dimensions), 1.0).to_event(1)
+    with torch.no_grad():
+        z = dist.TransformedDistribution(base, [in_float]).sample().clone()
+        found = log_prob(dist.TransformedDistribution(base, [in_float]), z)
+        normal = dist.Normal(torch.zeros(ROWS, dimensions).double(), 1.0).to_event(1)
+        torch.set_default_dtype(torch.float64)  # which Pyro's inverses start from
+        try:
+            expected = dist.TransformedDistribution(normal, [in_double]).log_prob(z.double())
+        finally:
+            torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
 
 
 def test_sums_of_many_terms():
