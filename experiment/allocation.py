@@ -40,6 +40,11 @@ class _Limit(TorchDispatchMode):
         super().__init__()
         self.limit, self.made = limit, 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing compiles here, and torch would import its compiler to say so: 1.5 seconds."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload,
