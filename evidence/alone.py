@@ -154,7 +154,7 @@ def _elsewhere(
 def _close(
     one: Float64[Tensor, " rows"], other: Float64[Tensor, " rows"], by: Float64[Tensor, " rows"]
 ) -> Bool[Tensor, " rows"]:
-    return ((one - other).abs() <= by) | (one == other) | (one.isnan() & other.isnan())
+    return ((one - other).abs() <= by) | (one == other)
 
 
 def _groups(rows: Batch) -> Iterator[Int[Tensor, " some"]]:

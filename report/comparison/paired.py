@@ -23,6 +23,8 @@ class Part(NamedTuple):
 def satterthwaite(parts: Sequence[Part]) -> Part:
     """Adds the variances of independent parts; Satterthwaite (1946) has the sum's freedom.
 
+    It lies between the least of the parts' and their sum. Without any variance it is 1.
+
     >>> satterthwaite([Part(3.0, 3), Part(1.0, 1)])
     Part(variance=4.0, freedom=4.0)
     """

@@ -81,7 +81,7 @@ def _without_the_axis(table: Table) -> Table:
         if column.is_words
     ]
     axes = {name.partition("=")[0] for name in names}
-    if len(axes) > 1 or not all(name.count("=") == 1 for name in names):
+    if len(axes) != 1 or not all(name.count("=") == 1 for name in names):
         return table
     (axis,) = axes
     columns = [c._replace(heading=axis) if c.name == "setting" else c for c in table.columns]
@@ -98,7 +98,7 @@ def _without_the_axis(table: Table) -> Table:
 def _room_for_words(table: Table) -> float | None:
     """Returns the width of a column of words in points, if its words have to be broken."""
     letters = [
-        max(*(len(cell.line) for cell in cells), *map(len, _in_lines(column.heading)))
+        max(map(len, [*(cell.line for cell in cells), *_in_lines(column.heading)]))
         for column, *cells in zip(table.columns, *table.rows, strict=True)
     ]
     count = sum(column.is_words for column in table.columns)

@@ -37,7 +37,7 @@ def pairs_csv(comparisons: Sequence[Comparison]) -> str:
             *_tests(d),
             *map(_plain, (d.test.error, d.test.total.freedom)),
             *map(_plain, (math.sqrt(sum(v for v, _ in d.test.seeds)), _data_error(d))),
-            "" if d.seeds_needed is None else d.seeds_needed,
+            d.seeds_needed,  # None is an empty cell
         ]
         for one in comparisons
         for pair, d in one.family.differences.items()
