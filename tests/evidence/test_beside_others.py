@@ -1,6 +1,7 @@
 """Every public measure refuses a pair that gives a datum another density beside other data."""
 
 import inspect
+import math
 
 import pyro
 import pyro.distributions as dist
@@ -144,6 +145,20 @@ def test_data_that_a_program_cannot_run_on_by_themselves_are_looked_at_beside_al
     assert looked_at(*filled(lambda x: x[:, :1]), x).size == 8
     with pytest.raises(UnsupportedPair, match="'x' of the model has a log-density"):
         looked_at(*filled(lambda x: x[:, :1].mean()), x)
+
+
+def test_what_is_no_number_alone_is_not_the_same_number():
+    """A variance of one row, say; validation, which would name it, may be off."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(len(x), 1), 1.0).to_event(1))
+            centre = z + (0.0 if len(x) > 1 else math.nan)
+            law = dist.Normal(centre.expand(len(x), 2), 1.0, validate_args=False)
+            pyro.sample("x", law.to_event(1), obs=x)
+
+    with pytest.raises(UnsupportedPair, match=r"'x' of the model .* and of nan alone"):
+        looked_at(model, pair()[1], X)
 
 
 def test_one_datum_is_beside_its_own_other_draws():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from report.comparison.paired import paired
+from report.comparison.paired import Part, paired, satterthwaite
 from report.comparison.statistics import average, family
 
 # Four data and three seeds against three seeds, whose means are 3, 4, 8 and 1, 1, 4.
@@ -28,6 +28,23 @@ def test_satterthwaite_by_hand():
     assert found.p == pytest.approx(2 * stats.t.sf(t, freedom))
     assert found.half_width(0.9) == pytest.approx(stats.t.ppf(0.95, freedom) * variance**0.5)
     assert found.seeds_too
+
+
+def test_the_freedom_of_a_sum_lies_between_the_least_and_all():
+    """It is all of it where variances are in proportion to freedoms, and the least's if it alone
+    varies; without any variance it is 1, the least that there is."""
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        freedoms = generator.integers(1, 40, generator.integers(1, 4))
+        variances = generator.exponential(size=len(freedoms))
+        whole = satterthwaite([Part(v, n) for v, n in zip(variances, freedoms, strict=True)])
+        assert whole.variance == pytest.approx(variances.sum())
+        assert min(freedoms) - 1e-9 <= whole.freedom <= sum(freedoms) + 1e-9
+        even = satterthwaite([Part(0.3 * n, n) for n in freedoms])
+        assert even.freedom == pytest.approx(sum(freedoms))
+        alone = satterthwaite([Part(0.0, 5), *(Part(2.0, n) for n in freedoms[:1])])
+        assert alone == (2.0, freedoms[0])
+        assert satterthwaite([Part(0.0, int(n)) for n in freedoms]) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("which", ["a", "b"])
