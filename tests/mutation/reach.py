@@ -48,6 +48,11 @@ class Reach:
             for line, tests in lines.items():
                 self.lines[source].setdefault(int(line), set()).update(tests)
 
+    def slowest(self, test: str) -> float:
+        """The seconds of the slowest test of its file, which may have made what they share."""
+        file = test.partition("::")[0] + "::"
+        return max(seconds for other, seconds in self.seconds.items() if other.startswith(file))
+
     def tests(self, source: str, first: int, last: int, budget: float) -> list[str]:
         """The tests to try on a change of these lines, within `budget` seconds.
 

@@ -149,7 +149,7 @@ def run_tests(session: pytest.Session, tests: Sequence[str], reach: Reach, tell:
     by_name = {item.nodeid: item for item in session.items}
     items = [by_name[test] for test in tests if test in by_name]
     for item, following in zip(items, [*items[1:], None], strict=True):
-        signal.setitimer(signal.ITIMER_PROF, 2 + 10 * reach.seconds[item.nodeid])
+        signal.setitimer(signal.ITIMER_PROF, 2 + 10 * reach.slowest(item.nodeid))
         tell(item.nodeid)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
