@@ -18,7 +18,7 @@ from evidence import Annealing, Estimate, bracket, elbo, exact, iwae
 
 PIXELS, LATENTS, HIDDEN = 64, 2, 64
 EPOCHS, BATCH_SIZE, TEST_DATA = 20, 100, 100
-PLAN = Annealing(temperatures=50, chains=4, leapfrogs=5, start="guide")
+PLAN = Annealing(temperatures=50, chains=12, leapfrogs=5, start="guide")
 
 
 class VAE(nn.Module):
