@@ -4,6 +4,7 @@ from pathlib import Path
 
 from configs.parser import Parser, add_choice, add_switch
 from configs.process import complain, run_script, spin_briefly
+from data.places import no_folder, no_output_folder
 from errors import RequestError
 from published.cell import chosen, registry
 from published.listing import listing
@@ -37,6 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         cells = registry()
         asked = chosen([name for name in given.cells if name not in roots], cells)
+        for option, why in (
+            (f"--out {given.out}", no_output_folder(given.out)),
+            *((root, no_folder(Path(root.removeprefix("data.root=") or "?"))) for root in roots),
+        ):
+            if why:
+                raise RequestError(f"{option}: {why}")
     except RequestError as error:
         return complain(str(error), 2)
     if given.list:

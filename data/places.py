@@ -44,6 +44,12 @@ def no_folder(path: Path) -> str | None:
     return None if allowed else f"may not be read{DENIED}"
 
 
+def no_output_folder(path: Path) -> str | None:
+    """Returns why no folder is to be made or used at `path`, in words; None if it is."""
+    mode, why = _look(path)
+    return why if mode is None else no_folder(path)
+
+
 def _look(path: Path) -> tuple[int | None, str | None]:
     """Returns the mode of what is at `path`, if anything is; or why nothing can be there."""
     try:

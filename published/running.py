@@ -34,8 +34,22 @@ def measured(cell: Cell, place: Place) -> tuple[Measured, float]:
     if cell.evaluate:
         for folder in (folder for several in folders.values() for folder in several):
             evaluate(cell, folder, place)
-    found = probe_of(cell)(place) if cell.measure.probe else read(cell.measure, folders)
+    found = probed(cell, place) if cell.measure.probe else read(cell.measure, folders)
     return found, seconds + time.perf_counter() - started
+
+
+def probed(cell: Cell, place: Place) -> Measured:
+    """Returns what a cell measures that is no quantity of a run.
+
+    Raises:
+        TrainingError: its data are not where they should be.
+    """
+    try:
+        return probe_of(cell)(place)
+    except ValueError as error:
+        if not str(error).startswith("root="):
+            raise
+        raise TrainingError(f"data.{error}") from error
 
 
 def probe_of(cell: Cell) -> Callable[[Place], Measured]:

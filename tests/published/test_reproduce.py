@@ -47,11 +47,11 @@ def commands(monkeypatch):
 
 def test_a_difference_is_measured_recorded_and_shown(commands, tmp_path, capsys):
     ran, _ = commands
-    assert reproduce.main([NAME, "--out", str(tmp_path), "data.root=/mnt"]) == 0
+    assert reproduce.main([NAME, "--out", str(tmp_path), "data.root=/tmp"]) == 0
     shown = capsys.readouterr().out
     scripts = [script for script, *_ in ran]
     assert scripts == ["train.py"] * 6 + ["evaluate.py"] * 6
-    assert all("data.root=/mnt" in words for script, *words in ran if script == "train.py")
+    assert all("data.root=/tmp" in words for script, *words in ran if script == "train.py")
     record = json.loads((tmp_path / "published.json").read_text())[NAME]
     assert record["ours"] == pytest.approx(2.1 + 0.5 * np.sin(np.arange(40)).mean())
     assert record["se_images"] == pytest.approx(0.5 * np.sin(np.arange(40)).std(ddof=1) / 40**0.5)
@@ -90,6 +90,33 @@ def test_what_was_measured_by_another_protocol_is_stale(commands, tmp_path, chan
     )
     # What is written beside the number are the commands that measured it.
     assert stale.commands == found.commands == cell.commands()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "{here}/file"], "--out {here}/file: is not a folder"),
+        (["--out", "{here}/" + "x" * 300], "cannot be looked up (File name too long)"),
+        (["data.root={here}/file"], "data.root={here}/file: is not a folder"),
+        (["data.root={here}/absent"], "data.root={here}/absent: no such folder"),
+        (["data.root="], "data.root=: no such folder"),
+    ],
+)
+def test_places_that_are_none_are_refused_before_any_work(commands, tmp_path, capsys, words, said):
+    (tmp_path / "file").write_text("precious")
+    words = [word.replace("{here}", str(tmp_path)) for word in words]
+    assert reproduce.main([NAME, *words]) == 2 and not commands[0]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said.replace("{here}", str(tmp_path)) in line
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_probe_without_its_data_is_one_line(tmp_path, capsys):
+    """It has no command of its own that would say so."""
+    out = tmp_path / "out"
+    assert reproduce.main(["ppca_images", "--out", str(out), f"data.root={tmp_path}"]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert line.startswith(f"error: ppca_images: data.root={tmp_path}: ")
 
 
 def test_a_command_that_fails_costs_its_cell_alone(commands, tmp_path, capsys):
