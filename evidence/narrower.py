@@ -7,7 +7,7 @@ which no number of particles takes to p(x). From above there is no bound but inf
 import torch
 from pyro.poutine import Trace
 from torch.distributions import biject_to
-from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
+from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint, real
 
 from evidence.structure import Site, latent_sites, site_of
 from evidence.support import base_of
@@ -26,7 +26,7 @@ def left_out(model: Trace, guide: Trace) -> str | None:
     """
     for site in latent_sites(guide):
         support = site["fn"].support
-        if support is None or support.is_discrete:
+        if support is None or support.is_discrete or base_of(support) is real:
             continue
         value = _outside(site_of(model, site["name"]), support)
         if value is not None:

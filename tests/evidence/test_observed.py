@@ -225,8 +225,9 @@ def test_measuring_leaves_modules_as_they_were(estimator):
 
 
 @pytest.mark.parametrize(("prior", "bad"), [("normal", float("nan")), ("gamma", 0.0)])
-def test_a_number_that_a_distribution_refuses_is_said_in_a_line(prior, bad):
+def test_a_number_that_a_distribution_refuses_is_said_in_a_line(prior, bad, monkeypatch):
     """NaN in the data; a guide that draws where the prior has no density."""
+    monkeypatch.setattr("evidence.alone.rows_per_chunk", lambda *_: 1000)
     priors = {"normal": dist.Normal(torch.zeros(1), 1.0), "gamma": dist.Gamma(torch.ones(1), 1.0)}
 
     def model(x):
@@ -249,7 +250,8 @@ def test_a_number_that_a_distribution_refuses_is_said_in_a_line(prior, bad):
                 estimator(model, guide, x, 10)
 
 
-def test_the_row_of_a_value_outside_of_the_support_is_named():
+def test_the_row_of_a_value_outside_of_the_support_is_named(monkeypatch):
+    monkeypatch.setattr("evidence.alone.rows_per_chunk", lambda *_: 700)
     x = torch.zeros(3000, 2)
     x[1999, 1] = 0.5
 
