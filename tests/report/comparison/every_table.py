@@ -1,6 +1,7 @@
 """Comparisons of every kind, of runs in memory whose numbers a test chooses."""
 
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ def run(elbo, seed=0, *, prior="flow", space="binary", name="digits", particles=
     options = {"choices.data": name, "choices.prior": prior, "seed": seed}
     options |= more.pop("options", {})
     width, missing = more.pop("width", 0.0), more.pop("missing", ())
+    start = more.pop("start", "prior")
     path = Path(more.pop("path", f"runs/{name}-{space}-{prior}-{seed}"))
     per_datum = {
         "elbo": elbo,
@@ -29,6 +31,8 @@ def run(elbo, seed=0, *, prior="flow", space="binary", name="digits", particles=
     }
     nats = {key: Measurement(float(v.mean()), num_examples=len(v)) for key, v in per_datum.items()}
     nats["iwae"] = Measurement(nats["iwae"].mean, particles=particles)
+    if "ais" in nats:
+        nats["ais"] = Measurement(nats["ais"].mean, particles=16, temperatures=1000, start=start)
     bits = Bits(-width - nats["iwae"].mean / (DIMENSIONS * math.log(2)), "iwae")
     data = MeasuredData(name, "test", space, space, len(elbo), DIMENSIONS, None)
     return EvaluatedRun(path, "test", options, seed, data, nats, bits, per_datum, missing)
@@ -58,6 +62,15 @@ def exact(runs, above=2.0):
             exact=r.per_datum["elbo"] + above + 0.1 * r.seed)
         for r in runs
     ]  # fmt: skip
+
+
+def annealed(*starts):
+    """Runs with AIS from these starts, a prior each."""
+    return [
+        run(v := drawn(-20.0 - n, n, seed), seed, prior=PRIORS[n], ais=v + 1, start=start)
+        for n, start in enumerate(starts)
+        for seed in range(2)
+    ]
 
 
 def several_options():
@@ -104,6 +117,8 @@ KINDS: dict[str, tuple[list[EvaluatedRun], Asked]] = {
     "by the rate": (settings(-20.0, -25.0, -26.0), Asked(by="kl")),
     "exact": (exact(settings(-20.0, -25.0, -20.1)), Asked()),
     "exact of one": (exact(settings(-20.0, seeds=2)) + settings(-20.0, -25.0)[3:], Asked()),
+    "annealed": (annealed("prior", "prior", "prior"), Asked()),
+    "annealed otherwise": (annealed("prior", "guide"), Asked()),
     "columns": (settings(-20.0, -25.0), Asked(columns=("p", "elbo", "difference", "elbo"))),
     "no column of a difference": (settings(-20.0, -25.0), Asked(columns=("elbo", "seeds"))),
     "no column of a quantity": (settings(-20.0, -25.0), Asked(columns=("seeds", "p"))),
@@ -127,9 +142,7 @@ KINDS: dict[str, tuple[list[EvaluatedRun], Asked]] = {
 }  # fmt: skip
 
 
+@cache
 def tables() -> list[Comparison]:
     """All tables of all of these."""
     return [one for runs, asked in KINDS.values() for one in compare(runs, asked)]
-
-
-TABLES = tables()
