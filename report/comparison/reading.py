@@ -289,5 +289,4 @@ def _epoch(record: Json) -> Epoch:
         for name, value in record.items()
         if name != "epoch" and isinstance(value, int | float) and abs(value) < LARGEST_VALUE
     }
-    number = _whole(record.get("epoch")) or 0
-    return Epoch(number, str(record.get("split")), numbers.get("seconds"), numbers)
+    return Epoch(record["epoch"], record["split"], numbers.get("seconds"), numbers)

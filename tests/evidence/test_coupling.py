@@ -12,7 +12,7 @@ import torch
 
 from evidence import Coupling, UnsupportedPair, elbo, eubo, iw_eubo, posterior_draws
 from evidence import kernel as module
-from evidence.coupling import coupled_chains
+from evidence.coupling import _lags, coupled_chains
 from evidence.draws import PosteriorDraws
 from evidence.hmc import Path
 from evidence.joint import Joint
@@ -435,6 +435,23 @@ def test_chains_stop_only_when_all_have_met():
     assert found.never_met == 0
     late = found.meeting[found.rows]
     assert bool((late > 1).all()) and len(found.rows) == 2 * int((found.meeting - 1).sum())
+
+
+@pytest.mark.parametrize(
+    ("meeting", "most", "lags"),
+    [
+        ([1, 3, 7], 5000, [7, 7, 7]),
+        ([1, 125, 126], 5000, [125, 125, 126]),
+        ([2, 300, 900, 3], 5000, [3, 900, 900, 3]),
+        ([2, math.inf], 5000, [2, 1250]),
+        ([2, math.inf], 100, [2, 125]),
+        ([200, math.inf], 5000, [1250, 1250]),
+        ([200, 300], 5000, [300, 300]),
+    ],
+)
+def test_a_lag_is_the_longest_meeting_of_most_and_of_the_slow(meeting, most, lags):
+    """Slow are data that took more than 125 steps; theirs is a quarter of all steps at most."""
+    assert _lags(torch.tensor(meeting).double(), most).tolist() == lags
 
 
 def test_a_reflection_keeps_the_length_of_a_step():

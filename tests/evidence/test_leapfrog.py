@@ -197,6 +197,17 @@ def test_steps_of_annealing_are_tuned_alike(monkeypatch):
     torch.testing.assert_close(shrunk, -9 * expected, rtol=1e-4, atol=1e-6)
 
 
+def test_schedules_are_the_published_ones():
+    """A logistic over ±4 from 0 to 1 (Wu et al. 2017), or evenly spaced."""
+    for count in (1, 4, 11):
+        even = torch.arange(count + 1).double() / count
+        torch.testing.assert_close(Annealing(count, schedule="linear").betas(), even)
+        curve = 1 / (1 + (4 - 8 * even).exp())
+        ends = 1 / (1 + math.exp(4)), 1 / (1 + math.exp(-4))
+        expected = (curve - ends[0]) / (ends[1] - ends[0])
+        torch.testing.assert_close(Annealing(count).betas(), expected)
+
+
 def test_starts_and_ends_of_every_path_are_what_they_are_called():
     """Densities, gradients and draws of prior, guide and mixture."""
     joint = Joint(model, guide, X)

@@ -297,11 +297,14 @@ def test_every_format_says_every_cell_in_its_place(form):
         got = cells_of(form, said, widths)
         if form != "markdown":
             rows[1:] = [[cell.replace("−", "-") for cell in row] for row in rows[1:]]
-        if form == "latex" and found.columns[0].heading != got[0][0]:
-            axis = got[0][0]  # it stands in the heading once
-            assert axis in ("prior", "latent_dim") and "=" not in axis
+        words = [column.is_words for column in found.columns]
+        named = [
+            cell.text for row in found.rows for cell, own in zip(row, words, strict=True) if own
+        ]
+        axes = {name.split("=")[0] if name.count("=") == 1 else None for name in named}
+        if form == "latex" and len(axes) == 1 and None not in axes:
+            (axis,) = axes  # it stands in the heading once
             rows[0][0] = axis
-            words = [column.is_words for column in found.columns]
             for row in rows[1:]:
                 row[:] = [
                     cell.removeprefix(f"{axis}=") if own else cell
@@ -323,6 +326,20 @@ def test_tables_follow_each_other():
             for note in one.notes:
                 words = " ".join(note.split())
                 assert words in said or "_" in words
+
+
+def test_a_page_has_four_columns_and_names_the_others():
+    for one in tables():
+        said = written([one], "latex")
+        heading = cells_of("latex", said, ())[0]
+        note = re.search(r"% --columns shows others than these, (.*) too", said)
+        if one.asked.columns is not None:
+            assert note is None and len(heading) == 1 + len(dict.fromkeys(one.asked.columns))
+            continue
+        page = [name for name in ("seeds", one.measure, "difference", "p") if name in one.columns]
+        assert len(heading) == 1 + len(page)
+        rest = [name for name in one.known if name not in page]
+        assert (note[1].split(", ") if note else []) == rest
 
 
 def numbers(line, *names):
