@@ -81,7 +81,8 @@ def test_a_single_datum(options, more, evaluate, tmp_path):
     """Everything is measured of it but what needs two; no error of a mean is more than a dash."""
     run = made(tmp_path / "run", *options)
     status, out, error = evaluate(run, *QUICK, "--limit", 1, *more)
-    assert status == 0 and not error, error
+    said = [line for line in error.splitlines() if not line.endswith(" left")]  # of what takes long
+    assert status == 0 and not said, error
     assert " – " in out and not re.search(r"\bnan\b", out)
     for file in run.glob("*.json"):
         strict(file.read_text())
