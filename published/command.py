@@ -83,5 +83,5 @@ def _hardware(trained_on: Sequence[str]) -> str:
     cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
     used = "" if threads == cores else f", {threads} used"
     gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
-    trained = f"trained on {', '.join(trained_on)}; " if trained_on else ""
-    return f"{trained}{gpu}{cores} cores{used}, {platform.machine()}"
+    trained = f"; trained on {', '.join(trained_on)}" if trained_on else ""
+    return f"{gpu}{cores} cores{used}, {platform.machine()}{trained}"
