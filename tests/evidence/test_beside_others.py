@@ -203,6 +203,18 @@ def test_rounding_is_not_taken_for_a_neighbour():
         assert looked_at(model, guide, X.repeat(50, 1)).size == 50 * len(X)
 
 
+def test_a_last_digit_that_the_number_of_rows_changes_is_rounding():
+    """At σ = 1e-6 it is worth nats; the third digit is another number."""
+    for relative, is_rounding in ((torch.finfo().eps, True), (1e-3, False)):
+        few = lambda x, z, by=relative: z * (1 + by * (len(x) < len(X)))  # noqa: E731
+        model, guide = pair(mean=few, scale=lambda x, z: 1e-6)
+        if is_rounding:
+            assert looked_at(model, guide, X).size == len(X)
+        else:
+            with pytest.raises(UnsupportedPair, match="'x' of the model"):
+                looked_at(model, guide, X)
+
+
 def test_a_look_draws_nothing_of_the_caller_s_noise():
     torch.manual_seed(0)
     expected = torch.rand(())

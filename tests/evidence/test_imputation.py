@@ -302,3 +302,27 @@ def test_a_likelihood_that_does_not_factorise_is_refused():
 def test_too_few_particles_are_refused():
     with pytest.raises(ValueError, match="num_particles=5"):
         run(particles=5)
+
+
+@pytest.mark.parametrize(
+    ("observed", "is_filled"), [(lambda x: x.clone(), True), (lambda x: 2 * x, False)]
+)
+def test_what_is_filled_in_is_what_the_model_observes(observed, is_filled):
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z.expand(-1, 2), 1.0).to_event(1), obs=observed(x))
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(len(x), 1), 1.0).to_event(1))
+
+    x, missing = torch.tensor([[1.0, 0.0], [-0.5, 0.0]]), torch.tensor([False, True])
+    if not is_filled:
+        with pytest.raises(UnsupportedPair, match="'x' does not observe the first column"):
+            impute(model, guide, x, missing, torch.zeros(2), 20, 1)
+        return
+    found = impute(model, guide, x, missing, torch.zeros(2), 4000, 1)
+    assert (found.mean[:, 1] - x[:, 0] / 2).abs().max() < 0.15 and torch.equal(
+        found.mean[:, 0], x[:, 0]
+    )
