@@ -269,3 +269,17 @@ def test_the_row_of_a_value_outside_of_the_support_is_named(monkeypatch):
     for estimator, program in ((elbo, bits), (exact, bits), (exact, of_coin)):
         with pytest.raises(ValueError, match=r"^site 'x' .*: row 1999 of x; see"):
             estimator(program, guide, x)
+
+
+@pytest.mark.parametrize("estimator", [elbo, iwae, exact])
+def test_a_model_that_observes_nothing_is_refused(estimator):
+    def model(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(len(x), 1), 1.0).to_event(1))
+
+    with pytest.raises(UnsupportedPair, match="the model observes nothing; give one of its sites"):
+        estimator(model, guide, torch.zeros(3, 1))

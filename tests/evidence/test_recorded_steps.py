@@ -130,6 +130,17 @@ def test_a_recorded_step_is_the_eager_one_whatever_changes(wrap):
     assert steps.recorder.last is not second and not steps.told
 
 
+def test_numbers_that_vary_have_the_precision_of_the_data():
+    """A tenth of single precision is another number than a tenth."""
+    steps = Steps()
+    steps.model.double(), steps.guide.double()
+    batch = Batch.of(some(5).x.double())
+    for steps.loss.warm in (0.1, 0.7):
+        (one, gradients), (other, expected) = (steps.taken(batch, c) for c in (True, False))
+        assert float(one) == pytest.approx(float(other), rel=1e-13)
+        torch.testing.assert_close(gradients[0], expected[0], rtol=1e-12, atol=0)
+
+
 def test_gradients_are_added_to_what_is_there():
     steps = Steps()
     _, once = steps.taken(some(5), compiled=True)

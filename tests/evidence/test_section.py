@@ -79,3 +79,29 @@ def test_a_table_of_a_likelihood_that_offers_its_natural_parameters(make, h):
     x = torch.rand(3, 2, 2) if make is ContinuousBernoulli else torch.arange(12.0).view(3, 2, 2)
     expected = torch.stack([likelihood.log_prob(datum) for datum in x])
     assert torch.allclose(table(likelihood)(x), expected, rtol=1e-12, atol=1e-3)
+
+
+@pytest.mark.parametrize("large", ["statistics", "coefficients", "normalizer", "base", None])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_wherever_a_term_is_large_the_distribution_itself_is_asked(large, sign):
+    """A sum of numbers of 1e14 is off by a hundredth, whatever their signs; of 1e11 it is not."""
+
+    class Itself(dist.Delta):
+        def log_prob(self, x):
+            return torch.full(self.batch_shape, 42.0)
+
+    for size, is_asked in ((1e14, True), (1e11, False)):
+        of = {name: sign * size if name == large else 1.0 for name in
+              ("statistics", "coefficients", "normalizer", "base")}  # fmt: skip
+        found = section.Linear(
+            lambda x, by=of["statistics"]: by * x,
+            torch.tensor([[of["coefficients"]], [0.0]]).double(),
+            torch.tensor([of["normalizer"], 0.0]).double(),
+            lambda x, by=of["base"]: by * torch.ones(len(x)).double(),
+            Itself(torch.zeros(2, 1)).to_event(1),
+        )(torch.ones(3, 1))
+        first = of["statistics"] * of["coefficients"] + of["base"] - of["normalizer"]
+        expected = torch.tensor([[first, of["base"]]] * 3).double()
+        if is_asked and large:
+            expected = torch.full((3, 2), 42.0).double()
+        torch.testing.assert_close(found, expected)
