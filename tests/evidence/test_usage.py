@@ -55,3 +55,10 @@ def test_a_dimension_is_active_above_the_threshold_and_not_at_it() -> None:
     activity = torch.tensor([0.01, 0.011, 0.0, 3.0], dtype=torch.float64)
     found = LatentUsage(activity, rate=3.0, mutual_information=2.0, num_examples=9)
     assert found.active_units == 2 and found.collapsed == [0, 2] and found.marginal_kl == 1.0
+
+
+def test_information_above_95_per_cent_of_its_ceiling_is_saturated() -> None:
+    nothing, ceiling = torch.zeros(0).double(), math.log(50)
+    for share, is_saturated in ((0.94, False), (0.95, False), (0.951, True), (1.0, True)):
+        found = LatentUsage(nothing, 9.0, share * ceiling, num_examples=50)
+        assert found.saturated == is_saturated

@@ -8,6 +8,7 @@ import pytest
 from errors import RequestError
 from report.comparison.comparing import compare
 from report.comparison.grouping import group, why_apart
+from report.comparison.labels import labels_of, named
 from report.comparison.paired import Paired, Part
 from report.comparison.power import power, seeds_needed
 from report.comparison.reading import Bits, Measurement
@@ -133,3 +134,22 @@ def test_nothing_is_known_of_a_number_each():
     single = Paired(1.0, None, ())
     assert single.total == (np.inf, 1.0) and single.p == 1 and np.isinf(single.half_width(0.95))
     assert Paired(0.0, Part(0.0, 2), ()).p == 1 and Paired(0.1, Part(0.0, 2), ()).p == 0
+
+
+def test_four_efforts_are_named_and_no_more():
+    """In their order: numbers as numbers."""
+    runs = [
+        run(drawn(-20.0, n, 0), prior=str(n), particles=particles)
+        for n, particles in enumerate((1000, 50, 100, 20, 5000, 8))
+    ]
+    for asked, after in ((Asked(), " particles, and these"), (Asked(by="iwae"), ")")):
+        (one,) = compare(runs, asked)
+        assert f"8 and 20 and 50 and 100{after}" in " ".join(one.notes)
+
+
+def test_a_label_names_its_setting_even_if_others_have_what_it_says():
+    assert named([{"a": None, "b": 1}, {"b": 1}], "defaults") == [1]
+    several = [{"a": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 2}]
+    assert labels_of(several) == ["a=1", "a=1 · b=2", "a=2 · b=2"]
+    assert [named(several, label) for label in labels_of(several)] == [[0], [1], [2]]
+    assert named(several, "b=2") == [1, 2]

@@ -75,6 +75,8 @@ def test_what_is_claimed_is_told_apart_by_as_much():
             assert word == (right if one.measure in ("iwae", "ais", "elbo", "exact") else "higher")
             found.add(min((a, b), (b, a)))
         ordered = {min(pair, pair[::-1]) for pair in about}
+        subjects = re.findall(r" is (?:better|lower|higher) than (?!that)", said)
+        assert len(subjects) == (len({pair[0] for pair in found}) if told else 0), "each once"
         if told:
             assert found <= ordered and len(found) == min(3, len(ordered))
             more = re.search(r"; (\d+) more pairs are told apart", said)

@@ -167,3 +167,15 @@ def test_a_figure_is_a_png_inside_the_run(changed):
         assert run.figure(name) is None, name
     (folder / "large.png").write_bytes(PIXEL.ljust(10_000_000))
     assert len(run.figure("large")) == 10_000_000
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "evaluation.npz"])
+def test_a_run_that_is_not_evaluated_says_how_it_will_be(changed, name):
+    run = changed(nothing)
+    (run.path / name).unlink()
+    with pytest.raises(
+        RequestError, match=rf"not evaluated \(no {name}\); first: python eval.*\d$"
+    ):
+        read_run(run.path)
+    with pytest.raises(RequestError, match=r"not evaluated \(no .*valid.*first: .* --split valid$"):
+        read_run(run.path, "valid")
