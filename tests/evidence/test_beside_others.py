@@ -58,7 +58,12 @@ def pair(mean=lambda x, z: z, scale=lambda x, z: 1.0, prior=lambda x: 0.0, seen=
     return model, guide
 
 
-LSTM = nn.LSTM(2, 1)  # batch_first is forgotten: the data of a batch are the steps of a sequence
+with torch.random.fork_rng(), torch.no_grad():
+    torch.manual_seed(0)
+    # batch_first is forgotten: the data of a batch are the steps of a sequence
+    LSTM = nn.LSTM(2, 1)
+    for weight in LSTM.parameters():
+        weight.mul_(3)  # one that remembers
 # Pairs, and which site of which program is named.
 PLANTED = {
     "mean of the batch": (pair(mean=lambda x, z: z + x.mean(0)), "'x' of the model"),
