@@ -79,8 +79,10 @@ def test_a_file_of_ten_megabytes_is_read_and_a_larger_one_is_not(changed, name):
         file.write_bytes(file.read_bytes() + b" ")
     else:
         (run.path / name).write_bytes(b"no archive")
-    with pytest.raises(RequestError, match=f"{name} cannot be read: .*measure again: python"):
+    with pytest.raises(RequestError, match=f"{name} cannot be read: .*measure again: python") as no:
         read_run(run.path)
+    why = str(no.value).partition("read: ")[2].partition("; measure")[0]
+    assert why and "Errno" not in why and str(run.path) not in why, "it is named once"
 
 
 def test_stages_that_are_missing_are_read_shortened(changed):
