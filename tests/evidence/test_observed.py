@@ -23,6 +23,8 @@ from evidence import (
     simulation_based_calibration,
 )
 from evidence.example import guide, model, x
+from evidence.joint import Joint
+from evidence.structure import _row_outside
 from tests.evidence.statistics_checks import is_below
 
 
@@ -283,3 +285,30 @@ def test_a_model_that_observes_nothing_is_refused(estimator):
 
     with pytest.raises(UnsupportedPair, match="the model observes nothing; give one of its sites"):
         estimator(model, guide, torch.zeros(3, 1))
+
+
+@pytest.mark.parametrize(("low", "is_of_data"), [(lambda x: 0 * x, False), (lambda x: x, True)])
+def test_supports_are_bounded_by_data_where_they_differ_between_data(low, is_of_data):
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Uniform(low(x), low(x) + 1).to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Uniform(low(x), low(x) + 1).to_event(1))
+
+    x = torch.tensor([[0.1], [0.4], [0.2]])
+    assert Joint(model, guide, x).bounded_by_data == is_of_data
+    assert not Joint(model, guide, x[:1]).bounded_by_data
+
+
+def test_the_first_row_outside_a_support_is_found():
+    box = dist.Uniform(torch.zeros(4, 2), 1.0, validate_args=False)
+    inside = torch.full((4, 2), 0.5)
+    assert _row_outside(box, inside) is None and _row_outside(box.to_event(1), inside) is None
+    for row in range(4):
+        value = inside.clone()
+        value[row:, 1] = 2
+        assert _row_outside(box, value) == _row_outside(box.to_event(1), value) == row
+    assert _row_outside(dist.Normal(0.0, 1.0), torch.tensor(1.0)) is None

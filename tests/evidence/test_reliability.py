@@ -41,3 +41,13 @@ def test_too_few_draws_for_a_tail_are_refused() -> None:
     model = joint()
     with pytest.raises(ValueError, match="num_particles=24"):
         reliability(model, ExactPosterior(model), data(2), 24)
+
+
+@pytest.mark.parametrize(("size", "near"), [(100, 15), (10_000, 225)])
+def test_it_is_the_tail_that_must_not_underflow(size: int, near: int) -> None:
+    """Of a fifth of the weights, or 3 √S if they are fewer, a quarter may be nothing."""
+    log_weights = np.full(size, -2000.0)
+    log_weights[:near] = np.random.default_rng(0).normal(size=near)
+    assert pareto_k(log_weights) < math.inf
+    log_weights[near - 1] = -2000.0
+    assert pareto_k(log_weights) == math.inf
