@@ -1,5 +1,7 @@
 """The datum is what the model observes, whichever argument that is, and of whatever type it is."""
 
+import math
+
 import numpy as np
 import pyro
 import pyro.distributions as dist
@@ -25,6 +27,7 @@ from evidence import (
 from evidence.example import guide, model, x
 from evidence.joint import Joint
 from evidence.structure import _row_outside
+from evidence.unsupported import _not_finite
 from tests.evidence.statistics_checks import is_below
 
 
@@ -312,3 +315,13 @@ def test_the_first_row_outside_a_support_is_found():
         value[row:, 1] = 2
         assert _row_outside(box, value) == _row_outside(box.to_event(1), value) == row
     assert _row_outside(dist.Normal(0.0, 1.0), torch.tensor(1.0)) is None
+
+
+def test_the_first_column_and_row_that_is_not_finite_is_found():
+    fine = (torch.ones(3), torch.arange(3), torch.ones(3, 2), torch.ones(3, 2, 2).double())
+    assert _not_finite(fine) is None
+    for number in (0, 2, 3):
+        for row in range(3):
+            columns = [column.clone() for column in fine]
+            columns[number][row:] = math.nan if row else math.inf
+            assert _not_finite((*columns, torch.full((3,), math.nan))) == (number, row)

@@ -215,3 +215,27 @@ def test_an_argument_that_may_be_another_one_is_not_recorded_however_deep(argume
     with pytest.raises(Unrecordable, match="an argument is a object"):
         arguments.check_recordable()
     call_recorder.Arguments.of((torch.zeros(2), [1, ("a", None)]), {}).check_recordable()
+
+
+def test_an_optimizer_goes_on_where_another_one_stopped():
+    """With its moments, its count and the place of its schedule."""
+
+    def steps(optimizer, layer, seeds):
+        for seed in seeds:
+            for parameter in layer.parameters():
+                generator = torch.Generator().manual_seed(seed)
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+
+    def made():
+        torch.manual_seed(0)
+        layer = nn.Linear(2, 3)
+        return layer, FusedAdam([layer], 0.1, lambda step: 1 / (1 + step), weight_decay=0.1)
+
+    (whole, one), (first, other), (second, third) = made(), made(), made()
+    steps(one, whole, range(6))
+    steps(other, first, range(3))
+    second.load_state_dict(first.state_dict())
+    third.set_state(other.get_state())
+    steps(third, second, range(3, 6))
+    torch.testing.assert_close(second.state_dict(), whole.state_dict(), rtol=0, atol=0)
