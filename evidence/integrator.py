@@ -69,6 +69,18 @@ class Integrator:
         log_prior = log_prob_of(trace, latents) + joint.log_jacobian(values)
         return Section(log_prior, table(only(joint.observed, trace)["fn"]))
 
+    def rounding(
+        self, u: Float64[Tensor, " points dimensions"], width: Float64[Tensor, " dimensions"]
+    ) -> Float64[Tensor, " points"]:
+        """Returns the nats that the latents' precision costs at `u`, in cells of that width.
+
+        Their log-density has an error in proportion to itself. Where latents so large are farther
+        apart than cells are, all points of a cell are one, and the error has no bound.
+        """
+        eps = torch.finfo(self.joint.typed(u).dtype).eps
+        log_prior = torch.cat([self.section(part).log_prior for part in u.split(self.points)])
+        return (4 * eps * log_prior.abs()).where((4 * u.abs() * eps < width).all(1), math.inf)
+
     def values(
         self,
         x: Shaped[Tensor, " N *shape"],

@@ -41,6 +41,9 @@ SIZES = (1.0, 1.25, 1.5)
 # How many data share cells; and how many of those whose mass needs all of the largest box.
 GROUP, HEAVY = 128, 8
 
+# How many data that the others' cells do not resolve get cells of their own.
+APART = 32
+
 # How many points a grid has at most.
 MAX_POINTS = 2**18
 
@@ -138,6 +141,8 @@ def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | Non
         for group in groups:
             rows = left[group]
             estimate[rows], change[rows], halvings = solver.integrate(data[rows], box, index)
+            lost = solver.rounding(best[group], box.width / 2**halvings)
+            change[rows] = change[rows].maximum(lost.where(lost > solver.tolerance, 0))
             deepest = max(deepest, halvings)
         change = change.maximum(torch.where(outside < solver.tolerance, 0.0, outside))
         # Data without any mass in a box that holds the others look for one of their own.
@@ -145,6 +150,12 @@ def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | Non
         solver.cache.clear()
         first, last = index.amin(0) * box.width, (index.amax(0) + 1) * box.width
         boxes.append(torch.stack([box.origin + first, box.origin + last], 1).tolist())
+    rough = torch.nonzero(change > solver.tolerance).flatten()
+    if len(data) > 1 and 0 < len(rough) <= APART:
+        for row in rough.split(1):
+            own, error = in_own_cells(solver, batch.rows(row), data[row])
+            if error < change[row]:
+                estimate[row], change[row] = own, error
     known = change[estimate > -math.inf]
     details = Details(
         tolerance=solver.tolerance,
@@ -156,6 +167,23 @@ def integrated(solver: Integrator, batch: Batch, data: Tensor) -> Estimate | Non
         finest_cell=[width / 2**deepest for width in box.width.tolist()],
     )
     return Estimate(estimate, "exact", details=details)
+
+
+def in_own_cells(
+    solver: Integrator, batch: Batch, x: Shaped[Tensor, " one *shape"]
+) -> tuple[float, float]:
+    """Returns the integral of a datum in cells of its own, and its error: ∞ if it has none.
+
+    A datum far away makes the cells that others share with it too wide for them.
+    """
+    own = Integrator(solver.model, Joint(solver.model, solver.joint.guide, batch), solver.tolerance)
+    try:
+        found = integrated(own, batch, x)
+    except UnboundedMass:  # within the others' cells it had an integral
+        return -math.inf, math.inf
+    if found is None or not isinstance(found.details, Details):
+        return -math.inf, math.inf
+    return float(found.per_datum), found.details.largest_error
 
 
 def find_box(

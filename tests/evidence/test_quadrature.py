@@ -212,3 +212,28 @@ def test_given_labels_every_label_is_integrated_by_itself() -> None:
     assert (
         exact(labelled, blind, (torch.randn(200, 1), torch.randn(200).abs())) is None
     )  # a condition of its own for each
+
+
+def test_a_datum_far_away_leaves_the_others_their_own_numbers():
+    """Their cells were as wide as the way to it; its own latents are too large for float32."""
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(len(x)), 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 0.8))
+
+    x = torch.tensor([1.0, 1e8, 2.0])
+    found = exact(model, guide, x)
+    expected = dist.Normal(0.0, 2**0.5).log_prob(x[[0, 2]]).double()
+    torch.testing.assert_close(found.per_datum[[0, 2]], expected, atol=1e-3, rtol=0)
+    assert found.details.exceeding == 1 and found.details.largest_error == math.inf
+    for value in (3.0, 300.0, 3000.0):  # what float32 costs the prior is in the error
+        given = torch.tensor([value])
+        off = exact(model, guide, given)
+        expected = dist.Normal(0.0, 2**0.5).log_prob(given.double())
+        assert (off.per_datum - expected).abs() <= max(off.details.largest_error, 1e-3)
+        assert off.details.exceeding == (value > 100)
