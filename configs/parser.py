@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from data.places import no_folder
 from errors import RequestError
-from experiment.checks import LARGEST_SEED
+from experiment.checks import LARGEST_SEED, LARGEST_WHOLE
 
 OptionGroup = argparse._ActionsContainer  # a parser, or a group of its options
 
@@ -53,6 +53,8 @@ def positive(text: str) -> int:
     value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    if value > LARGEST_WHOLE:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LARGEST_WHOLE}")
     return value
 
 

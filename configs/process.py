@@ -65,21 +65,30 @@ def run_script(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         status = complain("interrupted", 1)
     sys.stdout.flush()
+    if out.why:
+        status = status or 1
+        complain(f"standard output: {out.why}; some of what was printed is lost", status)
     sys.exit(status or int(out.lost))
 
 
 class _Kept(io.FileIO):
-    """The end of a stream that takes everything; `lost` says whether some of it went nowhere."""
+    """The end of a stream that takes everything; `lost` says whether some of it went nowhere.
+
+    `why` does in words, but for a reader who has gone, as `head` does.
+    """
 
     lost = False
+    why: str | None = None
     text: TextIO
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """Writes what can be written."""
         try:
             return super().write(data)
-        except OSError:
+        except OSError as error:
             self.lost = True
+            if not isinstance(error, BrokenPipeError):
+                self.why = error.strerror
             return memoryview(data).nbytes
 
 

@@ -5,6 +5,7 @@ labels, and the splits that they belong to.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,13 @@ from data.names import MISSING
 from data.origins import ROW, Origins
 
 if TYPE_CHECKING:
+    from _csv import Reader
+
     from pandas import DataFrame, Index, Series
 
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = ",;\t"
-LONGEST_LINE = 10_000_000  # characters of the first line
+LONGEST_HEADER = 10_000_000  # characters
 # Cells, and columns, that a message names.
 MOST_NAMED, MOST_LISTED = 3, 8
 
@@ -62,7 +65,8 @@ class Table:
 def read_csv(file: Path) -> "DataFrame":
     """Returns the table in `file`, whose cells are separated by commas, semicolons or tabs.
 
-    The first line names the columns, unless it is all numbers.
+    The first row names the columns, unless it is all numbers. Every other one has as many cells, or
+    a name before them.
 
     Raises:
         ValueError: the file is no such table; the message says why.
@@ -71,14 +75,18 @@ def read_csv(file: Path) -> "DataFrame":
 
     try:
         with open(file, encoding="utf-8-sig", newline="") as lines:
-            first = lines.readline(LONGEST_LINE)
-        separator = max(SEPARATORS, key=lambda one: len(_cells(first, one)))
-        header = _cells(first, separator)
+            start = io.StringIO(lines.read(LONGEST_HEADER), newline="")
+            headers = {one: _header(start, one) for one in SEPARATORS}
+            separator = max(SEPARATORS, key=lambda one: len(headers[one]))
+            header = headers[separator]
+            lines.seek(0)
+            names_first = _names_first(csv.reader(lines, delimiter=separator), len(header))
         named = not all(map(_is_number, header))
         frame = pd.read_csv(
             file,
             sep=separator,
             header=0 if named else None,
+            index_col=None if names_first else False,  # with None pandas finds names of its own
             encoding="utf-8-sig",
             keep_default_na=False,  # "NA" is a text; an empty cell is one of length 0
             float_precision="round_trip",
@@ -89,13 +97,39 @@ def read_csv(file: Path) -> "DataFrame":
     except (OSError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"cannot be read as a table ({' '.join(str(error).split())})") from error
     if named:
-        # pandas calls a column without a name so, such as the first one of DataFrame.to_csv.
-        frame.columns = [name.strip() for name in header][-frame.shape[1] :]
+        frame.columns = [name.strip() for name in header]  # pandas calls one without a name else
     return frame
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator), [])
+def _header(start: io.StringIO, separator: str) -> list[str]:
+    """Returns the cells of the first row that is not blank; one may hold the end of a line."""
+    start.seek(0)
+    return next(filter(_is_row, csv.reader(start, delimiter=separator)), [])
+
+
+def _is_row(cells: list[str]) -> bool:
+    """Whether a line is more than blanks, which pandas leaves out."""
+    return len(cells) > 1 or any(map(str.strip, cells))
+
+
+def _names_first(lines: "Reader", width: int) -> bool:
+    """Whether every row has its name before `width` cells, as R writes them: no number is one.
+
+    Raises:
+        ValueError: a row has more cells than the first one, or fewer.
+    """
+    rows = filter(_is_row, lines)
+    next(rows, None)
+    wider = None
+    for cells in rows:
+        if wider is None:
+            wider = len(cells) == width + 1 and not _is_number(cells[0])
+        if len(cells) != width + wider or (wider and _is_number(cells[0])):
+            s = "" if len(cells) == 1 else "s"
+            raise ValueError(
+                f"line {lines.line_num} has {len(cells)} cell{s}, the header has {width}"
+            )
+    return bool(wider)
 
 
 def _is_number(cell: str) -> bool:

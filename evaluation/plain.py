@@ -39,6 +39,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Json]:
             **({} if source is None else {"source": source}),
         },
         "epoch": evaluation.run.epoch,
+        "trained_by": evaluation.run.trained_by,
         "nats": _nats(evaluation),
         "bits_per_dim": {"mean": bits.mean, "se": bits.standard_error, "from": evaluation.tightest},
         "diagnostics": diagnostics,

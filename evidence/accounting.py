@@ -17,6 +17,7 @@ from evidence.structure import (
     Program,
     Site,
     at,
+    check_columns,
     latent_sites,
     observed_sites,
     sample_sites,
@@ -31,8 +32,11 @@ WITHOUT_DENSITY = (dist.Delta, dist.Empirical, dist.ImproperUniform, dist.Unit)
 def accounted(model: Program, guide: Program, batch: Batch) -> tuple[Trace, Trace]:
     """Returns a run of the model at the continuous latents of a run of the guide, and the latter.
 
-    Raises UnsupportedPair, which names the site, for a pair without per-datum weights.
+    Raises UnsupportedPair, which names the site, for a pair without per-datum weights; ValueError
+    for a program that takes fewer columns.
     """
+    for program in (guide, model):
+        check_columns(program, len(batch))
     drawn = traced(guide, batch)
     check_guide(drawn, batch.size)
     latents = {site["name"]: site["value"] for site in latent_sites(drawn) if not is_discrete(site)}

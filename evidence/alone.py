@@ -22,7 +22,15 @@ from evidence.chunks import rows_per_chunk
 from evidence.digits import all_digits, check_digits
 from evidence.narrower import left_out
 from evidence.noise import forked
-from evidence.structure import Latents, Program, at, latent_sites, sample_sites, site_log_prob
+from evidence.structure import (
+    Latents,
+    Program,
+    at,
+    check_columns,
+    latent_sites,
+    sample_sites,
+    site_log_prob,
+)
 from evidence.unsupported import RefusedNumber, UnsupportedPair, rows_named
 
 # How far apart two densities of a datum may be, relative to themselves and in nats, without a
@@ -69,6 +77,7 @@ def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) ->
 @torch.no_grad()
 def check_alone(model: Program, batch: Batch) -> None:
     """Raises UnsupportedPair, which names the site, if a density of the model is not its own."""
+    check_columns(model, len(batch))
     with forked(batch.device), all_digits(batch.device) as rough:
         for start, rows in _parts(batch, model):
             with rows_named(rows, start):

@@ -103,6 +103,11 @@ def as_tensor(column: object) -> Tensor:
     """
     if isinstance(column, HasArray) and not isinstance(column, Tensor | np.ndarray):
         column = np.array(column)
+    if isinstance(column, np.ma.MaskedArray):
+        raise ValueError(
+            "x is a masked array, and what is hidden would be counted: give the values and a mask, "
+            "each as a column, or leave the masked rows out"
+        )
     if isinstance(column, np.ndarray):
         try:
             native = column.astype(column.dtype.newbyteorder("="), copy=False)
@@ -111,6 +116,8 @@ def as_tensor(column: object) -> Tensor:
             raise ValueError(
                 f"x has a NumPy array of {column.dtype}, which torch lacks; give float32, say"
             ) from error
+    if isinstance(column, Tensor) and (kind := _unusual(column)):
+        raise ValueError(f"x is a {kind} tensor: give dense real numbers, a row a datum")
     if not isinstance(column, Tensor) or column.dim() == 0:
         given = "a single number" if isinstance(column, Tensor) else type(column).__name__
         raise ValueError(
@@ -118,6 +125,18 @@ def as_tensor(column: object) -> Tensor:
             "or a tuple of them"
         )
     return column
+
+
+def _unusual(column: Tensor) -> str | None:
+    """Returns the kind of a tensor that holds no dense real numbers, or None."""
+    kinds = {
+        "nested": column.is_nested,
+        "meta": column.is_meta,
+        "sparse": column.layout != torch.strided,
+        "quantized": column.is_quantized,
+        "complex": column.is_complex(),
+    }
+    return next((kind for kind, it_is in kinds.items() if it_is), None)
 
 
 def repeat_rows(column: Tensor, times: int) -> Tensor:

@@ -30,7 +30,7 @@ from evidence.structure import (
 )
 from evidence.summed import check_summable, discrete_sites, marginal_densities
 from evidence.support import base_of, bounds_of, with_bounds
-from evidence.unsupported import UnsupportedPair
+from evidence.unsupported import UnsupportedPair, rows_named
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Joint:
     def __init__(self, model: Program, guide: Program, x: Data) -> None:
         self.model, self.guide, self.batch = model, guide, Batch.some(x)
         with torch.no_grad():
-            trace, guide_trace = accounted(model, guide, self.batch)
+            with rows_named(self.batch, 0):
+                trace, guide_trace = accounted(model, guide, self.batch)
             self.left_out = left_out(trace, guide_trace)
             latents = [site for site in latent_sites(guide_trace) if not is_discrete(site)]
             values = {site["name"]: site["value"] for site in latents}

@@ -1,5 +1,6 @@
 """The sites of a Pyro program, and their log-densities."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypedDict, cast
@@ -75,6 +76,23 @@ def traced(program: Program, batch: tuple[Tensor, ...]) -> Trace:
     for site in sample_sites(trace):
         declare(site, rows)
     return trace
+
+
+def check_columns(program: Program, count: int) -> None:
+    """Raises ValueError if `program` cannot be called with so many columns."""
+    try:
+        called = program.forward if isinstance(program, torch.nn.Module) else program
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):  # it does not say
+        return
+    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters):
+        return
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if count > len(places):
+        columns = f"{count} columns" if count > 1 else "1 column"
+        raise ValueError(
+            f"x has {columns} and the program takes {len(places)}: stack rows by torch.stack"
+        )
 
 
 class _AllDrawn(Exception):

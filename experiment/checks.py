@@ -12,6 +12,7 @@ from experiment.hints import accepts, describe
 from inference.plan import Train
 
 LARGEST_SEED = 2**62  # others are made of it by adding to it
+LARGEST_WHOLE = 2**63 - 1  # what torch keeps
 # Of whole numbers, the least that is accepted; of others, whether 0 is.
 LEAST = {"epochs": 1, "batch_size": 1, "warmup_epochs": 0, "patience": 1}
 ZERO_TOO = {
@@ -70,26 +71,30 @@ def check_options(
         check_choice("data.space", data["space"], SPACE_NAMES)
 
 
-def check_whole(name: str, value: object, least: int, optional: bool = False) -> None:
-    """Raises RequestError unless `value` is a whole number, from `least` on; or None."""
+def check_whole(
+    name: str, value: object, least: int, optional: bool = False, most: int = LARGEST_WHOLE
+) -> None:
+    """Raises RequestError unless `value` is a whole number, from `least` to `most`; or None."""
     if value is None and optional:
         return
     if not accepts(int, value) or not isinstance(value, int) or value < least:
         raise RequestError(f"{name}={value}: must be a whole number, at least {least}")
+    if value > most:
+        raise RequestError(f"{name}={value}: must be at most {most}")
 
 
 def check_seed(name: str, value: object) -> None:
     """Raises RequestError unless `value` is a seed, which torch keeps in 64 bits."""
-    check_whole(name, value, 0)
-    if isinstance(value, int) and value > LARGEST_SEED:
-        raise RequestError(f"{name}={value}: must be at most {LARGEST_SEED}")
+    check_whole(name, value, 0, most=LARGEST_SEED)
 
 
 def check_finite(axis: str, options: Mapping[str, Option]) -> None:
-    """Raises RequestError for an option of a component that is NaN or infinite."""
+    """Raises RequestError for an option of a component that no number of torch can hold."""
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise RequestError(f"{axis}.{name}={value}: must be a finite number")
+        if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+            raise RequestError(f"{axis}.{name}={value}: must be at most {LARGEST_WHOLE} in size")
 
 
 def check_positive(name: str, value: object, zero_too: bool) -> None:

@@ -29,7 +29,9 @@ from experiment.request import PLACES, Request, digest, identity
 # Where nothing can be written, and where nothing is, no two files are taken apart.
 NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.ENOTDIR)
 
-__all__ = ["PLACES", "RunDirectory", "digest", "identity", "in_a_shell", "of_split"]
+EDITED = "is not what the checkpoint was trained with: it was edited, or is damaged"
+
+__all__ = ["EDITED", "PLACES", "RunDirectory", "digest", "identity", "in_a_shell", "of_split"]
 
 
 def of_split(name: str, split: str) -> str:

@@ -16,7 +16,7 @@ from experiment.build import build_data, build_objective, build_pair
 from experiment.checkpoints import State
 from experiment.components import Trust, importable
 from experiment.device import pick_device
-from experiment.directory import RunDirectory
+from experiment.directory import EDITED, RunDirectory
 from experiment.recipes.base import Pair
 from experiment.request import PLACES, Request
 from experiment.run import Run
@@ -65,6 +65,9 @@ def load_run(
     trusted = trust if isinstance(trust, bool) else importable(trust)
     dataset, pair = _built(directory, request, state, chosen, trusted, places or {})
     directory.check_data(dataset.fingerprint)
+    if dataset.fingerprint is not None and not directory.data_file.exists():
+        what = "not there; whether these are the data that it was trained on cannot be checked"
+        print(printable(f"note: {directory.data_file}: {what}"), file=sys.stderr)
     ends = [infinities(program) for program in pair]
     try:
         pair.model.load_state_dict(state["model"])
@@ -75,12 +78,13 @@ def load_run(
     for name, program, before in zip(("model", "guide"), pair, ends, strict=True):
         if (broken := not_finite(program, before)) is not None:
             raise RequestError(f"{file}: {broken} of the {name} is NaN or infinite")
+    trained_by = request.digest
     if not directory.made_by(state):
-        what = "is not what the checkpoint was trained with: it was edited, or is damaged"
-        print(printable(f"warning: {directory.config_file} {what}"), file=sys.stderr)
+        print(printable(f"warning: {directory.config_file} {EDITED}"), file=sys.stderr)
+        trained_by = str(state["config"])
     pair.model.to(chosen).eval()
     pair.guide.to(chosen).eval()
-    return Run(Path(path), request, pair.model, pair.guide, dataset, epoch)
+    return Run(Path(path), request, pair.model, pair.guide, dataset, epoch, trained_by)
 
 
 def infinities(program: nn.Module) -> dict[str, Tensor]:

@@ -29,8 +29,7 @@ from experiment.metrics_file import Record
 from experiment.predictions import code, reconstruct, sampled
 from experiment.request import Request
 
-# Data that are worked on at once.
-BLOCK = 250
+BLOCK = 250  # data that are worked on at once
 
 
 @dataclass(repr=False)
@@ -53,6 +52,7 @@ class Run:
     guide: nn.Module
     dataset: Dataset
     epoch: int
+    trained_by: str | None = None  # the digest of the request that made the weights
 
     def __repr__(self) -> str:
         """What was trained, and how data come in, in a few lines."""

@@ -71,6 +71,15 @@ def refused(result, *words):
         (["latent_dim=null"], ["latent_dim", "not null"]),
         (["seed=-1"], ["seed=-1", "at least 0"]),
         ([f"seed={2**70}"], [f"seed={2**70}", f"at most {2**62}"]),
+        *(
+            ([f"{name}={2**63}", f"objective={objective}"], [f"{name}={2**63}", "must be at most"])
+            for name, objective in {
+                **dict.fromkeys(("latent_dim", "train.batch_size", "train.epochs"), "elbo"),
+                **dict.fromkeys(("train.patience", "train.warmup_epochs", "data.limit"), "elbo"),
+                **dict.fromkeys(("network.width", "network.layers"), "elbo"),
+                **{"objective.num_particles": "iwae", "objective.warmup_epochs": "beta"},
+            }.items()
+        ),
         ([f"data.seed={2**70}"], [f"data.seed={2**70}", f"at most {2**62}"]),
         # Sizes that no memory holds, of each component.
         (["latent_dim=1000000000000"], ["latent_dim=1000000000000", "does not fit into memory"]),

@@ -7,6 +7,7 @@ else an evaluation holds is left aside.
 import hashlib
 import json
 import shlex
+import sys
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,9 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from errors import RequestError
+from errors import RequestError, printable
 from experiment.choices import Option
-from experiment.directory import RunDirectory, identity, of_split
+from experiment.directory import EDITED, RunDirectory, identity, of_split
 from experiment.files import read_plain_file
 from report.comparison.arrays import DAMAGED, LARGEST_ARRAYS, Values, read_arrays
 
@@ -152,6 +153,8 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     if not isinstance(seed, int | None):
         raise files.damaged("config.yaml: seed is not a whole number")
     told = files.read_json()
+    if told.get("trained_by") not in (None, RunDirectory(path).read_request().digest):
+        print(printable(f"warning: {RunDirectory(path).config_file} {EDITED}"), file=sys.stderr)
     data, nats = files.data(told), files.nats(told)
     per_datum = files.read_arrays(data.num_examples, nats, told.get("npz_sha256"))
     options, bits, missing = identity(config), _bits(told), _missing(told)

@@ -29,6 +29,7 @@ def read(tmp_path):
         (",a,b\n7,1,2\n8,3,4.5\n", ("a", "b"), "index", [7, 8]),  # as DataFrame.to_csv writes it
         ("a,b\nr1,1,2\nr2,3,4.5\n", ("a", "b"), "index", ["r1", "r2"]),  # as R's write.table does
         ('"a, cm",b\n1,2\n3,4.5\n', ("a, cm", "b"), "row", [0, 1]),
+        ('"a\nx",b\n1,2\n  \n3,4.5\n', ("a\nx", "b"), "row", [0, 1]),
     ],
 )
 def test_a_table_has_its_numbers_columns_and_names(read, text, columns, kind, names):
@@ -51,13 +52,17 @@ def test_columns_with_a_part_of_their_own(read):
     [
         ("id,a,b\nx,1,2\ny,NA,4\n", r"row 1 \(y\), column 'a' is no number: 'NA'"),
         ("a,b\n1,2\n3,\n", r"row 1, column 'b' is empty; missing entries .* fill them in"),
-        ("a,b\n1,2\n3\n", r"row 1, column 'b' is empty"),
+        ("a,b\n1,2\n3\n", "line 3 has 1 cell, the header has 2"),
         ("a;b\n1,5;2\n3;4\n", r"row 0, column 'a' is no number: '1,5' \(write 1.5\)"),
         ("a,b\n1,2\n3,inf\n", r"row 1, column 'b' is no number: 'inf'"),
         ("a,b\n" + "x,1\n" * 9 + "1,1\n", "column 'a' is no number: 'x' and 6 more"),
         ("a,note\n1,hi\n3,ho\n", r"no numbers in 'note'; .*data.index=COLUMN"),
         ("a,a\n1,2\n3,4\n", "several columns are called 'a'"),
-        ("a,b\n1,2\n3,4,5\n", "cannot be read as a table .*line 3"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 cells, the header has 2"),
+        ("price,b,c\n1,100,-0.132,0.640\n", "line 2 has 4 cells, the header has 3"),
+        ("a,b\nr1,1,2\n2,1,2\n", "line 3 has 3 cells, the header has 2"),
+        ("a,b\nr1,1,2\n1,2\n", "line 3 has 2 cells, the header has 2"),
+        ("# made by me\na,b,c\n1,2,3\n", "line 2 has 3 cells, the header has 1"),
         ("a,b\n", "no rows of numbers"),
         ("", "cannot be read as a table"),
     ],

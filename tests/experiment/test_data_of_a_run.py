@@ -35,7 +35,7 @@ def test_the_same_data_are_the_same_wherever_they_lie(made, tmp_path, train):
     load_run(run, places={"path": str(tmp_path / "moved.npy")})
 
 
-def test_a_corrected_table_is_refused(made, tmp_path, train):
+def test_a_corrected_table_is_refused(made, tmp_path, train, capsys):
     """One number of 120 differs."""
     run, command = made
     corrected = X.copy()
@@ -49,7 +49,9 @@ def test_a_corrected_table_is_refused(made, tmp_path, train):
     assert train(*command)[0] == 2
     (run / "data.json").unlink()  # as in a run of an earlier revision
     assert train(*command)[0] == 0
+    capsys.readouterr()
     load_run(run)
+    assert "data.json: not there; whether these are the data" in capsys.readouterr().err
     assert not (run / "data.json").exists()  # what it began on is not known
 
 

@@ -18,6 +18,8 @@ import pytest
 import torch
 import yaml
 
+import compare
+import evaluate
 from errors import RequestError
 from experiment import load_run
 from experiment.checkpoints import Checkpoints
@@ -376,9 +378,26 @@ def test_a_damaged_configuration_is_written_again(undisturbed, train, run, kind)
 def test_a_configuration_that_was_changed_is_told(undisturbed, tmp_path, capsys):
     run = shutil.copytree(undisturbed[0], tmp_path / "run")
     file = run / "config.yaml"
-    file.write_text(file.read_text().replace("batch_size: 100", "batch_size: 101"))
-    load_run(run, device="cpu")
-    assert "config.yaml is not what the checkpoint was trained with" in capsys.readouterr().err
+    told, good = "config.yaml is not what the checkpoint was trained with", file.read_text()
+    few = ("--particles", "2", "--compile", "off", "--device", "cpu")
+    edits = [
+        ("batch_size: 100", "batch_size: 101"),
+        ("standard_normal", "laplace"),
+        ("seed: 0", "seed: 1"),
+    ]
+    assert evaluate.main([*map(str, (run, *few))]) == 0 and compare.main([str(run)]) == 0
+    assert told not in capsys.readouterr().err
+    for before, after in edits.items():
+        assert before in good
+        file.write_text(good.replace(before, after))
+        compare.main([str(run)])
+        assert told in capsys.readouterr().err
+        load_run(run, device="cpu")
+        assert told in capsys.readouterr().err
+    evaluate.main([*map(str, (run, *few))])
+    capsys.readouterr()
+    compare.main([str(run)])
+    assert told in capsys.readouterr().err
 
 
 def test_no_finished_metric_is_lost(undisturbed, train, run):

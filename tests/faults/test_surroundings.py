@@ -66,6 +66,8 @@ def test_nobody_reads_what_is_printed(good, tmp_path, script, end):
     done = shell(words, end)
     assert written.exists() and "Traceback" not in done.stderr
     assert done.returncode in ((0,) if "2> " in end else (0, 1))
+    lost = "error: standard output: No space left on device; some of what was printed is lost"
+    assert (lost in done.stderr) == (end == "> /dev/full")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
