@@ -153,7 +153,8 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
     if not isinstance(seed, int | None):
         raise files.damaged("config.yaml: seed is not a whole number")
     told = files.read_json()
-    if told.get("trained_by") not in (None, RunDirectory(path).read_request().digest):
+    by = told.get("trained_by")  # earlier revisions have not named it
+    if by is not None and by != RunDirectory(path).read_request().digest:
         print(printable(f"warning: {RunDirectory(path).config_file} {EDITED}"), file=sys.stderr)
     data, nats = files.data(told), files.nats(told)
     per_datum = files.read_arrays(data.num_examples, nats, told.get("npz_sha256"))
