@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evidence.batch import Batch
 from evidence.chunks import rows_per_chunk
+from evidence.fixed import check_observed
 from evidence.joint import Joint
 from evidence.noise import forked
 from evidence.structure import at, log_likelihood_of, log_prob_of, only, site_log_prob
@@ -28,6 +29,8 @@ def observed_where_alike(first: Joint, batch: Batch, tolerance: float) -> Tensor
 
     None if p(x, z) of a datum is not what the row of another says, by more than `tolerance` nats,
     or if its latents have another support. `first` is the joint of some of the data.
+
+    Raises UnsupportedPair if what it observes depends on z.
     """
     observed = []
     with forked(batch.device, seed=0):
@@ -36,10 +39,11 @@ def observed_where_alike(first: Joint, batch: Batch, tolerance: float) -> Tensor
             if joint.bounded_by_data or not _same_support(first, joint):
                 return None
             u = joint.typed(torch.cat([joint.draw_guide(LOOKS), joint.draw_prior(LOOKS)]))
+            site = only(joint.observed, at(joint.model, joint.latents(u), joint.rows(len(u))))
+            observed.append(site["value"][: part.size])
+            check_observed(site, observed[-1])
             if not bool(alike(joint, batch, u, tolerance).all()):
                 return None
-            trace = at(joint.model, joint.latents(u[: part.size]), part)
-            observed.append(only(joint.observed, trace)["value"])
     return torch.cat(observed)
 
 

@@ -13,6 +13,7 @@ from torch.distributions.constraints import Constraint, MixtureSameFamilyConstra
 
 from evidence.accounting import accounted, check_shape, is_discrete
 from evidence.batch import Batch, Data, repeat_rows
+from evidence.fixed import check_bounds
 from evidence.idle import check_idle
 from evidence.narrower import left_out
 from evidence.structure import (
@@ -77,7 +78,10 @@ class Joint:
         self.observed = [site["name"] for site in observed_sites(trace, [*values, *self.summed])]
         self.dtype = next(iter(values.values())).dtype
         self.bounds: tuple[Tensor, ...] = ()
-        self.sites = [self._latent(site_of(trace, name)) for name in values]
+        priors = [site_of(trace, name) for name in values]
+        self.sites = [self._latent(site) for site in priors]
+        with torch.no_grad():
+            check_bounds(model, self.batch, priors)
         self.dimensions = sum(site.size for site in self.sites)
 
     def _latent(self, site: Site) -> Latent:

@@ -13,8 +13,8 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from evidence.accounting import check_density, check_unmasked, is_discrete
-from evidence.batch import Batch
-from evidence.enumeration import support
+from evidence.batch import Batch, repeat_rows
+from evidence.enumeration import assigned, check_support, combinations, support
 from evidence.structure import (
     Latents,
     Program,
@@ -24,6 +24,7 @@ from evidence.structure import (
     log_likelihood_of,
     log_prob_of,
     sample_sites,
+    site_of,
 )
 from evidence.unsupported import UnsupportedPair
 
@@ -51,14 +52,11 @@ def marginal_densities(
     """
     hidden = discrete_sites(trace)
     if hidden:
-        values = _assignments(hidden)
-        count, rows = len(values[0]), len(batch[0])
-        given = {name: z.repeat(count, *[1] * (z.dim() - 1)) for name, z in latents.items()}
-        given |= {
-            site["name"]: value.repeat_interleave(rows, 0)
-            for site, value in zip(hidden, values, strict=True)
-        }
+        every, count = assignments(hidden, len(batch[0]))
+        given = {name: repeat_rows(z, count) for name, z in latents.items()} | every
         trace = at(program, given, Batch.of(batch).repeat(count))
+        for site in hidden:
+            check_support(site_of(trace, site["name"]), site)
         names = list(given)
     else:
         count, names = 1, list(latents)
@@ -78,11 +76,11 @@ def check_summable(sites: list[Site]) -> None:
         check_density(site, "the pair")
         check_unmasked(site)
     if sites:
-        _assignments(sites)
+        assignments(sites, 1)
 
 
-def _assignments(sites: list[Site]) -> list[Tensor]:
-    """Returns all values of every site, (assignments, *event), in all combinations."""
+def assignments(sites: list[Site], rows: int) -> tuple[Latents, int]:
+    """Returns all values of every site, for `rows` rows, in all combinations, and their number."""
     supports = [_support(site) for site in sites]
     total = math.prod(len(values) for values in supports)
     if total > MOST_SUMMED:
@@ -91,9 +89,8 @@ def _assignments(sites: list[Site]) -> list[Tensor]:
             f"the discrete latents {names} have {total:,} assignments, and {MOST_SUMMED:,} are "
             "summed in a weight at most; make them fewer, or continuous"
         )
-    every = torch.cartesian_prod(*[torch.arange(len(values)) for values in supports])
-    columns = every.reshape(total, -1).T
-    return [v[column.to(v.device)] for v, column in zip(supports, columns, strict=True)]
+    values_of = {site["name"]: values for site, values in zip(sites, supports, strict=True)}
+    return assigned(values_of, combinations(supports), rows), total
 
 
 def _support(site: Site) -> Tensor:
