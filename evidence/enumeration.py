@@ -161,8 +161,12 @@ def check_support(site: Site, assumed: Site) -> None:
         own, used = of_element(site["fn"]), of_element(assumed["fn"])
     except NotImplementedError:  # how torch says that the values of one row are not another's
         own = used = None
-    known = own is not None and used is not None and own.shape == used.shape
-    if not known or not (isinstance(_base(site["fn"]), OF_SHAPE) or torch.equal(own, used)):
+    if (
+        own is None
+        or used is None
+        or own.shape != used.shape
+        or not (isinstance(_base(site["fn"]), OF_SHAPE) or torch.equal(own, used))
+    ):
         raise UnsupportedPair(
             f"site {site['name']!r} has values that depend on another latent; give it all values "
             "that it takes for any, as a Categorical with probability 0 where it cannot take one"

@@ -29,7 +29,7 @@ def check_bounds(model: Program, batch: Batch, sites: list[Site]) -> None:
         batch: The data.
         sites: Its continuous latents, in a run on these data.
     """
-    if not any(bounds_of(site["fn"].support) for site in sites):
+    if not any(_bounds(site) for site in sites):
         return
     names = [site["name"] for site in sites]
     with forked(batch.device):
@@ -40,8 +40,8 @@ def check_bounds(model: Program, batch: Batch, sites: list[Site]) -> None:
             rows = batch.repeat(count)
             trace = drawn(poutine.condition(model, data=every), rows, names)
     for site in sites:
-        others = bounds_of(site_of(trace, site["name"])["fn"].support)
-        for bound, other in zip(bounds_of(site["fn"].support), others, strict=True):
+        others = _bounds(site_of(trace, site["name"]))
+        for bound, other in zip(_bounds(site), others, strict=True):
             if not _is_repeated(bound, other, rows.size):
                 raise UnsupportedPair(
                     f"the support of latent site {site['name']!r} depends on another latent; use "
@@ -61,6 +61,11 @@ def check_observed(site: Site, x: Tensor) -> None:
             f"what site {site['name']!r} observes depends on a latent, and quadrature takes one "
             "value of it for all; observe x itself, or use iwae"
         )
+
+
+def _bounds(site: Site) -> list[Tensor]:
+    support = site["fn"].support
+    return [] if support is None else bounds_of(support)
 
 
 def _is_repeated(one: Tensor, other: Tensor, rows: int) -> bool:

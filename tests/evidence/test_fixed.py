@@ -72,8 +72,26 @@ def test_values_that_depend_on_another_latent_are_refused_whatever_is_drawn(rows
             lambda: eubo(beside, wide, x, z),
             lambda: ais(beside, wide, x, FEW),
         ):
-            with pytest.raises(UnsupportedPair, match="'y' has (values that depend|no few)"):
+            with pytest.raises(UnsupportedPair, match=r"'y' has (values that depend|no few)"):
                 measure()
+
+
+def test_a_number_of_tosses_that_no_latent_changes_is_summed():
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            coin = pyro.sample("coin", dist.Bernoulli(torch.full((len(x),), 0.25)))
+            y = pyro.sample("y", dist.Binomial(2, 0.2 + 0.5 * coin))
+            pyro.sample("x", dist.Poisson(1.0 + y), obs=x)
+
+    total = sum(
+        share * float((dist.Binomial(2, p).log_prob(y) + dist.Poisson(1.0 + y).log_prob(x)).exp())
+        for share, p in ((0.75, torch.tensor(0.2)), (0.25, torch.tensor(0.7)))
+        for y in torch.arange(3.0)
+        for x in [torch.tensor(2.0)]
+    )
+    found = enumeration(model, torch.full((3,), 2.0))
+    assert found is not None
+    assert found.per_datum.tolist() == pytest.approx([math.log(total)] * 3, abs=1e-5)
 
 
 def test_the_way_out_is_the_sum_over_all_values():
@@ -117,7 +135,7 @@ def test_what_is_observed_may_not_depend_on_a_latent_where_it_is_taken_once(mode
         lambda: simulation_based_calibration(model, wide, x, 5),
         lambda: impute(model, wide, x, some, fill, 50),
     ):
-        with pytest.raises(UnsupportedPair, match="'x' (observes|does not observe)"):
+        with pytest.raises(UnsupportedPair, match=r"'x' (observes|does not observe)"):
             measure()
 
 
