@@ -23,6 +23,7 @@ from evidence.structure import (
     sample_sites,
     traced,
 )
+from evidence.support import space_of
 from evidence.unsupported import UnsupportedPair
 
 # What has no density of a variable: atoms, and a measure that is no probability.
@@ -68,6 +69,7 @@ def check_pair(model: Trace, guide: Trace, rows: int) -> None:
     for name, site in latents.items():
         (prior,) = [one for one in sites if one["name"] == name]
         check_density(prior, "the model")
+        check_space(site, prior)
         check_masks(site, prior, rows)
 
 
@@ -118,6 +120,16 @@ def check_density(site: Site, program: str) -> None:
                 f"site {name!r} of {program} has a BatchNorm in training mode, where a datum's "
                 "density depends on its neighbours; call .eval() on it"
             )
+
+
+def check_space(guide: Site, prior: Site) -> None:
+    """Raises UnsupportedPair where the densities of a latent are not of the same volumes."""
+    spaces = space_of(prior["fn"]), space_of(guide["fn"])
+    if spaces[0] != spaces[1]:
+        raise UnsupportedPair(
+            f"latent site {guide['name']!r} has a density on {spaces[0]} in the model, and on "
+            f"{spaces[1]} in the guide, and no ratio of them is a weight; draw both on the same"
+        )
 
 
 def check_masks(guide: Site, prior: Site, rows: int) -> None:

@@ -27,6 +27,7 @@ from evidence.structure import (
     Program,
     at,
     check_columns,
+    check_inside,
     latent_sites,
     sample_sites,
     site_log_prob,
@@ -96,7 +97,8 @@ def _parts(batch: Batch, model: Program) -> Iterator[tuple[int, Batch]]:
 
 def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latents:
     """Checks a program at these latents, and returns them with those that it draws itself."""
-    drawn = latent_sites(at(program, latents, rows))
+    trace = at(program, latents, rows)
+    drawn = latent_sites(trace)
     latents = latents | {site["name"]: site["value"] for site in drawn}
     # A flow that lacks an inverse has no density at what it has not just drawn, but noise that it
     # takes there.
@@ -106,6 +108,9 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
         if isinstance(site["fn"], TransformedDistribution)
     }
     together = _densities(program, rows, latents, noise)
+    for site in sample_sites(trace):
+        if site["name"] not in latents:
+            check_inside(site, what, together[site["name"]])
     for name, density in together.items():
         if bool(density.isnan().any()):
             row = int(density.isnan().nonzero()[0])

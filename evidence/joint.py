@@ -30,7 +30,7 @@ from evidence.structure import (
     traced,
 )
 from evidence.summed import check_summable, discrete_sites, marginal_densities
-from evidence.support import base_of, bounds_of, with_bounds
+from evidence.support import base_of, bounds_of, space_of, with_bounds
 from evidence.unsupported import UnsupportedPair, rows_named
 
 
@@ -97,7 +97,15 @@ class Joint:
         bounds = bounds_of(support)
         batched = [bound.dim() > len(shape) for bound in bounds]
         of_one = [bound[0] if rows else bound for bound, rows in zip(bounds, batched, strict=True)]
-        free = biject_to(with_bounds(support, of_one)).inverse_shape(shape)
+        try:
+            free = biject_to(with_bounds(support, of_one)).inverse_shape(shape)
+        except NotImplementedError:
+            free = None
+        if free is None or space_of(site["fn"]) == "a circle":
+            raise UnsupportedPair(
+                f"latent site {site['name']!r} lies on {space_of(site['fn'])}, which no map from "
+                "ℝⁿ covers once; take elbo or iwae, which draw from the guide alone"
+            )
         for bound, rows in zip(bounds, batched, strict=True):
             alike = rows and bool((bound == bound[:1]).all())
             self.bounds += (bound[:1] if alike else bound,)

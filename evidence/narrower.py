@@ -49,7 +49,8 @@ def _outside(prior: Site, of_guide: Constraint) -> float | None:
         free = transform.inverse_shape(prior["value"].shape)
     except NotImplementedError:  # such a support is refused where it is needed
         return None
-    for number in (sign * far for far in LADDER for sign in (-1, 1)):
+    most = torch.finfo(prior["value"].dtype).max
+    for number in (sign * far for far in LADDER if far < most for sign in (-1, 1)):
         u = prior["value"].new_full(free, number)
         value = transform(u)
         # Beyond, rounding leads to the ends of the support.

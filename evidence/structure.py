@@ -1,6 +1,7 @@
 """The sites of a Pyro program, and their log-densities."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypedDict, cast
@@ -17,8 +18,10 @@ from pyro.poutine.runtime import Message
 from torch import Tensor
 from torch.distributions import Distribution
 
+from evidence.inside import allowed, within_bounds
 from evidence.plates import declare
 from evidence.precision import log_prob
+from evidence.support import name_of
 from evidence.surroundings import AnyNumber, evaluation_mode
 from evidence.unsupported import RefusedNumber, UnsupportedPair
 
@@ -30,6 +33,7 @@ SIZES = "let its plate and all sizes follow len(x), and declare other dimensions
 TYPES = "give the data in the precision of its parameters: x.float(), say"
 SHAPES = "give the data in the shape that it takes, (N, *shape)"
 INVALID = ", but found invalid values"
+TENSOR = re.compile(r"tensor\([^()]*\)")
 MISFITS = {
     "shapes cannot be multiplied": SHAPES,
     "Given groups=": SHAPES,
@@ -132,7 +136,9 @@ def fitting(what: str, row: Callable[[], int | None] = lambda: None) -> Iterator
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else ""
+        # A support is said with all its tensors, which may take a page.
+        said = TENSOR.sub("tensor(…)", str(error))
+        reason = said.splitlines()[0] if said else ""
         if INVALID in reason:
             raise RefusedNumber(f"{what}: {reason.partition(INVALID)[0]}", row()) from error
         advice = [advice for words, advice in MISFITS.items() if words in reason]
@@ -214,7 +220,8 @@ def site_log_prob(site: Site, is_data: bool = False) -> Float64[Tensor, " rows"]
 def log_density(site: Site, value: Tensor, is_data: bool = False) -> Tensor:
     """Returns the log-density of a site at `value`, neither masked nor scaled.
 
-    Its large terms are taken in float64: see `evidence.precision`.
+    Its large terms are taken in float64: see `evidence.precision`. It is −inf beyond the ends
+    of the support, where formulas go on if validation is off.
     """
     with fitting(
         f"site {site['name']!r} has no density of {len(value)} rows",
@@ -222,13 +229,37 @@ def log_density(site: Site, value: Tensor, is_data: bool = False) -> Tensor:
     ):
         try:
             if site["args"] or site["kwargs"]:
-                return site["fn"].log_prob(value, *site["args"], **site["kwargs"])
-            return log_prob(site["fn"], value, is_data)
+                found = site["fn"].log_prob(value, *site["args"], **site["kwargs"])
+            else:
+                found = log_prob(site["fn"], value, is_data)
         except (KeyError, NotImplementedError) as error:  # of torch's and Pyro's transforms
             raise UnsupportedPair(
                 f"site {site['name']!r} has no log-density at values that it has not just drawn: "
                 f"its transform lacks an inverse; take one that has it, or elbo and iwae"
             ) from error
+    inside = within_bounds(site["fn"], value)
+    return found if inside is None else torch.where(inside, found, -torch.inf)
+
+
+def check_inside(site: Site, what: str, density: Float64[Tensor, " rows"]) -> None:
+    """Raises RefusedNumber, with the row, if a value outside of the support has a log-density.
+
+    Distributions see to it themselves unless validation is off, in the program or everywhere. What
+    is masked may be anything, and −inf is right.
+    """
+    inside, mask = allowed(site["fn"], site["value"]), site["mask"]
+    if inside is None or mask is False:
+        return
+    if mask is not None and mask is not True:
+        inside = inside | ~mask.bool()
+    inside = inside | (density == -torch.inf)
+    if not bool(inside.all()):
+        row = int((~inside).nonzero()[0, 0])
+        raise RefusedNumber(
+            f"site {site['name']!r} of {what} observes a value outside of its support, "
+            f"{name_of(site['fn'])}",
+            row,
+        )
 
 
 def _row_outside(distribution: Distribution, value: Tensor) -> int | None:

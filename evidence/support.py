@@ -1,11 +1,27 @@
-"""The bounds in a support: tensors, which may depend on the data."""
+"""What a support is a part of, and the bounds in it: tensors, which may depend on the data."""
 
 import copy
 from collections.abc import Callable, Iterable
 
+import pyro.distributions as dist
+from pyro.distributions.constraints import corr_matrix, sphere
 from torch import Tensor
-from torch.distributions import constraints
-from torch.distributions.constraints import Constraint
+from torch.distributions import Distribution, constraints
+from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
+
+from evidence.parts import parts_of
+
+# Densities that repeat along the line, which their support is said to be.
+PERIODIC = (dist.VonMises, dist.SineBivariateVonMises, dist.SineSkewed)
+# Supports without a volume: densities there are of fewer numbers than a value has.
+THIN = tuple(
+    type(support)
+    for support in (
+        *(constraints.simplex, constraints.corr_cholesky, corr_matrix, sphere),
+        *(constraints.lower_cholesky, constraints.lower_triangular, constraints.symmetric),
+        *(constraints.positive_definite, constraints.positive_semidefinite),
+    )
+)
 
 
 def base_of(support: Constraint) -> Constraint:
@@ -13,6 +29,25 @@ def base_of(support: Constraint) -> Constraint:
     while isinstance(support, constraints.independent):
         support = support.base_constraint
     return support
+
+
+def space_of(fn: Distribution) -> str:
+    """Returns in words what the volumes are measured in that a density is of.
+
+    That is ℝⁿ, unless the values go around a circle or their numbers depend on each other.
+    """
+    if any(isinstance(part, PERIODIC) for part in parts_of(fn)):
+        return "a circle"
+    support = fn.support
+    if isinstance(support, MixtureSameFamilyConstraint):
+        support = support.base_constraint
+    thin = support is not None and isinstance(base_of(support), THIN)
+    return f"a {name_of(fn)}" if thin else "all of ℝⁿ"
+
+
+def name_of(fn: Distribution) -> str:
+    """Returns the name of the support of one of the parts of a distribution."""
+    return "none" if fn.support is None else type(base_of(fn.support)).__name__.strip("_")
 
 
 def bounds_of(support: Constraint) -> list[Tensor]:

@@ -289,3 +289,34 @@ def test_a_plate_that_declares_fewer_data_than_there_are_rows(estimator):
 
     answer = estimator(scaled(both), scaled(latent))
     assert (answer[0] if isinstance(answer, tuple) else answer.per_datum).isfinite().all()
+
+
+def flat(x: Tensor):
+    return dist.Normal(x.new_zeros(len(x), 2), 1.0).to_event(1)
+
+
+THIN = {
+    "circle": (lambda x: dist.VonMises(0 * x, 1.0).to_event(1), drawn(lambda x: flat(x[:, :1]))),
+    "Sphere": (lambda x: dist.ProjectedNormal(torch.ones(len(x), 2)), drawn(flat)),
+    "Simplex": (lambda x: dist.Dirichlet(torch.ones(len(x), 2)), drawn(flat)),
+}
+
+
+@every_estimator
+@pytest.mark.parametrize("space", THIN)
+@pytest.mark.parametrize("validated", [True, False])
+def test_densities_of_a_latent_are_on_one_space(estimator, space, validated):
+    prior, wrong = THIN[space]
+
+    def around(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", prior(x))
+            pyro.sample("x", dist.Normal(z[..., :1], 1.0).to_event(1), obs=x)
+
+    with pyro.validation_enabled(validated):
+        with pytest.raises(UnsupportedPair, match=rf"^latent site 'z' has .* a {space} .*guide"):
+            estimator(around, wrong)
+        assert elbo(around, drawn(prior), X, 3).per_datum.isfinite().all()
+        if space != "Simplex":
+            with pytest.raises(UnsupportedPair, match=f"'z' lies on a {space}, which no map"):
+                exact(around, drawn(prior), X)

@@ -84,6 +84,14 @@ def test_a_guide_of_the_same_support_is_not_warned_of(prior, family):
     assert is_below(iwae(model, guide, x, 50).per_datum, iw_eubo(model, guide, x, z, 50).per_datum)
 
 
+def test_half_precision_is_compared_as_far_as_it_goes():
+    model = model_of(dist.Exponential(torch.ones(1).half()))
+    with pytest.warns(UserWarning, match="site 'z': the prior may draw"):
+        iwae(model, guide_of(lambda x: dist.Uniform(0 * x, 1.0)), torch.zeros(3, 1).half(), 10)
+    wide = guide_of(lambda x: dist.HalfNormal(1 + 0 * x))
+    assert iwae(model, wide, torch.zeros(3, 1).half(), 10).per_datum.isfinite().all()
+
+
 def test_a_guide_of_one_datum_alone_may_be_narrower():
     """Its support depends on the datum; the last one has too little."""
     model = model_of(dist.Uniform(torch.zeros(1), 1.0))

@@ -276,6 +276,72 @@ def test_the_row_of_a_value_outside_of_the_support_is_named(monkeypatch):
             estimator(program, guide, x)
 
 
+OUTSIDE = {
+    "bit": (7.0, lambda z: dist.Bernoulli(logits=z, validate_args=False)),
+    "grey": (0.3, lambda z: dist.Bernoulli(logits=z, validate_args=False)),
+    "time": (-1.0, lambda z: dist.Exponential(z.exp(), validate_args=False)),
+    "count": (1.5, lambda z: dist.Poisson(z.exp(), validate_args=False)),
+}
+
+
+@pytest.mark.parametrize(("bad", "law"), OUTSIDE.values(), ids=OUTSIDE)
+def test_the_support_counts_where_validation_is_off(bad, law):
+    """A masked value may be anything."""
+    x = torch.ones(20, 1)
+    x[7] = bad
+
+    def program(mask):
+        def model(x):
+            with pyro.plate("data", len(x)):
+                z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+                pyro.sample("x", law(z).mask(mask(x)).to_event(1), obs=x)
+
+        return model
+
+    every, some = program(torch.ones_like), program(lambda x: x == 1)
+    for estimator in (elbo, iwae, lambda *pair: ais(*pair, Annealing(2, 2, 1))):
+        if bad < 0:  # beyond an end: log 0
+            assert estimator(every, guide, x).per_datum[7] == -float("inf")
+            continue
+        with pytest.raises(ValueError, match=r"^site 'x' .* outside .*: row 7 of x; see"):
+            estimator(every, guide, x)
+    x[7] = float("nan") if bad == 0.3 else bad
+    assert elbo(some, lambda x: guide(torch.ones_like(x)), x).per_datum.isfinite().all()
+
+
+def test_a_draw_outside_of_the_prior_weighs_nothing():
+    def positive(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Exponential(torch.ones(1), validate_args=False).to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    torch.manual_seed(0)
+    x = -torch.ones(5, 1)
+    truth = exact(positive, lambda x: of_half(x), x).per_datum
+    torch.testing.assert_close(iwae(positive, guide, x, 20_000).per_datum, truth, atol=0.1, rtol=0)
+
+
+def of_half(x):
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.HalfNormal(torch.ones_like(x)).to_event(1))
+
+
+def test_a_support_of_many_numbers_is_said_in_a_line():
+    def model(x):
+        with pyro.plate("data", len(x)):
+            a = pyro.sample("a", dist.Uniform(torch.ones(len(x)), 3.0))
+            z = pyro.sample("z", dist.Uniform(0.0, a))
+            pyro.sample("x", dist.Normal(z[:, None], 1.0).to_event(1), obs=x)
+
+    def wide(x):
+        with pyro.plate("data", len(x)):
+            pyro.sample("a", dist.Uniform(torch.ones(len(x)), 3.0))
+            pyro.sample("z", dist.HalfNormal(torch.ones(len(x))))
+
+    with pytest.raises(ValueError, match=r"^site 'z' has no density[^\n]*: row \d+ of x[^\n]*$"):
+        iwae(model, wide, torch.zeros(400, 1), 5)
+
+
 @pytest.mark.parametrize("estimator", [elbo, iwae, exact])
 def test_a_model_that_observes_nothing_is_refused(estimator):
     def model(x):
