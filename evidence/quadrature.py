@@ -181,7 +181,7 @@ def in_own_cells(
         found = integrated(own, batch, x)
     except UnboundedMass:  # within the others' cells it had an integral
         return -math.inf, math.inf
-    if found is None or not isinstance(found.details, Details):
+    if found is None or not isinstance(found.details, Details) or found.details.exceeding:
         return -math.inf, math.inf
     return float(found.per_datum), found.details.largest_error
 
