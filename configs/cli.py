@@ -56,7 +56,9 @@ def run_command(job: Job) -> int:
     signal.signal(signal.SIGTERM, stop)
     # Pyro warns of a NaN; the loop stops there, and says where.
     warnings.filterwarnings("ignore", "Encountered", UserWarning)
-    sys.path.extend(str(Path(folder).absolute()) for folder in config_dirs(sys.argv))
+    # What is no folder is refused later; on the path it could be a pipe that an import waits for.
+    folders = (Path(folder).absolute() for folder in config_dirs(sys.argv))
+    sys.path.extend(str(folder) for folder in folders if folder.is_dir())
     try:
         refuse_shared_sweep(sys.argv)
         run_hydra(job, "configs", "train")
