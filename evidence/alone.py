@@ -53,11 +53,14 @@ Densities = dict[str, Float64[Tensor, " rows"]]
 
 
 @torch.no_grad()
-def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) -> Batch:
+def looked_at(
+    model: Program, guide: Program, x: Data, weighed: bool = False, inside: bool = True
+) -> Batch:
     """Returns `x` as a batch, after a look whether every density of a datum is its own.
 
     The caller's random numbers stay as they are. Where draws of the guide are `weighed`, a guide
-    that leaves out part of the prior's support is warned of.
+    that leaves out part of the prior's support is warned of. Values are `inside` of the support,
+    unless means stand for some that are missing.
 
     Raises UnsupportedPair, which names the site, if one is not, or for a pair without per-datum
     weights; ValueError if there are no data.
@@ -68,7 +71,7 @@ def looked_at(model: Program, guide: Program, x: Data, weighed: bool = False) ->
             with rows_named(rows, start):
                 traces = accounted(model, guide, rows)
                 latents = _check(guide, "the guide", rows, {})
-                _check(model, "the model", rows, latents)
+                _check(model, "the model", rows, latents, inside)
                 check_digits(model, rows, latents, rough)
             if weighed and not start and (narrower := left_out(*traces)):
                 warnings.warn(f"{narrower}: {BELOW}", stacklevel=5)
@@ -95,7 +98,9 @@ def _parts(batch: Batch, model: Program) -> Iterator[tuple[int, Batch]]:
         yield number * size, part.repeat(2 if part.size == 1 else 1)
 
 
-def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latents:
+def _check(
+    program: Program, what: str, rows: Batch, latents: Latents, inside: bool = True
+) -> Latents:
     """Checks a program at these latents, and returns them with those that it draws itself."""
     trace = at(program, latents, rows)
     drawn = latent_sites(trace)
@@ -109,7 +114,7 @@ def _check(program: Program, what: str, rows: Batch, latents: Latents) -> Latent
     }
     together = _densities(program, rows, latents, noise)
     for site in sample_sites(trace):
-        if site["name"] not in latents:
+        if inside and site["name"] not in latents:
             check_inside(site, what, together[site["name"]])
     for name, density in together.items():
         if bool(density.isnan().any()):

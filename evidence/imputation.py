@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+import pyro
 import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
@@ -116,10 +117,9 @@ def impute(
         raise ValueError(f"x has {batch.x.dtype}: means are filled in, so give x.float()")
     num_particles = whole("num_particles", num_particles, FILLINGS + 1)
     rounds = whole("rounds", rounds)
-    known = ~missing.expand(batch.x.shape)
-    # A mean need not lie in the support; what is known does.
-    some = batch.x[known][0] if bool(known.any()) else fill.to(batch.x)
-    looked_at(model, guide, batch.with_x(torch.where(known, batch.x, some)), True)
+    filled = batch.with_x(torch.where(missing, fill.to(batch.x), batch.x))
+    with pyro.validation_enabled(False):  # a mean need not lie in the support
+        looked_at(model, guide, filled, weighed=True, inside=False)
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
     at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)
