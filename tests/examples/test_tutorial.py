@@ -3,11 +3,14 @@
 import ast
 import re
 
+import pytest
+
 from tests.conftest import ROOT
 
 TUTORIAL = ROOT / "examples/tutorial.py"
 
 
+@pytest.mark.verify  # half a minute; `make docs` runs the same cells
 def test_it_says_what_its_cells_claim(command, tmp_path):
     environment = {"TUTORIAL_RUNS": str(tmp_path), "TUTORIAL_EPOCHS": "20", "MPLBACKEND": "Agg"}
     done = command("examples/tutorial.py", PYTHONPATH=str(ROOT), **environment)

@@ -84,7 +84,13 @@ def epochs_done(run_dir):
     return file.read_text().count('"valid"') if file.exists() else 0
 
 
-@pytest.mark.parametrize(("kill", "moments"), [(signal.SIGKILL, (3, 19)), (signal.SIGINT, (11,))])
+@pytest.mark.parametrize(
+    ("kill", "moments"),
+    [
+        (signal.SIGKILL, (3, 19)),
+        pytest.param(signal.SIGINT, (11,), marks=pytest.mark.verify),  # half a minute each
+    ],
+)
 def test_killed_run_continues_bit_for_bit(tmp_path, uninterrupted, kill, moments):
     run_dir = tmp_path / "run"
     for moment in moments:  # at no particular step of that epoch
