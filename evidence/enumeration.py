@@ -109,10 +109,7 @@ def enumeration(model: Program, x: Data) -> Estimate | None:
 
 def supports_of(trace: Trace) -> dict[str, Tensor] | None:
     """Returns all values of every latent site; None if a latent has not a few, or there is none."""
-    try:
-        found = {site["name"]: support(site["fn"]) for site in latent_sites(trace)}
-    except NotImplementedError:  # how torch says that the values of one datum are not another's
-        return None
+    found = {site["name"]: support(site["fn"]) for site in latent_sites(trace)}
     known = {name: values for name, values in found.items() if values is not None}
     total = math.prod(len(values) for values in known.values())
     return known if 0 < len(known) == len(found) and total <= MOST_ASSIGNMENTS else None
@@ -157,10 +154,7 @@ def check_support(site: Site, assumed: Site) -> None:
     The number of values of a Bernoulli or a categorical variable is one of its shape: no number of
     a tensor is read, which cannot be while a program is recorded.
     """
-    try:
-        own, used = of_element(site["fn"]), of_element(assumed["fn"])
-    except NotImplementedError:  # how torch says that the values of one row are not another's
-        own = used = None
+    own, used = of_element(site["fn"]), of_element(assumed["fn"])
     if (
         own is None
         or used is None
@@ -232,11 +226,17 @@ def support(distribution: Distribution) -> Tensor | None:
 
 
 def of_element(distribution: Distribution) -> Tensor | None:
-    """Returns all values of one of the variables that `.to_event()` has made one; None if many."""
+    """Returns all values of one of the variables that `.to_event()` has made one.
+
+    None if they are too many, or those of one datum are not another's.
+    """
     base = _base(distribution)
     if not base.has_enumerate_support:
         return None
-    single = base.enumerate_support(expand=False)
+    try:
+        single = base.enumerate_support(expand=False)
+    except NotImplementedError:  # how torch says that they differ
+        return None
     return single.reshape(len(single), *base.event_shape)
 
 

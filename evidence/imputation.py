@@ -117,9 +117,9 @@ def impute(
         raise ValueError(f"x has {batch.x.dtype}: means are filled in, so give x.float()")
     num_particles = whole("num_particles", num_particles, FILLINGS + 1)
     rounds = whole("rounds", rounds)
-    filled = batch.with_x(torch.where(missing, fill.to(batch.x), batch.x))
+    means = torch.where(missing, fill.to(batch.x), batch.x)
     with pyro.validation_enabled(False):  # a mean need not lie in the support
-        looked_at(model, guide, filled, weighed=True, inside=False)
+        looked_at(model, guide, batch.with_x(means), weighed=True, inside=False)
     columns = Batch((*batch, missing.expand(batch.x.shape)))
     parts = []
     at_once = max(1, 8 * rows_per_chunk(batch.x, model) // num_particles)

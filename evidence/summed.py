@@ -94,10 +94,7 @@ def assignments(sites: list[Site], rows: int) -> tuple[Latents, int]:
 
 
 def _support(site: Site) -> Tensor:
-    try:
-        values = support(site["fn"])
-    except NotImplementedError:  # how torch says that the values of one datum are not another's
-        values = None
+    values = support(site["fn"])
     if values is None:
         raise UnsupportedPair(
             f"discrete latent site {site['name']!r} has no few values, the same for every datum, "

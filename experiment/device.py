@@ -21,5 +21,6 @@ def pick_device(name: str) -> torch.device:
         )
     if name not in ("cpu", "cuda"):
         raise RequestError(f"device={name}: choose from auto, cpu, cuda")
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    if name == "cuda":
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
     return torch.device(name)
