@@ -4,7 +4,8 @@ import pytest
 import torch
 from pyro import poutine
 
-from published.probes.quadrants import Guide, Model, seen_quadrants
+from evidence import elbo_terms
+from published.probes.quadrants import Guess, Guide, Model, Nothing, seen_quadrants
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -12,7 +13,7 @@ def test_what_is_seen_gives_the_prior_and_counts_for_nothing_else(count):
     seen = seen_quadrants(count)
     assert seen.sum() == count * 14 * 14
     torch.manual_seed(0)
-    model, x = Model(seen).double(), torch.rand(2, 28, 28).double()
+    model, x = Model(Guess(seen)).double(), torch.rand(2, 28, 28).double()
     z = torch.randn(2, 200).double()
 
     def terms(x):
@@ -29,5 +30,21 @@ def test_what_is_seen_gives_the_prior_and_counts_for_nothing_else(count):
     assert torch.equal(rest, unchanged)
     same_seen = terms(torch.where(seen, x, other))
     assert torch.equal(prior, same_seen[0]) and not torch.allclose(rest, same_seen[1])
+    # p(z|s) is given the image that the guess completes, and trains nothing of the guess.
+    assert torch.equal(model.guess.completed(x)[:, seen], x[:, seen])
+    assert torch.equal(
+        model.guess.completed(x)[:, ~seen], model.guess.network(x * seen).sigmoid()[:, ~seen]
+    )
+    assert not any(weight.requires_grad for weight in model.guess.parameters())
     # The guide reads the whole image.
     assert Guide()(x.float()).shape == (2, 200)
+
+
+def test_the_guess_is_trained_by_the_formula_of_what_is_not_seen_alone():
+    torch.manual_seed(0)
+    seen, x = seen_quadrants(1), torch.rand(3, 28, 28)
+    guess = Guess(seen)
+    p = guess.network(x * seen).sigmoid()
+    formula = (x * p.log() + (1 - x) * (1 - p).log())[:, ~seen].sum(1)
+    terms = elbo_terms(guess, Nothing(), x, 2)
+    assert torch.allclose(terms.elbo.per_datum, formula.to(terms.elbo.per_datum), atol=1e-3)
