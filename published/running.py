@@ -32,8 +32,9 @@ def measured(cell: Cell, place: Place) -> tuple[Measured, float]:
             seconds += trained_in(folder)
     started = time.perf_counter()
     if cell.evaluate:
-        for folder in (folder for several in folders.values() for folder in several):
-            evaluate(cell, folder, place)
+        for run, several in folders.items():
+            for folder in several:
+                evaluate(cell, run, folder, place)
     found = probed(cell, place) if cell.measure.probe else read(cell.measure, folders)
     return found, seconds + time.perf_counter() - started
 
@@ -61,21 +62,26 @@ def probe_of(cell: Cell) -> Callable[[Place], Measured]:
 
 def train(cell: Cell, run: str, seed: int, folder: Path, place: Place) -> None:
     """Trains a run, or goes on with it; does nothing for one that is done."""
-    words = [*cell.train_words(run, seed), f"run_dir={folder}"]
-    if any(word in words for word in ("data=mnist", "data=fashion_mnist")):
-        words.append(f"data.root={place.data_root}")
+    words = [*cell.train_words(run, seed), f"run_dir={folder}", *place_of_data(cell, run, place)]
     if place.quick:
         words += [*QUICK_TRAIN, *shlex.split(cell.quick.get(run, ""))]
     command("train.py", *words)
 
 
-def evaluate(cell: Cell, folder: Path, place: Place) -> None:
+def evaluate(cell: Cell, run: str, folder: Path, place: Place) -> None:
     """Evaluates a run; what an earlier evaluation has measured is not measured again."""
-    words = shlex.split(cell.evaluate)
+    words = [*shlex.split(cell.evaluate), *place_of_data(cell, run, place)]
     if place.quick:
         words += QUICK_EVALUATE
         words += ["--ais", QUICK_TEMPERATURES] if "--ais" in words else []
     command("evaluate.py", str(folder), *words)
+
+
+def place_of_data(cell: Cell, run: str, place: Place) -> list[str]:
+    """Returns what says where the images of a run are, which may have moved since it trained."""
+    known = ("data=mnist", "data=fashion_mnist")
+    of_images = any(word in known for word in shlex.split(cell.runs[run]))
+    return [f"data.root={place.data_root}"] if of_images else []
 
 
 def command(script: str, *words: str) -> None:

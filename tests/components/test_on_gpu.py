@@ -15,8 +15,9 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @torch.no_grad()
 def densities(pair, latents, batch, device):
     found = {}
-    for program in pair:
+    for program in pair:  # both before either runs: a VampPrior reads the guide's encoder
         program.to(device)
+    for program in pair:
         there = poutine.condition(program, {name: z.to(device) for name, z in latents.items()})
         trace = poutine.trace(there).get_trace(*(column.to(device) for column in batch))
         for site in sample_sites(trace):

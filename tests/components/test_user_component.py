@@ -43,13 +43,20 @@ def test_a_prior_in_a_folder_of_ones_own(my_choices, tmp_path, command):
     refused = command("evaluate.py", *few, cwd=tmp_path, PYTHONPATH="my_choices")
     assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1, refused.stderr
     assert all(word in refused.stderr for word in ("mine.Ring", "--config-dir DIR", "PYTHONPATH"))
+    named = command("evaluate.py", *few, "--config-dir", "my_choices", cwd=tmp_path)
+    assert named.returncode == 0 and "log p(x)" in named.stdout, named.stderr
+
+
+@pytest.mark.verify
+def test_what_else_lets_a_component_of_ones_own_run(my_choices, tmp_path, command):
+    options = ["train.epochs=1", "data.limit=50", "network.width=8", "device=cpu"]
+    train("prior=mine", f"run_dir={tmp_path}/run", *options, config_dir=my_choices)
+    few = ("run", "--particles", "10", "--elbo-particles", "2", "--limit", "20", "--device", "cpu")
     (tmp_path / "others").mkdir()
     elsewhere = command(
         "evaluate.py", *few, "--config-dir", "others", cwd=tmp_path, PYTHONPATH="my_choices"
     )
     assert elsewhere.returncode == 2 and "mine.Ring" in elsewhere.stderr, elsewhere.stderr
-    named = command("evaluate.py", *few, "--config-dir", "my_choices", cwd=tmp_path)
-    assert named.returncode == 0 and "log p(x)" in named.stdout, named.stderr
     lost = command("evaluate.py", *few, "--trust", cwd=tmp_path)
     assert lost.returncode == 2 and "--config-dir DIR" in lost.stderr and "mine" in lost.stderr
     assert "Traceback" not in lost.stderr

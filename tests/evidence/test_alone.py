@@ -59,8 +59,8 @@ ESTIMATORS = {
     "iwae": (lambda x: iwae(model, posterior, x, 7), 1e-5),
     "iw_eubo": (lambda x: iw_eubo(model, posterior, x, draw(x), 7), 1e-5),
     "exact": (lambda x: exact(model, posterior, x), 1e-3),
-    "ais": (lambda x: ais(model, posterior, x, Annealing(60, 40, 4)), 0.5),
-    "reverse ais": (lambda x: reverse_ais(model, posterior, x, draw(x), Annealing(60, 40, 4)), 0.5),
+    "ais": (lambda x: ais(model, posterior, x, Annealing(60, 20, 4)), 0.5),
+    "reverse ais": (lambda x: reverse_ais(model, posterior, x, draw(x), Annealing(60, 20, 4)), 0.5),
 }
 every_estimator = pytest.mark.parametrize(
     ("estimator", "error"), ESTIMATORS.values(), ids=ESTIMATORS
@@ -68,11 +68,11 @@ every_estimator = pytest.mark.parametrize(
 
 
 @every_estimator
-@pytest.mark.parametrize("count", [1, 2, 39, 40, 41])
+@pytest.mark.parametrize("count", [1, 2, 40, 41])
 @pytest.mark.parametrize("floats", [2, 400, 2**20])
 def test_the_number_of_a_datum_is_its_own(estimator, error, count, floats, monkeypatch):
     """Chunks of one row, of 200 and of all; the closed form is blind to neighbours."""
-    if error > 1e-2 and (floats == 2 or count in (2, 39)):
+    if error > 1e-2 and (floats == 2 or count == 2):
         pytest.skip("annealing takes long")
     monkeypatch.setattr(chunks, "CHUNK_FLOATS", floats)
     x = some(count)

@@ -133,12 +133,12 @@ def kill_and_continue(nursery, undisturbed, run, kills, seed, kill=signal.SIGKIL
     assert not list(run.glob(".checkpoint-*.tmp")), "halves of checkpoints pile up"
 
 
-def test_five_kills(nursery, undisturbed, tmp_path):
-    kill_and_continue(nursery, undisturbed, tmp_path / "run", 5, seed=0)
+def test_two_kills(nursery, undisturbed, tmp_path):
+    kill_and_continue(nursery, undisturbed, tmp_path / "run", 2, seed=0)
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("seed", range(10))
 def test_fifty_kills(nursery, undisturbed, tmp_path, seed):
     kill_and_continue(nursery, undisturbed, tmp_path / "run", 5, seed)
 
