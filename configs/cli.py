@@ -112,7 +112,7 @@ def job(run: Callable[[DictConfig], Trained]) -> Job:
         except Exception as error:
             if is_out_of_memory(error):
                 smaller = "take a smaller train.batch_size or network"
-                return Failure(f"out of memory; {smaller}; the last checkpoint is intact", 1)
+                return Failure(f"out of memory; {smaller}; what was saved before is intact", 1)
             if not is_sweep():
                 raise
             traceback.print_exc()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import compare
+from experiment.directory import RunDirectory
 from tests.conftest import ROOT
 from tests.made_runs import make_run
 
@@ -305,3 +306,19 @@ def test_an_interrupted_evaluation_is_marked(run, six):
     said = " ".join(out.split())
     assert status == 0 and said.count("was interrupted") == 1
     assert f"without ais, diagnostics; go on: python evaluate.py {six[4]}" in said
+
+
+def test_a_run_whose_options_were_edited_is_marked_wherever_it_is_shown(run, tmp_path):
+    config = (ROOT / "tests/experiment/made_by_cc0708d/config.yaml").read_text()
+    paths = [make_run(tmp_path / name, values(-30)) for name in ("first", "second")]
+    for path in paths:
+        (path / "config.yaml").write_text(config)
+        file, by = path / "evaluation.json", RunDirectory(path).read_request().digest
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"trained_by": by}))
+    status, out, _ = run(*paths)
+    assert status == 0 and "it was edited" not in out
+    (edited := paths[1] / "config.yaml").write_text(config.replace("seed: 0", "seed: 1"))
+    status, out, _ = run(*paths, "--out", tmp_path / "page.html")
+    said = " ".join(out.split())
+    assert status == 0 and said.count("it was edited") == 1 and str(edited) in said
+    assert (tmp_path / "page.html").read_text().count("it was edited") == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiment.directory import EDITED, RunDirectory
 from report.comparison.grouping import convertible, group, why_apart
 from report.comparison.labels import CHOICE, differing, labels_of
 from report.comparison.measure import choose_measure, measure_name, shared
@@ -156,10 +157,17 @@ def _table(
     tests = tested.differences.values()
     single = not all(d.test.seeds_too for d in tests)
     steps = any(d.told_apart and d.low <= 0 <= d.high for d in tests)
-    notes = (
-        notes + _interrupted(runs) + obstacles + mixed + [SINGLE_SEED] * single + [BY_STEPS] * steps
-    )
+    notes = [
+        *(notes + _edited(runs) + _interrupted(runs) + obstacles + mixed),
+        *([SINGLE_SEED] * single + [BY_STEPS] * steps),
+    ]
     return Comparison(title, unit, measure, settings, notes, tested, asked)
+
+
+def _edited(runs: Sequence[EvaluatedRun]) -> list[str]:
+    """Says of each run whose options are not those that it was trained with."""
+    files = (RunDirectory(run.path).config_file for run in runs if run.is_edited)
+    return [f"{file} {EDITED}; its options may not be those of its row" for file in files]
 
 
 def _interrupted(runs: Sequence[EvaluatedRun]) -> list[str]:

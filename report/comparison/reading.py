@@ -7,7 +7,6 @@ else an evaluation holds is left aside.
 import hashlib
 import json
 import shlex
-import sys
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +15,9 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from errors import RequestError, printable
+from errors import RequestError
 from experiment.choices import Option
-from experiment.directory import EDITED, RunDirectory, identity, of_split
+from experiment.directory import RunDirectory, identity, of_split
 from experiment.files import read_plain_file
 from report.comparison.arrays import DAMAGED, LARGEST_ARRAYS, Values, read_arrays
 
@@ -91,7 +90,8 @@ class EvaluatedRun:
 
     `nats[name]` is a mean with what is known about it; `per_datum[name]` (N,) are the values in
     nats that it is the mean of, where all data were measured. `identity` are the options that make
-    the run what it is; `seed` is None in a configuration without one.
+    the run what it is; `seed` is None in a configuration without one. `is_edited` if the
+    configuration is no longer that of the checkpoint which was measured.
     """
 
     path: Path
@@ -103,6 +103,7 @@ class EvaluatedRun:
     bits: Bits | None
     per_datum: Mapping[str, Values]
     missing: tuple[str, ...] = ()
+    is_edited: bool = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -154,12 +155,13 @@ def read_run(path: str | Path, split: str = "test") -> EvaluatedRun:
         raise files.damaged("config.yaml: seed is not a whole number")
     told = files.read_json()
     by = told.get("trained_by")  # earlier revisions have not named it
-    if by is not None and by != RunDirectory(path).read_request().digest:
-        print(printable(f"warning: {RunDirectory(path).config_file} {EDITED}"), file=sys.stderr)
+    is_edited = by is not None and by != RunDirectory(path).read_request().digest
     data, nats = files.data(told), files.nats(told)
     per_datum = files.read_arrays(data.num_examples, nats, told.get("npz_sha256"))
     options, bits, missing = identity(config), _bits(told), _missing(told)
-    return EvaluatedRun(Path(path), split, options, seed, data, nats, bits, per_datum, missing)
+    return EvaluatedRun(
+        Path(path), split, options, seed, data, nats, bits, per_datum, missing, is_edited
+    )
 
 
 @dataclass(frozen=True)
