@@ -18,7 +18,7 @@ BENCHMARKS: dict[str, tuple[list[str], list[str]]] = {
     "start_up": ([], ["--rounds", "2"]),
     "train_step": ([], ["--rounds", "3"]),
     "whole_runs": ([], ["--rounds", "2", "--epochs", "20"]),
-    "pyro_programs": ([], ["--rounds", "3"]),
+    "pyro_programs": ([], ["--rounds", "3", "--small"]),
     "evidence": ([], ["--rounds", "3"]),
     "time_to_elbo": ([], ["--target", "-130"]),
 }

@@ -1,5 +1,10 @@
-"""Small programs of the kinds that Pyro's own examples are of, written as they write them."""
+"""Programs of the kinds that Pyro's own examples are of, written as they write them.
 
+They have a few units in each layer, unless they are made by the sizes in `AS_THEIRS`, which are
+those of the examples.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pyro
@@ -14,12 +19,16 @@ from evidence.training.loss import Differentiable
 
 
 class Program(NamedTuple):
-    """A pair, the loss that its example trains it with, and two calls' arguments."""
+    """A pair, the loss that its example trains it with, and two calls' arguments.
+
+    `modules` have all of its parameters, if there are any; else Pyro's store alone has them.
+    """
 
     model: Any
     guide: Any
     loss: Differentiable
     calls: list[tuple[Any, ...]]
+    modules: tuple[nn.Module, ...] = ()
 
 
 def bits(*shape: int) -> Tensor:
@@ -27,23 +36,32 @@ def bits(*shape: int) -> Tensor:
     return torch.bernoulli(torch.full(shape, 0.4))
 
 
+def layers(inputs: int, hidden: int, outputs: int) -> nn.Module:
+    """Makes a network with a hidden layer of that many units, or none."""
+    if not hidden:
+        return nn.Linear(inputs, outputs)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.Softplus(), nn.Linear(hidden, outputs))
+
+
 class SemiSupervised(nn.Module):
     """examples/vae/ss_vae_M2.py: y is enumerated where it is not given."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: int, labels: int, hidden: int, latents: int) -> None:
         super().__init__()
-        self.label = nn.Linear(6, 3)
-        self.latent = nn.Linear(9, 4)
-        self.decode = nn.Linear(5, 6)
+        self.labels, self.latents = labels, latents
+        self.label = layers(pixels, hidden, labels)
+        self.latent = layers(pixels + labels, hidden, 2 * latents)
+        self.decode = layers(latents + labels, hidden, pixels)
 
     def model(self, xs: Tensor, ys: Tensor | None = None) -> None:
         """Draws the latents and observes the data."""
         pyro.module("ss_vae", self)
         with pyro.plate("data", xs.size(0)):
-            z = pyro.sample("z", dist.Normal(xs.new_zeros(2), xs.new_ones(2)).to_event(1))
-            prior = xs.new_ones(xs.size(0), 3) / 3
+            zero, one = xs.new_zeros(self.latents), xs.new_ones(self.latents)
+            z = pyro.sample("z", dist.Normal(zero, one).to_event(1))
+            prior = xs.new_ones(xs.size(0), self.labels) / self.labels
             ys = pyro.sample("y", dist.OneHotCategorical(prior), obs=ys)
-            both = torch.cat([z.expand(*ys.shape[:-1], 2), ys], -1)
+            both = torch.cat([z.expand(*ys.shape[:-1], self.latents), ys], -1)
             pyro.sample("x", dist.Bernoulli(logits=self.decode(both)).to_event(1), obs=xs)
 
     def guide(self, xs: Tensor, ys: Tensor | None = None) -> None:
@@ -51,35 +69,39 @@ class SemiSupervised(nn.Module):
         with pyro.plate("data", xs.size(0)):
             if ys is None:
                 ys = pyro.sample("y", dist.OneHotCategorical(logits=self.label(xs)))
-            both = torch.cat([xs.expand(*ys.shape[:-1], 6), ys], -1)
+            both = torch.cat([xs.expand(*ys.shape[:-1], xs.size(-1)), ys], -1)
             location, scale = self.latent(both).chunk(2, -1)
             pyro.sample("z", dist.Normal(location, F.softplus(scale)).to_event(1))
 
 
-def semi_supervised() -> Program:
+def semi_supervised(
+    data: int = 5, pixels: int = 6, labels: int = 3, hidden: int = 0, latents: int = 2
+) -> Program:
     """Makes the semi-supervised VAE: data without labels, and with."""
-    pair = SemiSupervised()
+    pair = SemiSupervised(pixels, labels, hidden, latents)
     guide = config_enumerate(pair.guide, "parallel", expand=True)
     loss = TraceEnum_ELBO(max_plate_nesting=1)
-    labels = F.one_hot(torch.tensor([0, 1, 2, 0, 1]), 3).float()
-    return Program(pair.model, guide, loss, [(bits(5, 6),), (bits(5, 6), labels)])
+    given = F.one_hot(torch.arange(data) % labels, labels).float()
+    calls: list[tuple[Any, ...]] = [(bits(data, pixels),), (bits(data, pixels), given)]
+    return Program(pair.model, guide, loss, calls, (pair,))
 
 
 class Sequences(nn.Module):
     """examples/dmm.py: a loop over time, masks of lengths, and an annealed weight of the KL."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: int, hidden: int, latents: int, memory: int) -> None:
         super().__init__()
-        self.transition, self.emission = nn.Linear(2, 4), nn.Linear(2, 6)
-        self.rnn = nn.RNN(6, 3, batch_first=True)
-        self.combine = nn.Linear(5, 4)
-        self.z_0, self.z_q_0 = (nn.Parameter(torch.zeros(2)) for _ in range(2))
-        self.h_0 = nn.Parameter(torch.zeros(1, 1, 3))
+        self.transition = layers(latents, hidden, 2 * latents)
+        self.emission = layers(latents, hidden, notes)
+        self.rnn = nn.RNN(notes, memory, batch_first=True)
+        self.combine = nn.Linear(latents + memory, 2 * latents)
+        self.z_0, self.z_q_0 = (nn.Parameter(torch.zeros(latents)) for _ in range(2))
+        self.h_0 = nn.Parameter(torch.zeros(1, 1, memory))
 
     def model(self, xs: Tensor, mask: Tensor, annealing: float = 1.0) -> None:
         """Draws the latents and observes the data."""
         pyro.module("dmm", self)
-        z = self.z_0.expand(xs.size(0), 2)
+        z = self.z_0.expand(xs.size(0), -1)
         with pyro.plate("z_minibatch", xs.size(0)):
             for t in pyro.markov(range(1, xs.size(1) + 1)):
                 location, scale = self.transition(z).chunk(2, -1)
@@ -92,8 +114,8 @@ class Sequences(nn.Module):
     def guide(self, xs: Tensor, mask: Tensor, annealing: float = 1.0) -> None:
         """Draws the latents given the data."""
         pyro.module("dmm", self)
-        hidden, _ = self.rnn(xs, self.h_0.expand(1, xs.size(0), 3).contiguous())
-        z = self.z_q_0.expand(xs.size(0), 2)
+        hidden, _ = self.rnn(xs, self.h_0.expand(1, xs.size(0), -1).contiguous())
+        z = self.z_q_0.expand(xs.size(0), -1)
         with pyro.plate("z_minibatch", xs.size(0)):
             for t in pyro.markov(range(1, xs.size(1) + 1)):
                 both = torch.cat([z, hidden[:, t - 1, :]], -1)
@@ -103,12 +125,21 @@ class Sequences(nn.Module):
                     z = pyro.sample(f"z_{t}", q.mask(mask[:, t - 1 : t]).to_event(1))
 
 
-def sequences() -> Program:
-    """Makes the deep Markov model, for sequences of three lengths."""
-    pair = Sequences()
-    mask = (torch.arange(4) < torch.tensor([4, 2, 3])[:, None]).float()
-    calls = [(bits(3, 4, 6), mask, 0.5), (bits(3, 4, 6), mask, 0.5)]
-    return Program(pair.model, pair.guide, Trace_ELBO(), calls)
+def sequences(
+    *,
+    data: int = 3,
+    steps: int = 4,
+    notes: int = 6,
+    hidden: int = 0,
+    latents: int = 2,
+    memory: int = 3,
+) -> Program:
+    """Makes the deep Markov model, for sequences of several lengths."""
+    pair = Sequences(notes, hidden, latents, memory)
+    lengths = steps - torch.arange(data) * 2 % steps
+    mask = (torch.arange(steps) < lengths[:, None]).float()
+    calls = [(bits(data, steps, notes), mask, 0.5) for _ in range(2)]
+    return Program(pair.model, pair.guide, Trace_ELBO(), calls, (pair,))
 
 
 class Topics(nn.Module):
@@ -117,18 +148,22 @@ class Topics(nn.Module):
     A bias before batch norm would have no gradient but rounding, which Adam follows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: int, topics: int, hidden: int) -> None:
         super().__init__()
-        self.encode, self.norm = nn.Linear(7, 4, bias=False), nn.BatchNorm1d(4)
-        self.drop, self.decode = nn.Dropout(0.2), nn.Linear(2, 7, bias=False)
-        self.norm_of_words = nn.BatchNorm1d(7, affine=False)
+        last = nn.Linear(hidden or vocabulary, 2 * topics, bias=False)
+        first = [nn.Linear(vocabulary, hidden), nn.Softplus()] if hidden else []
+        self.encode, self.norm = nn.Sequential(*first, last), nn.BatchNorm1d(2 * topics)
+        self.drop, self.decode = nn.Dropout(0.2), nn.Linear(topics, vocabulary, bias=False)
+        self.norm_of_words = nn.BatchNorm1d(vocabulary, affine=False)
+        self.topics = topics
 
     def model(self, docs: Tensor) -> None:
         """Draws the latents and observes the data."""
         pyro.module("decoder", self.decode)
         with pyro.plate("documents", docs.shape[0]):
-            zero, one = docs.new_zeros((docs.shape[0], 2)), docs.new_ones((docs.shape[0], 2))
-            theta = pyro.sample("logtheta", dist.Normal(zero, one).to_event(1)).softmax(-1)
+            shape = docs.shape[0], self.topics
+            p = dist.Normal(docs.new_zeros(shape), docs.new_ones(shape)).to_event(1)
+            theta = pyro.sample("logtheta", p).softmax(-1)
             words = self.norm_of_words(self.decode(self.drop(theta))).softmax(-1)
             pyro.sample("obs", dist.Multinomial(9, words), obs=docs)
 
@@ -141,35 +176,54 @@ class Topics(nn.Module):
             pyro.sample("logtheta", q.to_event(1))
 
 
-def topics() -> Program:
+def topics(data: int = 6, vocabulary: int = 7, topics: int = 2, hidden: int = 0) -> Program:
     """Makes the topic model, and counts of the words of two batches of documents."""
-    pair = Topics()
-    docs = [dist.Multinomial(9, torch.ones(7) / 7).sample((6,)) for _ in range(2)]
+    pair = Topics(vocabulary, topics, hidden)
+    words = dist.Multinomial(9, torch.ones(vocabulary))
+    docs = [words.sample((data,)) for _ in range(2)]
     loss = TraceMeanField_ELBO()
-    return Program(pair.model, pair.guide, loss, [(x,) for x in docs])
+    return Program(pair.model, pair.guide, loss, [(x,) for x in docs], (pair,))
 
 
-def deep_exponential_family() -> Program:
-    """examples/sparse_gamma_def.py: functions, whose parameters are in Pyro's store alone."""
+def deep_exponential_family(
+    data: int = 4, pixels: int = 6, widths: tuple[int, ...] = (3, 2)
+) -> Program:
+    """examples/sparse_gamma_def.py: functions, whose parameters are in Pyro's store alone.
+
+    `widths` are those of the layers, from the top; each is a sum of the one above.
+    """
+    below = [*widths[1:], pixels]
 
     def model(x: Tensor) -> None:
-        with pyro.plate("weights", 6):
-            w = pyro.sample("w", dist.Gamma(torch.tensor(0.3), torch.tensor(0.3)))
-        with pyro.plate("data", x.shape[0]):
-            z = pyro.sample("z", dist.Gamma(torch.tensor(0.5), torch.tensor(0.5)))
-            pyro.sample("x", dist.Poisson(z[:, None] * w).to_event(1), obs=x)
+        data_plate = pyro.plate("data", len(x))
+        with data_plate:
+            top = dist.Gamma(x.new_full((widths[0],), 0.1), 0.1).to_event(1)
+            z = pyro.sample("z_0", top)
+        for layer, (here, next_) in enumerate(zip(widths, below, strict=True)):
+            with pyro.plate(f"weights_{layer}", here * next_):
+                w = pyro.sample(f"w_{layer}", dist.Gamma(x.new_tensor(0.3), 0.1))
+            mean = z @ w.reshape(here, next_)
+            with data_plate:
+                if layer + 1 < len(widths):
+                    z = pyro.sample(f"z_{layer + 1}", dist.Gamma(0.1, 0.1 / mean).to_event(1))
+                else:
+                    pyro.sample("x", dist.Poisson(mean).to_event(1), obs=x)
+
+    def gamma(name: str, *shape: int) -> dist.Gamma:
+        alpha = pyro.param(f"log_alpha_{name}", lambda: 0.5 + 0.1 * torch.randn(shape))
+        mean = pyro.param(f"log_mean_{name}", lambda: 0.1 * torch.randn(shape))
+        alpha, mean = F.softplus(alpha), F.softplus(mean)
+        return dist.Gamma(alpha, alpha / mean)
 
     def guide(x: Tensor) -> None:
-        positive = dist.constraints.positive
-        shape = pyro.param("shape_w", lambda: torch.full((6,), 2.0), constraint=positive)
-        rate = pyro.param("rate_w", lambda: torch.full((6,), 1.5), constraint=positive)
-        with pyro.plate("weights", 6):
-            pyro.sample("w", dist.Gamma(shape, rate))
-        shape = pyro.param("shape_z", lambda: torch.full((4,), 2.0), constraint=positive)
-        with pyro.plate("data", x.shape[0]):
-            pyro.sample("z", dist.Gamma(shape, torch.tensor(2.0)))
+        data_plate = pyro.plate("data", len(x))
+        for layer, (here, next_) in enumerate(zip(widths, below, strict=True)):
+            with data_plate:
+                pyro.sample(f"z_{layer}", gamma(f"z_{layer}", len(x), here).to_event(1))
+            with pyro.plate(f"weights_{layer}", here * next_):
+                pyro.sample(f"w_{layer}", gamma(f"w_{layer}", here * next_))
 
-    calls = [(torch.poisson(torch.ones(4, 6)),) for _ in range(2)]
+    calls = [(torch.poisson(torch.ones(data, pixels)),) for _ in range(2)]
     return Program(model, guide, Trace_ELBO(), calls)
 
 
@@ -191,14 +245,18 @@ def subsampled() -> Program:
     return Program(model, guide, Trace_ELBO(), [(x, x.sum(-1))] * 2)
 
 
-def conditional() -> Program:
+def conditional(
+    data: int = 5, seen: int = 3, rest: int = 6, hidden: int = 0, latents: int = 2
+) -> Program:
     """examples/cvae: two tensors, of which one is given to both programs."""
-    decode, encode = nn.Linear(5, 6), nn.Linear(9, 4)
+    decode = layers(latents + seen, hidden, rest)
+    encode = layers(rest + seen, hidden, 2 * latents)
 
     def model(xs: Tensor, ys: Tensor) -> None:
         pyro.module("generation_net", decode)
         with pyro.plate("data", xs.shape[0]):
-            z = pyro.sample("z", dist.Normal(xs.new_zeros(2), xs.new_ones(2)).to_event(1))
+            zero, one = xs.new_zeros(latents), xs.new_ones(latents)
+            z = pyro.sample("z", dist.Normal(zero, one).to_event(1))
             logits = decode(torch.cat([z, xs], -1))
             pyro.sample("y", dist.Bernoulli(logits=logits).to_event(1), obs=ys)
 
@@ -208,10 +266,11 @@ def conditional() -> Program:
             location, scale = encode(torch.cat([ys, xs], -1)).chunk(2, -1)
             pyro.sample("z", dist.Normal(location, F.softplus(scale)).to_event(1))
 
-    return Program(model, guide, Trace_ELBO(), [(bits(5, 3), bits(5, 6)) for _ in range(2)])
+    calls = [(bits(data, seen), bits(data, rest)) for _ in range(2)]
+    return Program(model, guide, Trace_ELBO(), calls, (decode, encode))
 
 
-PROGRAMS = {
+PROGRAMS: Mapping[str, Callable[..., Program]] = {
     make.__name__: make
     for make in (
         conditional,
@@ -221,4 +280,17 @@ PROGRAMS = {
         subsampled,
         topics,
     )
+}
+
+# What these are told to be as large as the examples. Sequences are as long as the chorales are in
+# the middle; the longest has 129 steps.
+AS_THEIRS: Mapping[str, Mapping[str, Any]] = {
+    "conditional": {"data": 128, "seen": 196, "rest": 588, "hidden": 500, "latents": 200},
+    "deep_exponential_family": {"data": 320, "pixels": 4096, "widths": (100, 40, 15)},
+    "semi_supervised": {"data": 200, "pixels": 784, "labels": 10, "hidden": 500, "latents": 50},
+    "sequences": {
+        **{"data": 20, "steps": 60, "notes": 88},
+        **{"hidden": 200, "latents": 100, "memory": 600},
+    },
+    "topics": {"data": 32, "vocabulary": 12_722, "topics": 20, "hidden": 100},
 }
