@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evidence import UnsupportedPair, exact
+from evidence import UnsupportedPair, alike, exact
 
 LOGITS = torch.tensor([[0.5, -0.3, 0.8, 0.1]])
 
@@ -55,6 +55,22 @@ def counts() -> Tensor:
 def test_a_likelihood_that_a_late_datum_shows_to_depend_on_x_has_no_grid(likelihood):
     assert exact(with_likelihood(likelihood), guide, counts()) is None
     assert exact(with_likelihood(likelihood), guide, counts().flip(0)) is None
+
+
+def test_whether_there_is_a_grid_does_not_depend_on_what_was_drawn_before(monkeypatch):
+    drawn, joint = [], alike.Joint
+
+    class Kept(joint):
+        def draw_guide(self, particles):
+            drawn.append(super().draw_guide(particles))
+            return drawn[-1]
+
+    monkeypatch.setattr(alike, "Joint", Kept)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        exact(with_likelihood(lambda x, z: dist.Poisson((z @ LOGITS).exp())), guide, counts())
+    half = len(drawn) // 2
+    assert half and all(map(torch.equal, drawn[:half], drawn[half:]))
 
 
 def test_a_likelihood_of_the_whole_batch_is_refused():

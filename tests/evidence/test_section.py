@@ -105,3 +105,15 @@ def test_wherever_a_term_is_large_the_distribution_itself_is_asked(large, sign):
         if is_asked and large:
             expected = torch.full((3, 2), 42.0).double()
         torch.testing.assert_close(found, expected)
+
+
+def test_one_large_datum_is_enough_for_the_distribution_to_be_asked():
+    class Itself(dist.Delta):
+        def log_prob(self, x):
+            return torch.full(self.batch_shape, 42.0)
+
+    nothing = torch.zeros(2).double()
+    found = section.Linear(
+        lambda x: x, nothing[:, None] + 1, nothing, lambda x: x[:, 0] * 0, Itself(torch.zeros(2, 1))
+    )(torch.tensor([[1.0], [1e14], [1.0]]))
+    assert (found == 42).all()
