@@ -14,6 +14,9 @@ from evidence.recording.modes import recording_mode
 from evidence.recording.private_torch import Graph, make_fx, standalone_compile
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+# From how many operations on a user is told that compiling takes long, and what each takes, about.
+LARGE, SECONDS_AN_OPERATION = 5000, 0.015
 
 
 @dataclass
@@ -58,6 +61,10 @@ def compiled(graph: GraphModule, inputs: Sequence[Tensor], backend: str = "induc
     The caller makes sure that it is only called with such tensors. inductor's `fallback_random`
     keeps torch's generator and the order of its calls.
     """
+    if (size := len(graph.graph.nodes)) > LARGE:
+        log.warning(
+            f"compiling {size:,} operations: about {size * SECONDS_AN_OPERATION:.0f} s, once"
+        )
     # These loggers only say that there is no GPU, and that nothing was saved.
     for name in ("torch.utils.cpp_extension", "torch._inductor.standalone_compile"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -9,7 +9,7 @@ from torch import nn
 
 from errors import RequestError
 from evidence import Annealing, ais, iwae
-from evidence.recording import Calls, Shapes, calls, recorded
+from evidence.recording import Calls, Shapes, calls, graph, recorded
 from evidence.recording.calls import run
 from models.joints import ExactPosterior, FactorAnalysis, Posterior
 
@@ -113,3 +113,15 @@ def test_bounds_are_the_same_compiled(start, backend):
         patch.setattr("evidence.chunks.CHUNK_FLOATS", 3 * 100)
         for known in (iwae(joint, exact, x, 33), ais(joint, exact, x, start)):
             torch.testing.assert_close(known.per_datum, joint.log_prob(x), atol=1e-8, rtol=0)
+
+
+def test_a_compilation_that_takes_long_is_told(monkeypatch, caplog):
+    monkeypatch.setattr(graph, "standalone_compile", lambda written, inputs: written)
+    x = torch.zeros(3)
+    written = graph.record(lambda x: (x + 1).exp(), x)
+    graph.compiled(written, [x])
+    assert not caplog.records
+    monkeypatch.setattr(graph, "LARGE", 3)
+    monkeypatch.setattr(graph, "SECONDS_AN_OPERATION", 7.5)
+    graph.compiled(written, [x])
+    assert caplog.messages == ["compiling 4 operations: about 30 s, once"]
