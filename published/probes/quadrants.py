@@ -36,13 +36,13 @@ SHAPE, LATENT, WIDTH, PASSES = (28, 28), 200, 500, 50
 
 
 def seen_quadrants(count: int) -> Bool[Tensor, "28 28"]:
-    """Returns which pixels are seen: lower left, then all of the left, then all but upper right."""
+    """Returns which pixels are seen: lower left, then all of the left, then all but lower right."""
     seen = torch.zeros(SHAPE, dtype=torch.bool)
     seen[14:, :14] = True
     if count == 2:
         seen[:, :14] = True
     if count == 3:
-        seen[14:, :] = seen[:, :14] = True
+        seen[:14, :] = True
     return seen
 
 
@@ -145,13 +145,13 @@ class OnDisk(Nowhere):
 
 
 def grey(place: Place, device: torch.device) -> Dataset:
-    """Returns MNIST with its grey levels / 255, 50,000 images to train on."""
-    raw = mnist(place.data_root)
-    train, valid, test = (
-        RawSplit(np.divide(part.values, 255, dtype=np.float32)) for part in raw.splits.values()
-    )
+    """Returns MNIST with its grey levels / 255; as in theirs, training stops on the test images."""
+    parts = mnist(place.data_root).splits
+    values = {name: np.divide(part.values, 255, dtype=np.float32) for name, part in parts.items()}
+    train = RawSplit(np.concatenate([values["train"], values["valid"]]))
+    test = RawSplit(values["test"])
     view = View("unit", limit=60 if place.quick else None)
-    return open_dataset(RawData(train, valid, test, None), "mnist", view, device)
+    return open_dataset(RawData(train, test, test, None), "mnist", view, device)
 
 
 def trained(

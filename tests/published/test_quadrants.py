@@ -12,6 +12,8 @@ from published.probes.quadrants import Guess, Guide, Model, Nothing, seen_quadra
 def test_what_is_seen_gives_the_prior_and_counts_for_nothing_else(count):
     seen = seen_quadrants(count)
     assert seen.sum() == count * 14 * 14
+    assert seen[20, 5] and not seen[20, 20]  # lower left is always seen, and lower right is not
+    assert bool(seen[5, 5]) == (count > 1) and bool(seen[5, 20]) == (count == 3)
     torch.manual_seed(0)
     model, x = Model(Guess(seen)).double(), torch.rand(2, 28, 28).double()
     z = torch.randn(2, 200).double()
