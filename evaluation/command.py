@@ -48,7 +48,7 @@ def evaluate_all(options: Options, show: Callable[[], Show]) -> int:
 
     Returns:
         The exit status: 0 if all runs were evaluated, 2 if one was refused, 1 if files could not be
-        written.
+        written, or a number is NaN.
     """
     with group.joined(options.device):
         statuses = []
@@ -69,6 +69,9 @@ def _status(path: str, options: Options, show: Show, which: str) -> int:
     except (RequestError, UnsupportedPair) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ArithmeticError as error:  # a number that is none
+        print(printable(f"error: {path}: {error}"), file=sys.stderr)
+        return 1
     except OSError as error:  # the disk is full, say; what was measured has been printed
         what = f"error: {error.filename or path}: {error.strerror or error}"
         print(printable(what), file=sys.stderr)

@@ -112,6 +112,9 @@ class Estimate:
     `particles` is the number of posterior draws per datum, or None where none are drawn; `details`
     says what else a reader needs to judge the number.
 
+    Raises:
+        ArithmeticError: a value is NaN; the message names the datum.
+
     >>> estimate = Estimate(torch.tensor([-2.0, -4.0], dtype=torch.float64), "lower", particles=10)
     >>> estimate.mean, estimate.standard_error, estimate.kind
     (-3.0, 1.0, 'lower')
@@ -121,6 +124,14 @@ class Estimate:
     kind: Kind
     particles: int | None = None
     details: Details | None = None
+
+    def __post_init__(self) -> None:
+        if bool((odd := self.per_datum.isnan()).any()):
+            datum = int(odd.nonzero()[0])
+            raise ArithmeticError(
+                f"the {self.kind} number of datum {datum} is NaN; see that the guide draws where "
+                "the model has a density"
+            )
 
     @property
     def mean(self) -> float:

@@ -100,3 +100,11 @@ def test_a_guide_of_one_datum_alone_may_be_narrower():
     iwae(model, guide, x[:10], 10)
     with pytest.warns(UserWarning, match="site 'z': the prior may draw"):
         iwae(model, guide, x, 10)
+
+
+def test_a_number_that_is_none_is_refused():
+    """Of a pair that validates nothing, half of each proposal has a weight that is NaN."""
+    x = torch.tensor([[1.0], [2.0]])
+    guide = guide_of(lambda x: dist.Normal(torch.ones(len(x), 1), 1.0))
+    with pyro.validation_enabled(False), pytest.raises(ArithmeticError, match="datum 0 is NaN"):
+        iwae(model_of(dist.Gamma(torch.full((1,), 2.0), 1.0)), guide, x, 100, "mixture")

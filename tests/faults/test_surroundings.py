@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import compare
 from errors import TrainingError, is_out_of_memory, printable
+from evidence import Estimate
 from tests.conftest import ROOT
 from tests.faults.conftest import QUICK, TINY
 from tests.made_runs import make_run
@@ -105,6 +107,17 @@ def test_out_of_memory_is_one_line(good, train, evaluate, monkeypatch, tmp_path)
     monkeypatch.setattr("evaluation.command.evaluate", exhausted)
     status, _, error = evaluate(run, *QUICK)
     assert status == 1 and error.count("\n") == 1 and "out of memory" in error
+
+
+def test_a_number_that_is_none_is_one_line(good, evaluate, monkeypatch, tmp_path):
+    run = shutil.copytree(good, tmp_path / "run")
+
+    def not_a_number(*_, **__):
+        return Estimate(torch.tensor([0.0, torch.nan]).double(), "lower")
+
+    monkeypatch.setattr("evaluation.command.evaluate", not_a_number)
+    status, _, error = evaluate(run, *QUICK)
+    assert status == 1 and error.count("\n") == 1 and "datum 1 is NaN" in error
     assert is_out_of_memory(MemoryError()) and not is_out_of_memory(TrainingError("loss is NaN"))
 
 
