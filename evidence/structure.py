@@ -9,7 +9,7 @@ from typing import Any, TypedDict, cast
 import torch
 from jaxtyping import Float, Float64
 from pyro import poutine
-from pyro.distributions import TorchDistribution, Unit
+from pyro.distributions import TorchDistribution
 from pyro.distributions.util import scale_and_mask
 from pyro.poutine import Trace
 from pyro.poutine.indep_messenger import CondIndepStackFrame
@@ -179,15 +179,9 @@ def latent_sites(trace: Trace) -> list[Site]:
 def observed_sites(trace: Trace, latents: Iterable[str]) -> list[Site]:
     """Returns the sites of a model that are none of `latents`: the datum.
 
-    Raises UnsupportedPair for a model without any, or with a factor.
+    Raises UnsupportedPair for a model without any.
     """
     observed = [site for site in sample_sites(trace) if site["name"] not in set(latents)]
-    factors = [site["name"] for site in observed if isinstance(site["fn"], Unit)]
-    if factors:
-        raise UnsupportedPair(
-            f"the model has a factor {factors[0]!r}, which is no density of a variable; "
-            "write what it stands for as a distribution"
-        )
     if not observed:
         raise UnsupportedPair("the model observes nothing; give one of its sites obs=x")
     return observed

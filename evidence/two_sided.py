@@ -9,6 +9,7 @@ from evidence.importance import Importance
 from evidence.joint import Joint
 from evidence.lower import iwae
 from evidence.noise import forked
+from evidence.progress import Loop
 from evidence.structure import Program
 from evidence.upper import iw_eubo
 
@@ -52,13 +53,14 @@ def bracket(
     (True, 'mixture')
     """
     plan = plan or _fitting(model, guide, x)
-    draws = posterior_draws(model, guide, x, coupling)
-    if isinstance(plan, Annealing):
-        upper = draws.upper(partial(reverse_ais, model, guide, plan=plan))
-        return Bracket(ais(model, guide, x, plan), upper)
-    count, proposal = plan.particles, plan.proposal
-    upper = draws.upper(partial(iw_eubo, model, guide, num_particles=count, proposal=proposal))
-    return Bracket(iwae(model, guide, x, count, proposal), upper)
+    with Loop(loops=3):
+        draws = posterior_draws(model, guide, x, coupling)
+        if isinstance(plan, Annealing):
+            upper = draws.upper(partial(reverse_ais, model, guide, plan=plan))
+            return Bracket(ais(model, guide, x, plan), upper)
+        count, proposal = plan.particles, plan.proposal
+        upper = draws.upper(partial(iw_eubo, model, guide, num_particles=count, proposal=proposal))
+        return Bracket(iwae(model, guide, x, count, proposal), upper)
 
 
 def _fitting(model: Program, guide: Program, x: Data) -> Annealing | Importance:

@@ -19,7 +19,9 @@ from evidence import (
     reliability,
 )
 from evidence.annealing import Annealing, ais, bidirectional
+from evidence.batch import Batch
 from evidence.estimate import Quadrature
+from evidence.joint import Joint
 from evidence.recording import Calls, recorded
 from evidence.upper import eubo, iw_eubo, simulate
 from tests.evidence.statistics_checks import e_value_accepts, is_below
@@ -115,6 +117,15 @@ def test_a_support_that_depends_on_the_datum() -> None:
         lambda x, program=program: program(x, 1 + x.abs()) for program in (bounded, bounded_guide)
     ]
     assert exact(*alone, x) is None, "there is no grid for all data"
+
+
+def test_some_of_the_data_keep_their_own_supports() -> None:
+    top = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    joint = Joint(bounded, bounded_guide, Batch((torch.zeros(3, 2), top)))
+    some, u = torch.tensor([2, 0]), torch.tensor([[0.3, -2.0], [1.0, 0.0], [-1.0, 3.0]])
+    (found,) = joint.of(some).latents(u[some]).values()
+    torch.testing.assert_close(found, top[some] * u[some].sigmoid())
+    torch.testing.assert_close(found, next(iter(joint.latents(u).values()))[some])
 
 
 @pytest.mark.parametrize("shared", [False, True])
