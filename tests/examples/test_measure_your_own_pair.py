@@ -3,11 +3,13 @@
 import itertools
 
 import pyro
+import pytest
 
 from examples import measure_your_own_pair
 from tests.evidence.statistics_checks import e_value_accepts, is_below
 
 
+@pytest.mark.verify
 def test_the_bounds_are_in_order_and_below_the_exact_value(capsys):
     """Five comparisons and two e-values at α = 1e-6 each: a false alarm has probability 7e-6."""
     found = measure_your_own_pair.main()
