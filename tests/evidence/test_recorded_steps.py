@@ -178,3 +178,9 @@ def test_what_cannot_be_recorded_is_told_once_and_not_tried_again():
     assert steps.told == [f"train.compile: eager after all: {steps.recorder.why_eager}"]
     assert "pyro.param or pyro.module (elsewhere)" in steps.recorder.why_eager
     pyro.clear_param_store()
+
+
+def test_the_backend_is_the_one_that_is_asked_for():
+    assert Steps().recorder.backend is None
+    asked = StepRecorder(Model(), Guide(), Weighed(), print)
+    assert asked.backend == "inductor"
