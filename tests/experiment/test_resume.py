@@ -87,8 +87,8 @@ def epochs_done(run_dir):
 @pytest.mark.parametrize(
     ("kill", "moments"),
     [
-        (signal.SIGKILL, (3, 19)),
-        pytest.param(signal.SIGINT, (11,), marks=pytest.mark.verify),  # half a minute each
+        pytest.param(signal.SIGKILL, (3, 19), marks=pytest.mark.verify),  # half a minute each
+        pytest.param(signal.SIGINT, (11,), marks=pytest.mark.verify),
     ],
 )
 def test_killed_run_continues_bit_for_bit(tmp_path, uninterrupted, kill, moments):
