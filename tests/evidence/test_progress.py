@@ -1,5 +1,7 @@
 """Whoever listens hears of the whole of a computation, from 0 to 1 and never back."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -29,6 +31,8 @@ LONG = {
     "bracket by weights": lambda x: bracket(model, posterior, x, Importance(60)),
 }
 
+EVEN = ("ais", "reverse ais")  # whose steps are of one length
+
 
 @pytest.mark.parametrize(
     ("name", "floats"),
@@ -42,3 +46,5 @@ def test_the_share_grows_from_0_to_1(name, floats, monkeypatch):
         LONG[name](some(12))
     assert shares == sorted(shares)
     assert shares[0] < 0.5 and shares[-1] == pytest.approx(1)
+    if name in EVEN:
+        assert max(after - before for before, after in itertools.pairwise(shares)) < 0.25
