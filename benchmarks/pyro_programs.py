@@ -2,8 +2,8 @@
 
 python -m benchmarks.pyro_programs [--small] [--json FILE]
 
-They are as large as the examples. With --small they have a few units in each layer, so that a step
-is nothing but overhead.
+They are as large as the examples, but for the regression on a subsample. With --small they have a
+few units in each layer, so that a step is nothing but overhead.
 """
 
 import logging

@@ -96,7 +96,7 @@ class Guess(Pixels):
 
 
 class Nothing(nn.Module):
-    """The guide of `Guess`."""
+    """q of `Guess`, which draws nothing but the latent that says nothing."""
 
     def forward(self, x: Float[Tensor, " N 28 28"]) -> Tensor:
         with pyro.plate("data", len(x)):
